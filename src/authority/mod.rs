@@ -1,0 +1,3 @@
+//! Who may send what where.
+
+pub mod rules;

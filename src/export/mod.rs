@@ -1,0 +1,1 @@
+//! One SessionExport, from spec to result.

@@ -1,0 +1,1 @@
+//! Every controller needs these: leader lease, health and metrics, Events, the API-server client, shutdown.

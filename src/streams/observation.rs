@@ -1,0 +1,143 @@
+//! What one read of Amazon GameLift Streams said of one session, stripped of everything secret.
+//!
+//! User ids, signal blobs, environment and launch arguments never leave the client module.
+
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// One read of one session. `found` is `None` if AWS knows no such session or group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// When the request was begun, on this process's monotonic clock. An answer can't be older than that
+    /// by more than AWS's own read lag.
+    pub begun: Instant,
+    /// Whether the read could have shown everything (GetStreamSession), or may leave fields out (a list).
+    pub source: Source,
+    /// The session, or `None` for ResourceNotFoundException.
+    pub found: Option<SessionView>,
+}
+
+/// Which operation an observation came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// GetStreamSession: complete.
+    Get,
+    /// ListStreamSessions: may leave out the export's URI and reason, and the session's length.
+    List,
+}
+
+/// A stream session as far as this operator may know it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionView {
+    /// Life-cycle state.
+    pub status: SessionStatus,
+    /// AWS's enum word for why it has this state, such as `idleTimeout`.
+    pub status_reason: Option<String>,
+    /// ARN of the application that streams.
+    pub application_arn: Option<String>,
+    /// Location that hosts the session, such as `us-east-1`.
+    pub location: Option<String>,
+    /// When AWS created the session (AWS's clock).
+    pub created_at: Option<SystemTime>,
+    /// `SessionLengthSeconds`: how long the session may last after its creation.
+    pub session_length: Option<Duration>,
+    /// `ExportFilesMetadata`: absent before anyone asked for an export.
+    pub export: Option<ExportView>,
+}
+
+/// `StreamSessionStatus`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SessionStatus {
+    /// Starting: too early to export.
+    Activating,
+    /// Ready for a client.
+    Active,
+    /// A client is connected.
+    Connected,
+    /// The client is gone and may come back.
+    PendingClientReconnection,
+    /// The client is coming back.
+    Reconnecting,
+    /// Ending: too late to ask.
+    Terminating,
+    /// Ended.
+    Terminated,
+    /// Failed.
+    Error,
+    /// A word that this version doesn't know. Nothing is concluded from it.
+    Unknown,
+}
+
+/// `ExportFilesMetadata`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportView {
+    /// AWS's word.
+    pub status: ExportFilesStatus,
+    /// AWS's reason, raw: hostile until made safe.
+    pub reason: Option<String>,
+    /// The URI as AWS reports it.
+    pub output_uri: Option<String>,
+}
+
+/// `ExportFilesStatus`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExportFilesStatus {
+    /// Asked for; the session or the upload is still going on.
+    Pending,
+    /// The ZIP is in S3.
+    Succeeded,
+    /// AWS gave up.
+    Failed,
+    /// A word that this version doesn't know. Nothing is concluded from it.
+    Unknown,
+}
+
+/// How a call to AWS failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation} failed ({class:?}, HTTP {http:?}, code {code:?})")]
+pub struct CallFailure {
+    /// AWS's name of the operation.
+    pub operation: &'static str,
+    /// What to make of it.
+    pub class: FailureClass,
+    /// HTTP status, if there was an answer.
+    pub http: Option<u16>,
+    /// AWS's error code, if the answer had one (printable ASCII, at most 64 characters).
+    pub code: Option<String>,
+    /// AWS's request id, for logs and Events only.
+    pub request_id: Option<String>,
+}
+
+/// What a failure means for the caller. Exhaustive on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureClass {
+    /// 429 or a throttling code: refused, nothing happened.
+    Throttled,
+    /// 5xx, broken body, time-out, reset: nobody knows whether it happened.
+    Unavailable,
+    /// The request never left, for lack of a connection (DNS, refused, TLS): nothing happened.
+    Unreachable,
+    /// No credentials, or AWS doesn't accept them (expired, unknown key): refused.
+    Credentials,
+    /// 403 AccessDenied: refused.
+    AccessDenied,
+    /// 404: no such session or group: refused.
+    NotFound,
+    /// 400 and the like: AWS refuses this request as it stands.
+    Rejected,
+}
+
+impl FailureClass {
+    /// True if AWS certainly did not do what was asked.
+    pub const fn is_refusal(self) -> bool {
+        match self {
+            Self::Throttled
+            | Self::Unreachable
+            | Self::Credentials
+            | Self::AccessDenied
+            | Self::NotFound
+            | Self::Rejected => true,
+            Self::Unavailable => false,
+        }
+    }
+}
