@@ -127,7 +127,60 @@ pub enum FailureClass {
     Rejected,
 }
 
+/// What failures of several classes have in common for whoever waits for them to pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureFamily {
+    /// AWS can't be reached, is busy or broken: passes by itself.
+    Service,
+    /// The identity is not accepted: somebody must act, or new credentials must arrive.
+    Credentials,
+    /// The identity may not: somebody must act.
+    Denied,
+    /// This very request is refused.
+    Request,
+}
+
+impl SessionStatus {
+    /// Too late for ever to ask for an export.
+    pub const fn is_over(self) -> bool {
+        match self {
+            Self::Terminating | Self::Terminated | Self::Error => true,
+            Self::Activating
+            | Self::Active
+            | Self::Connected
+            | Self::PendingClientReconnection
+            | Self::Reconnecting
+            | Self::Unknown => false,
+        }
+    }
+
+    /// AWS's word, as the API writes it; `None` for a word that this version doesn't know.
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Activating => Some("ACTIVATING"),
+            Self::Active => Some("ACTIVE"),
+            Self::Connected => Some("CONNECTED"),
+            Self::PendingClientReconnection => Some("PENDING_CLIENT_RECONNECTION"),
+            Self::Reconnecting => Some("RECONNECTING"),
+            Self::Terminating => Some("TERMINATING"),
+            Self::Terminated => Some("TERMINATED"),
+            Self::Error => Some("ERROR"),
+            Self::Unknown => None,
+        }
+    }
+}
+
 impl FailureClass {
+    /// What it has in common with others.
+    pub const fn family(self) -> FailureFamily {
+        match self {
+            Self::Throttled | Self::Unavailable | Self::Unreachable => FailureFamily::Service,
+            Self::Credentials => FailureFamily::Credentials,
+            Self::AccessDenied => FailureFamily::Denied,
+            Self::NotFound | Self::Rejected => FailureFamily::Request,
+        }
+    }
+
     /// True if AWS certainly did not do what was asked.
     pub const fn is_refusal(self) -> bool {
         match self {
