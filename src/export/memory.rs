@@ -78,6 +78,8 @@ pub struct Attempt {
     pub waiting_since: Option<Instant>,
     /// AWS refused the last call of this process.
     pub refused_last: bool,
+    /// AWS's id of the accepted call, for the log and the Event.
+    pub request_id: Option<String>,
 }
 
 #[derive(Debug)]
@@ -136,6 +138,26 @@ impl Session {
     }
 }
 
+/// How many objects have come how far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Not accepted yet.
+    pub waiting: usize,
+    /// Accepted, without a result.
+    pub pending: usize,
+    /// Finished, with a ZIP as far as is known.
+    pub succeeded: usize,
+    /// Finished without.
+    pub failed: usize,
+}
+
+impl Census {
+    /// Those that are read again and again.
+    pub const fn unfinished(self) -> usize {
+        self.waiting + self.pending
+    }
+}
+
 /// Everything that one leadership remembers.
 #[derive(Debug)]
 pub struct Memory {
@@ -148,7 +170,7 @@ pub struct Memory {
 }
 
 /// What memory holds of one object at one moment: the decision's view of the world.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Recollection {
     /// What AWS says.
     pub evidence: Evidence,
@@ -259,9 +281,24 @@ impl Memory {
         living.map(|known| (known.namespace.clone(), known.name.clone())).collect()
     }
 
-    /// How many objects are read again and again.
-    pub fn unfinished(&self) -> usize {
-        self.known.values().filter(|known| !known.finished && !known.deleted).count()
+    /// Counts the living objects.
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for known in self.known.values().filter(|known| !known.deleted) {
+            let count = match (known.finished, known.failed, known.claim) {
+                (true, true, _) => &mut census.failed,
+                (true, false, _) => &mut census.succeeded,
+                (false, _, Claim::Accepted) => &mut census.pending,
+                (false, _, Claim::None | Claim::Unanswered | Claim::Refused) => &mut census.waiting,
+            };
+            *count += 1;
+        }
+        census
+    }
+
+    /// Where an object lives.
+    pub fn place(&self, uid: &str) -> Option<(Arc<str>, Arc<str>)> {
+        self.known.get(uid).map(|known| (known.namespace.clone(), known.name.clone()))
     }
 
     /// Takes in what AWS said of a session. An older read never undoes what a newer one showed.
@@ -345,13 +382,13 @@ impl Memory {
         }
     }
 
-    /// Gives an untouched claim back: the intent is not on record, and nothing was sent.
-    pub fn unclaim(&mut self, uid: &Uid) {
+    /// Gives a claim back of which nothing was sent. `recorded`: its intent stands in the status.
+    pub fn unclaim(&mut self, uid: &Uid, recorded: bool) {
         if let Some(known) = self.known.get_mut(uid)
             && known.claim == Claim::Unanswered
             && !known.unanswered
         {
-            known.claim = Claim::None;
+            known.claim = if recorded { Claim::Refused } else { Claim::None };
         }
     }
 
@@ -368,11 +405,11 @@ impl Memory {
     }
 
     /// AWS answered 200.
-    pub fn call_accepted(&mut self, uid: &Uid) {
+    pub fn call_accepted(&mut self, uid: &Uid, request_id: String) {
         let Some(known) = self.known.get_mut(uid) else { return };
         known.claim = Claim::Accepted;
         known.unanswered = false;
-        known.attempt = Attempt::default();
+        known.attempt = Attempt { request_id: Some(request_id), ..Attempt::default() };
         if let Some(session) = self.sessions.get_mut(&known.target.arn) {
             session.export_seen = true;
         }
