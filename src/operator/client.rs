@@ -4,11 +4,15 @@
 //! the callers know better when to try again.
 
 use kube::Client;
+use kube::api::PostParams;
 use kube::client::ClientBuilder;
 use std::time::Duration;
 use tower::buffer::BufferLayer;
 use tower::limit::{ConcurrencyLimitLayer, RateLimitLayer};
 use tower::timeout::TimeoutLayer;
+
+/// Who we are in `managedFields`.
+pub const FIELD_MANAGER: &str = "session-export-operator";
 
 /// How long a TCP and TLS connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -80,6 +84,22 @@ fn build(mut config: kube::Config, limits: Limits) -> kube::Result<Client> {
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// For creating and replacing, in our name.
+#[must_use]
+pub fn write_params() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+/// What went wrong with a request, in a sentence for a person: the API server's own, where it has answered.
+#[must_use]
+pub fn sentence(error: &kube::Error) -> String {
+    let kube::Error::Api(status) = error else { return error.to_string() };
+    if status.is_forbidden() {
+        return format!("permission missing: {}", status.message);
+    }
+    format!("{} ({})", status.message, status.code)
 }
 
 /// What went wrong with a request, in a word fit for a metric's label.

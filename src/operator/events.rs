@@ -4,13 +4,12 @@
 //! much, or refused, is dropped and counted. An Event is named after its object, reason and note, so the same one is
 //! made once within the API server's retention, also by the next leader.
 
-use super::client::error_class;
+use super::client::{error_class, sentence, write_params};
 use super::metrics::Metrics;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::PostParams;
 use kube::{Api, Client};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -129,7 +128,7 @@ impl EventWorker {
     async fn send(&mut self, key: u64, event: &ExportEvent) -> bool {
         let event = build(key, event, &self.instance, Timestamp::now());
         let namespace = event.metadata.namespace.clone().unwrap_or_default();
-        match Api::namespaced(self.client.clone(), &namespace).create(&PostParams::default(), &event).await {
+        match Api::namespaced(self.client.clone(), &namespace).create(&write_params(), &event).await {
             Ok(_) => {
                 self.trouble = None;
                 true
@@ -148,7 +147,8 @@ impl EventWorker {
         let kind = error_class(error);
         self.metrics.kube_error(kind);
         if self.trouble != Some(kind) {
-            tracing::warn!(%error, "Event not published; further ones of this kind are only counted");
+            let error = sentence(error);
+            tracing::warn!(error, "Event not published; further ones of this kind are only counted");
             self.trouble = Some(kind);
         }
     }

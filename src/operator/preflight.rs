@@ -3,6 +3,7 @@
 //! Owns the list of permissions and the sentences that name a missing one. It never ends the process: it asks again
 //! until everything is there.
 
+use super::client::sentence;
 use crate::api::{GROUP, SessionExport};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::api::{ListParams, PostParams};
@@ -159,7 +160,7 @@ async fn served(client: &Client, namespaces: &[String]) -> Result<(), Missing> {
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unreachable(error: kube::Error) -> Missing {
-    Missing::Unreachable(error.to_string())
+    Missing::Unreachable(sentence(&error))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 //!   for the version has moved on. A fresh list can, one that the server answers by quorum: it is taken after each
 //!   broken stream, and every 60 s (longer beyond 10,000 objects). What it shows unchanged costs no reconcile.
 
-use super::client::error_class;
+use super::client::{error_class, sentence};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use kube::core::NamespaceResourceScope;
@@ -170,7 +170,18 @@ impl<K: Watched, F: Fn() -> Source<K>> Feed<K, F> {
         if anew {
             self.open_anew();
         }
-        Signal::Broke(class, error.to_string())
+        Signal::Broke(class, words(error))
+    }
+}
+
+fn words(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(source) => format!("list: {}", sentence(source)),
+        watcher::Error::WatchStartFailed(source) | watcher::Error::WatchFailed(source) => {
+            format!("watch: {}", sentence(source))
+        }
+        watcher::Error::WatchError(status) => format!("watch: {} ({})", status.message, status.code),
+        watcher::Error::NoResourceVersion => error.to_string(),
     }
 }
 

@@ -3,12 +3,13 @@
 use super::fence::Fence;
 use super::leadership::Leadership;
 use super::record::{Seen, Step, Timing, held_by, next, released};
+use crate::operator::client::{error_class, sentence, write_params};
 use crate::operator::health::Pulse;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryFutureExt};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{PostParams, WatchEvent, WatchParams};
+use kube::api::{WatchEvent, WatchParams};
 use kube::{Api, Client};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -33,7 +34,8 @@ pub struct Elector {
     fence: Option<Fence>,
     terms: u64,
     last_answer: Instant,
-    trouble: Option<String>,
+    /// The class of the last try's error: one log line for each change.
+    trouble: Option<&'static str>,
 }
 
 /// Why the elector looks at the lease again.
@@ -112,10 +114,10 @@ impl Elector {
     async fn turn(&mut self, wake: Wake, leadership: &watch::Sender<Leadership>) -> Pause {
         let outcome = match self.request_limit() {
             Some(limit) => match timeout(limit, self.step(wake)).await {
-                Ok(outcome) => outcome.map_err(|error| describe(&error)),
-                Err(_) => Err(format!("no answer within {limit:?}")),
+                Ok(outcome) => outcome.map_err(|error| (error_class(&error), sentence(&error))),
+                Err(_) => Err(("timeout", "no answer in time".to_owned())),
             },
-            None => Err("the renew deadline has passed".to_owned()),
+            None => Err(("timeout", "the renew deadline has passed".to_owned())),
         };
         match outcome {
             Ok(pause) => {
@@ -123,8 +125,8 @@ impl Elector {
                 self.publish(leadership);
                 pause
             }
-            Err(trouble) => {
-                self.note_trouble(trouble, leadership);
+            Err((class, error)) => {
+                self.note_trouble(class, error, leadership);
                 Pause::Retry
             }
         }
@@ -170,7 +172,7 @@ impl Elector {
         let Some(seen) = &self.seen else { return Ok(Pause::Retry) };
         let step = next(seen, &self.identity, started, self.timing);
         let wanted = held_by(seen.lease(), &self.name, &self.identity, Timestamp::now(), self.timing);
-        let params = PostParams::default();
+        let params = write_params();
         let written = match step {
             Step::Wait(free_at) => {
                 self.end_term("another replica holds the lease");
@@ -213,22 +215,21 @@ impl Elector {
     }
 
     /// One line for each change of trouble, not for each try.
-    fn note_trouble(&mut self, trouble: String, leadership: &watch::Sender<Leadership>) {
+    fn note_trouble(&mut self, class: &'static str, error: String, leadership: &watch::Sender<Leadership>) {
         self.news = None;
         let now = Instant::now();
-        if self.trouble.as_ref() != Some(&trouble) {
-            tracing::warn!(lease = self.name, error = trouble, "cannot read or write the lease, trying again");
+        if self.trouble.replace(class) != Some(class) {
+            tracing::warn!(lease = self.name, class, error, "cannot read or write the lease, trying again");
         }
         if self.fence.as_ref().is_some_and(|fence| !fence.holds(now)) {
             self.end_term("the lease could not be renewed in time");
         }
         let first = self.seen.is_none();
         if self.fence.is_none() && (first || now >= self.last_answer + self.timing.renew_deadline) {
-            leadership.send_replace(Leadership::Unknown(trouble.clone()));
+            leadership.send_replace(Leadership::Unknown(error));
         } else {
             self.publish(leadership);
         }
-        self.trouble = Some(trouble);
     }
 
     /// Tells the others, where something has changed for them.
@@ -283,13 +284,17 @@ impl Elector {
     }
 
     /// `None` where watching is forbidden or fails: then the lease is asked for at every retry.
-    async fn open_watch(&self) -> Option<BoxStream<'static, kube::Result<WatchEvent<Lease>>>> {
+    async fn open_watch(&mut self) -> Option<BoxStream<'static, kube::Result<WatchEvent<Lease>>>> {
         let version = self.seen.as_ref()?.lease()?.metadata.resource_version.clone()?;
         let only_this = WatchParams::default().fields(&format!("metadata.name={}", self.name)).timeout(60);
         match timeout(REQUEST, self.watched.watch(&only_this, &version).map_ok(StreamExt::boxed)).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
-                tracing::debug!(lease = self.name, %error, "cannot watch the lease, asking for it instead");
+                tracing::debug!(
+                    lease = self.name,
+                    error = sentence(&error),
+                    "cannot watch the lease, asking for it instead"
+                );
                 None
             }
             Err(_) => None,
@@ -305,7 +310,10 @@ impl Elector {
         }
         match timeout(RELEASE, self.give_up()).await {
             Ok(Ok(())) => tracing::info!(lease = self.name, "lease released"),
-            Ok(Err(error)) => tracing::warn!(lease = self.name, %error, "lease not released, it will run out"),
+            Ok(Err(error)) => {
+                let error = sentence(&error);
+                tracing::warn!(lease = self.name, error, "lease not released, it will run out");
+            }
             Err(_) => tracing::warn!(lease = self.name, "lease not released in time, it will run out"),
         }
     }
@@ -318,7 +326,7 @@ impl Elector {
                 return Ok(());
             };
             let free = released(lease, Timestamp::now());
-            match self.lease.replace(&self.name, &PostParams::default(), &free).await {
+            match self.lease.replace(&self.name, &write_params(), &free).await {
                 Err(kube::Error::Api(status)) if status.code == 409 && !last => self.look().await?,
                 outcome => return outcome.map(drop),
             }
@@ -327,12 +335,13 @@ impl Elector {
     }
 }
 
-/// A person has to be able to act on it: a missing permission is named as such.
-fn describe(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error
-        && status.is_forbidden()
-    {
-        return format!("permission missing: {}", status.message);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn can_be_spawned() {
+        fn spawnable<F: Future + Send>(_: fn(Elector, watch::Sender<Leadership>) -> F) {}
+        spawnable(|elector, leadership| elector.run(leadership, std::future::pending()));
     }
-    error.to_string()
 }
