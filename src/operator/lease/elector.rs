@@ -2,18 +2,16 @@
 
 use super::fence::Fence;
 use super::leadership::Leadership;
+use super::news::News;
 use super::record::{Seen, Step, Timing, held_by, next, released};
 use crate::operator::client::{error_class, sentence, write_params};
 use crate::operator::health::Pulse;
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryFutureExt};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{WatchEvent, WatchParams};
 use kube::{Api, Client};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// A request is given up after this, so that a second one fits into the renew deadline.
 const REQUEST: Duration = Duration::from_secs(4);
@@ -23,14 +21,13 @@ const RELEASE: Duration = Duration::from_secs(2);
 /// Competes for one Lease until it is told to stop.
 pub struct Elector {
     lease: Api<Lease>,
-    watched: Api<Lease>,
+    news: News,
     name: String,
     identity: String,
     timing: Timing,
     pulse: Option<Pulse>,
     /// Nothing until the first answer.
     seen: Option<Seen>,
-    news: Option<BoxStream<'static, kube::Result<WatchEvent<Lease>>>>,
     fence: Option<Fence>,
     terms: u64,
     last_answer: Instant,
@@ -38,12 +35,10 @@ pub struct Elector {
     trouble: Option<&'static str>,
 }
 
-/// Why the elector looks at the lease again.
+/// Why the elector looks at the lease again: time has passed, so it reads it first, or the watch has just shown it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wake {
-    /// Time has passed: read it first.
     Time,
-    /// The watch has just shown it.
     News,
 }
 
@@ -68,13 +63,12 @@ impl Elector {
     ) -> Self {
         Self {
             lease: Api::namespaced(client, namespace),
-            watched: Api::namespaced(watch, namespace),
+            news: News::new(Api::namespaced(watch, namespace), name),
             name: name.to_owned(),
             identity,
             timing,
             pulse: None,
             seen: None,
-            news: None,
             fence: None,
             terms: 0,
             last_answer: Instant::now(),
@@ -112,12 +106,10 @@ impl Elector {
 
     /// One look at the lease and at most one step, or two where the first met a conflict.
     async fn turn(&mut self, wake: Wake, leadership: &watch::Sender<Leadership>) -> Pause {
-        let outcome = match self.request_limit() {
-            Some(limit) => match timeout(limit, self.step(wake)).await {
-                Ok(outcome) => outcome.map_err(|error| (error_class(&error), sentence(&error))),
-                Err(_) => Err(("timeout", "no answer in time".to_owned())),
-            },
-            None => Err(("timeout", "the renew deadline has passed".to_owned())),
+        // With no time left, the try fails at once.
+        let outcome = match timeout(self.request_limit(), self.step(wake)).await {
+            Ok(outcome) => outcome.map_err(|error| (error_class(&error), sentence(&error))),
+            Err(_) => Err(("timeout", "no answer in time".to_owned())),
         };
         match outcome {
             Ok(pause) => {
@@ -132,11 +124,10 @@ impl Elector {
         }
     }
 
-    /// How long a try may take: a leader's ends with its term. `None`: the term is over.
-    fn request_limit(&self) -> Option<Duration> {
-        let Some(fence) = &self.fence else { return Some(REQUEST) };
-        let left = fence.until().saturating_duration_since(Instant::now());
-        (!left.is_zero()).then(|| left.min(REQUEST))
+    /// How long a try may take: a leader's ends with its term.
+    fn request_limit(&self) -> Duration {
+        let left = self.fence.as_ref().map(|fence| fence.until().saturating_duration_since(Instant::now()));
+        left.map_or(REQUEST, |left| left.min(REQUEST))
     }
 
     async fn step(&mut self, wake: Wake) -> kube::Result<Pause> {
@@ -189,11 +180,11 @@ impl Elector {
     /// The term counts from the start of the request that the server granted.
     fn hold(&mut self, started: Instant, step: Step) {
         let until = started + self.timing.renew_deadline;
-        self.news = None;
-        if let Some(fence) = &self.fence {
-            fence.extend(until);
+        self.news.close();
+        if self.fence.as_ref().is_some_and(|fence| fence.holds(Instant::now()) && fence.extend(until)) {
             return;
         }
+        self.end_term("renewed too late");
         self.terms += 1;
         self.fence = Some(Fence::new(self.terms, started, until));
         tracing::info!(lease = self.name, identity = self.identity, term = self.terms, ?step, "leading");
@@ -216,7 +207,7 @@ impl Elector {
 
     /// One line for each change of trouble, not for each try.
     fn note_trouble(&mut self, class: &'static str, error: String, leadership: &watch::Sender<Leadership>) {
-        self.news = None;
+        self.news.close();
         let now = Instant::now();
         if self.trouble.replace(class) != Some(class) {
             tracing::warn!(lease = self.name, class, error, "cannot read or write the lease, trying again");
@@ -263,49 +254,22 @@ impl Elector {
     /// A holder that lives renews every `retry`; after twice that without news, and at the expiry, it is asked for.
     async fn await_news(&mut self, free_at: Instant) -> Wake {
         let end = free_at.min(Instant::now() + 2 * self.timing.retry);
-        if self.news.is_none() {
-            self.news = self.open_watch().await;
-        }
-        let Some(news) = &mut self.news else {
-            sleep(self.timing.retry.min(end.saturating_duration_since(Instant::now()))).await;
-            return Wake::Time;
-        };
-        match timeout_at(end, news.next()).await {
-            Ok(Some(Ok(WatchEvent::Added(lease) | WatchEvent::Modified(lease)))) => self.saw(Some(lease)),
-            Ok(Some(Ok(WatchEvent::Deleted(_)))) => self.saw(None),
-            Ok(Some(Ok(WatchEvent::Bookmark(_)))) => {}
-            Err(_) => return Wake::Time,
-            Ok(Some(Ok(WatchEvent::Error(_)) | Err(_)) | None) => {
-                self.news = None;
-                return Wake::Time;
+        let version =
+            self.seen.as_ref().and_then(Seen::lease).and_then(|lease| lease.metadata.resource_version.clone());
+        match self.news.next(version, self.timing.retry, end).await {
+            Some(lease) => {
+                self.saw(lease);
+                Wake::News
             }
-        }
-        Wake::News
-    }
-
-    /// `None` where watching is forbidden or fails: then the lease is asked for at every retry.
-    async fn open_watch(&mut self) -> Option<BoxStream<'static, kube::Result<WatchEvent<Lease>>>> {
-        let version = self.seen.as_ref()?.lease()?.metadata.resource_version.clone()?;
-        let only_this = WatchParams::default().fields(&format!("metadata.name={}", self.name)).timeout(60);
-        match timeout(REQUEST, self.watched.watch(&only_this, &version).map_ok(StreamExt::boxed)).await {
-            Ok(Ok(stream)) => Some(stream),
-            Ok(Err(error)) => {
-                tracing::debug!(
-                    lease = self.name,
-                    error = sentence(&error),
-                    "cannot watch the lease, asking for it instead"
-                );
-                None
-            }
-            Err(_) => None,
+            None => Wake::Time,
         }
     }
 
     async fn release(&mut self, leadership: &watch::Sender<Leadership>) {
-        let held = self.fence.is_some();
         self.end_term("shutting down");
         self.publish(leadership);
-        if !held {
+        // Also where the term has run out, but nobody has taken the lease since.
+        if self.seen.as_ref().is_none_or(|seen| seen.holder() != self.identity) {
             return;
         }
         match timeout(RELEASE, self.give_up()).await {
@@ -332,16 +296,5 @@ impl Elector {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn can_be_spawned() {
-        fn spawnable<F: Future + Send>(_: fn(Elector, watch::Sender<Leadership>) -> F) {}
-        spawnable(|elector, leadership| elector.run(leadership, std::future::pending()));
     }
 }

@@ -10,9 +10,22 @@
 mod elector;
 mod fence;
 mod leadership;
+mod news;
 mod record;
 
 pub use elector::Elector;
 pub use fence::Fence;
 pub use leadership::{Leadership, won};
 pub use record::Timing;
+
+#[cfg(test)]
+mod tests {
+    use super::{Elector, Leadership};
+    use tokio::sync::watch;
+
+    #[test]
+    fn an_elector_can_be_spawned() {
+        fn spawnable<F: Future + Send>(_: fn(Elector, watch::Sender<Leadership>) -> F) {}
+        spawnable(|elector, leadership| elector.run(leadership, std::future::pending()));
+    }
+}
