@@ -2,7 +2,12 @@
 
 pub mod api;
 pub mod authority;
+pub mod cli;
 pub mod config;
 pub mod export;
 pub mod operator;
+pub mod run;
 pub mod streams;
+mod typed;
+
+pub use run::{RunError, RunOptions, run};
