@@ -1,12 +1,15 @@
 //! Who may send what where.
+//!
+//! Owns: the administrator's rules for the operator's own identity. Pure: no IO, no clock.
 
+pub mod patterns;
 pub mod rules;
 
 use crate::export::decide::Authority;
 use crate::export::memory::Target;
 use crate::export::request::Export;
 use crate::streams::identifiers::{AccountId, Region};
-use rules::{Rules, Verdict};
+use rules::{Rule, Rules, Verdict};
 
 /// The operator's own identity, and what it may be used for.
 #[derive(Debug, Clone)]
@@ -36,7 +39,7 @@ impl OperatorIdentity {
             return (Authority::OtherAccount { named: named.clone(), ours: ours.clone() }, None);
         }
         let Some(account) = self.account.as_ref() else {
-            let missing_rule = Rules::rule_for(&export.namespace, &request.group.id, &request.uri);
+            let missing_rule = Rule::for_request(&export.namespace, &request.group.id, &request.uri).to_string();
             return (Authority::Forbidden { missing_rule }, None);
         };
         let target = Target { arn: request.session_arn(&self.region, account), uri: request.uri.clone() };
