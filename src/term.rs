@@ -13,7 +13,8 @@ use crate::operator::metrics::Phase;
 use crate::operator::queue::{self, Handler, Setup};
 use crate::operator::watch::Scope;
 use crate::run::Process;
-use crate::streams::Access;
+use crate::streams::access::Access;
+use crate::streams::turns::Shares;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +37,7 @@ pub(crate) struct Post<'a> {
 pub(crate) async fn serve(post: Post<'_>, over: impl Future<Output = Duration> + Send) {
     let Post { process, fence, pulse } = post;
     let (wake, triggers) = mpsc::unbounded_channel::<ObjectRef<SessionExport>>();
-    let (access, grants) = Access::new(process.aws.clone(), process.config.quota, &process.config.timing);
+    let (access, grants) = Access::new(process.aws.clone(), shares(process));
     let controller = Arc::new(controller(process, fence, access.clone(), wake));
     let term = Arc::new(Term { controller: controller.clone(), health: process.health.clone() });
     let setup = Setup {
@@ -54,6 +55,11 @@ pub(crate) async fn serve(post: Post<'_>, over: impl Future<Output = Duration> +
         () = pass_on(grants, &controller) => {}
         () = take_census(&controller, process) => {}
     }
+}
+
+fn shares(process: &Process) -> Shares {
+    let quota = &process.config.quota;
+    Shares { export: quota.export, get: quota.get, list: quota.list }
 }
 
 fn controller(
@@ -106,8 +112,8 @@ async fn take_census(controller: &Controller, process: &Process) {
         process.metrics.exports(Phase::Succeeded, succeeded);
         process.metrics.exports(Phase::Failed, failed);
         for (operation, share, waiting) in controller.aws.load() {
-            process.metrics.quota_share(operation.as_str(), share);
-            process.metrics.turns_waiting(operation.as_str(), waiting);
+            process.metrics.quota_share(operation.name(), share);
+            process.metrics.turns_waiting(operation.name(), waiting);
         }
         let looks = f64::from(u32::try_from(census.unfinished()).unwrap_or(u32::MAX));
         let round = Duration::try_from_secs_f64(2.0 * looks / process.config.quota.get).unwrap_or(timing.pending_look_max);

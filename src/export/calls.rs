@@ -3,9 +3,11 @@
 use super::memory::Trouble;
 use super::reconcile::{Considered, Controller, Next};
 use crate::api::SessionExport;
-use crate::streams::observation::{CallFailure, FailureClass, SessionStatus, SessionView};
-use crate::streams::turns::Urgency;
-use crate::streams::{Asked, Operation, Permit};
+use super::evidence::Evidence;
+use crate::streams::access::{Asked, Asker};
+use crate::streams::observation::{CallFailure, FailureClass};
+use crate::streams::operation::Operation;
+use crate::streams::turns::{Holder, Permit, Purpose, Urgency};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -17,7 +19,8 @@ impl Controller {
             Ok(permit) => permit,
             Err(next) => return next,
         };
-        let answer = self.aws.get(permit, &target.arn).await;
+        let Some(token) = self.aws.token(permit).await else { return Next::Again(object.clone()) };
+        let answer = self.aws.get(token, &target.arn).await;
         let now = Instant::now();
         let sharers = {
             let mut memory = self.memory();
@@ -65,11 +68,12 @@ impl Controller {
     ) -> Next {
         let (Some(target), Some(permit)) = (&considered.target, turn.take()) else { return Next::Done };
         let uid = &considered.export.uid;
-        if !self.aws.ready(&permit).await || !self.fence.holds(Instant::now()) {
+        let Some(token) = self.aws.token(permit).await else { return Next::Again(object.clone()) };
+        if !self.fence.holds(Instant::now()) {
             return Next::Again(object.clone());
         }
         let Some(before) = self.memory().call_begun(uid, Instant::now()) else { return Next::Done };
-        let answer = self.aws.export(permit, &target.arn, &target.uri).await;
+        let answer = self.aws.export(token, &target.arn, &target.uri).await;
         let mut memory = self.memory();
         match answer {
             Ok(request_id) => memory.call_accepted(uid, request_id),
@@ -86,8 +90,13 @@ impl Controller {
         let Some(target) = &considered.target else { return Err(Next::Done) };
         let now = Instant::now();
         let export = &considered.export;
-        let urgency = urgency(considered);
-        let asked = self.aws.ask(operation, &export.uid, &export.namespace, target.arn.clone(), &target.uri, urgency, now);
+        let asker = Asker {
+            holder: Holder { uid: export.uid.clone(), namespace: export.namespace.clone() },
+            arn: &target.arn,
+            uri: &target.uri,
+            urgency: urgency(operation, considered),
+        };
+        let asked = self.aws.ask(operation, asker, now);
         let mut memory = self.memory();
         match asked {
             Asked::Granted(permit) => {
@@ -101,7 +110,7 @@ impl Controller {
                 Err(Next::At(again))
             }
             Asked::Denied { class, since, next } => {
-                let trouble = Trouble { class, operation: operation.as_str(), since, tries: 0, retry_at: next };
+                let trouble = Trouble { class, operation: operation.name(), since, tries: 0, retry_at: next };
                 memory.held_by_gate(&export.uid, operation == Operation::Get, trouble);
                 Err(Next::At(next.min(now + self.timing.held_after)))
             }
@@ -118,16 +127,23 @@ impl Controller {
             "{failure}"
         );
         if matches!(failure.class, FailureClass::AccessDenied | FailureClass::Credentials) {
-            self.announcer.metrics.denial(failure.class.as_str());
+            self.announcer.metrics.denial(failure.class.label());
         }
     }
 }
 
-/// The session nearest its end goes first.
-fn urgency(considered: &Considered) -> Urgency {
-    let view: Option<&SessionView> = considered.seen.view.as_ref();
-    let disconnected = view.is_some_and(|view| view.status == SessionStatus::PendingClientReconnection);
-    let created = view.and_then(|view| view.created_at);
-    let hard_end = view.and_then(|view| Some(view.created_at? + view.session_length?));
-    Urgency { disconnected, hard_end, created }
+/// The session nearest its end goes first; what an export depends on before what only confirms or follows it.
+fn urgency(operation: Operation, considered: &Considered) -> Urgency {
+    let accepted = considered.export.accepted();
+    let purpose = match (&considered.seen.evidence, operation) {
+        (_, Operation::Export) => Purpose::First,
+        (Evidence::Missing { .. } | Evidence::Stale, _) => Purpose::Confirm,
+        (Evidence::Empty { status, .. }, _) if status.is_over() => Purpose::Confirm,
+        (Evidence::Unread | Evidence::Export { .. } | Evidence::Empty { .. }, _) if accepted => Purpose::Poll,
+        (Evidence::Unread | Evidence::Export { .. } | Evidence::Empty { .. }, _) => Purpose::First,
+    };
+    match &considered.seen.view {
+        Some(view) => Urgency::of(purpose, view),
+        None => Urgency::unread(purpose),
+    }
 }

@@ -15,7 +15,8 @@ use crate::authority::OperatorIdentity;
 use crate::config::Timing;
 use crate::operator::client::error_class;
 use crate::operator::lease::Fence;
-use crate::streams::{Access, Asked, Permit};
+use crate::streams::access::Access;
+use crate::streams::turns::Permit;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::controller::Action;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,7 +54,7 @@ pub struct Controller {
 }
 
 /// How the work on one object goes on.
-enum Next {
+pub(super) enum Next {
     /// At once, with this copy.
     Again(Arc<SessionExport>),
     /// At this moment.
@@ -63,10 +64,10 @@ enum Next {
 }
 
 /// One object as it stands, and what was decided for it.
-struct Considered {
-    export: Export,
-    target: Option<Target>,
-    seen: Recollection,
+pub(super) struct Considered {
+    pub(super) export: Export,
+    pub(super) target: Option<Target>,
+    pub(super) seen: Recollection,
     decision: Decision,
     now: Now,
 }
@@ -121,10 +122,7 @@ impl Controller {
         if let Some(next) = self.record(object, &considered).await {
             return next;
         }
-        if !matches!(considered.decision.step, Step::AskTurn(_) | Step::Call) {
-            *turn = None;
-            self.aws.withdraw_export(&considered.export.uid);
-        }
+        self.give_back(&considered, turn);
         match considered.decision.step {
             Step::Rest => Next::Done,
             Step::Wait(at) => Next::At(at),
@@ -132,6 +130,21 @@ impl Controller {
             Step::AskTurn(at) => self.ask(object, &considered, turn, at),
             Step::Call => self.call(object, &considered, turn).await,
             Step::Delete => self.delete(object, &considered.export).await,
+        }
+    }
+
+    /// Who needs no turn any more holds no place.
+    fn give_back(&self, considered: &Considered, turn: &mut Option<Permit>) {
+        match considered.decision.step {
+            Step::AskTurn(_) | Step::Call => {}
+            Step::Read => *turn = None,
+            Step::Rest | Step::Wait(_) | Step::Delete => {
+                *turn = None;
+                if considered.seen.attempt.waiting_since.is_some() {
+                    self.aws.withdraw(&considered.export.uid);
+                    self.memory().wait(&considered.export.uid, None);
+                }
+            }
         }
     }
 

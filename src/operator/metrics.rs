@@ -276,3 +276,15 @@ impl Facts {
 #[cfg(test)]
 #[path = "metrics_tests.rs"]
 mod tests;
+
+impl crate::streams::operation::Observer for Metrics {
+    fn call(
+        &self,
+        operation: crate::streams::operation::Operation,
+        class: Option<crate::streams::observation::FailureClass>,
+        took: Duration,
+    ) {
+        let class = class.map_or("ok", crate::streams::observation::FailureClass::label);
+        self.aws_request(operation.name(), class, took);
+    }
+}
