@@ -95,11 +95,25 @@ pub fn write_params() -> PostParams {
 /// What went wrong with a request, in a sentence for a person: the API server's own, where it has answered.
 #[must_use]
 pub fn sentence(error: &kube::Error) -> String {
-    let kube::Error::Api(status) = error else { return error.to_string() };
+    let kube::Error::Api(status) = error else { return with_sources(error) };
     if status.is_forbidden() {
         return format!("permission missing: {}", status.message);
     }
     format!("{} ({})", status.message, status.code)
+}
+
+/// "client error (Connect)" alone helps nobody.
+fn with_sources(error: &kube::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = text + ": " + &cause_text;
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// What went wrong with a request, in a word fit for a metric's label.
@@ -159,7 +173,9 @@ mod tests {
         drop(listener);
         let api = Api::<ConfigMap>::namespaced(api_client(config).unwrap(), "default");
         let started = Instant::now();
-        assert_eq!(error_class(&api.get("a").await.unwrap_err()), "connection");
+        let error = api.get("a").await.unwrap_err();
+        assert_eq!(error_class(&error), "connection");
+        assert!(sentence(&error).contains("Connection refused"), "{}", sentence(&error));
         assert!(started.elapsed() < secs(1));
     }
 }
