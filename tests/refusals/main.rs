@@ -1,5 +1,13 @@
 //! What the API server accepts and refuses, and with which words: the real one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "these are tests, helpers included"
+)]
+
 mod agreement;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;

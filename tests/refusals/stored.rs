@@ -1,12 +1,14 @@
 //! What the API server makes of objects once they are in: defaults, columns, help, and the status.
 
 use super::control_plane::ControlPlane;
-use super::{answer, exports, object, resource, spec, with};
+use super::{answer, dry_run, exports, object, resource, spec, with};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use session_export_operator::api::{ExportStatus, SessionExport};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 #[tokio::test]
 async fn defaults_are_applied_and_an_unseen_object_says_so() {
@@ -117,6 +119,16 @@ async fn a_status_that_no_version_could_read_is_refused() {
     assert_eq!(object.status.unwrap().export_status, Some(ExportStatus::Pending));
 }
 
+/// A changed definition takes a moment to be served.
+async fn soon(happened: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !happened().await {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), waiting).await.expect("the change was served");
+}
+
 /// A newer version widens the definition and writes what this one doesn't know; then both are rolled back.
 #[tokio::test]
 async fn what_a_newer_version_wrote_survives_a_rollback() {
@@ -137,14 +149,13 @@ async fn what_a_newer_version_wrote_survives_a_rollback() {
         exports.create(&PostParams::default(), &SessionExport::new(name, spec)).await.unwrap();
     }
     widen(&["PENDING", "SUCCEEDED", "FAILED", "PAUSED"]).await;
-    while write("mine", &newer).await.is_err() {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    soon(async || write("mine", &newer).await.is_ok()).await;
     widen(&["PENDING", "SUCCEEDED", "FAILED"]).await;
-    while write("probe", &newer).await.is_ok() {
+    soon(async || {
         write("probe", &json!({"status": {"exportStatus": null}})).await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+        write("probe", &newer).await.is_err()
+    })
+    .await;
     let read = exports.list(&ListParams::default()).await.unwrap();
     let mine = read.items.into_iter().find(|o| o.name_any() == "mine").unwrap();
     assert_eq!(mine.status.unwrap().export_status, Some(ExportStatus::Unrecognized));
@@ -153,6 +164,18 @@ async fn what_a_newer_version_wrote_survives_a_rollback() {
     let status = raw.get("mine").await.unwrap().data["status"].take();
     let kept = json!({"exportStatus": "PAUSED", "progress": 7, "session": {"arn": "x", "client": "web"}, "observedGeneration": 1});
     assert_eq!(status, kept);
+}
+
+#[tokio::test]
+async fn the_examples_are_accepted() {
+    let exports = exports("examples").await;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    for file in files.filter(|file| !file.ends_with("config.yaml")) {
+        let mut object: DynamicObject = serde_yaml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        object.metadata.namespace = None;
+        assert_eq!(answer(exports.create(&dry_run(), &object).await), None, "{}", file.display());
+    }
 }
 
 #[tokio::test]
