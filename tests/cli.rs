@@ -1,5 +1,7 @@
 //! The command line, as the process that users start.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests, helpers included")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

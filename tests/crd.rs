@@ -1,5 +1,7 @@
 //! The committed CRD is what the binary prints.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests, helpers included")]
+
 use session_export_operator::api::crd_yaml;
 
 #[test]

@@ -1,5 +1,7 @@
 //! The manifests and the configuration in `examples/` are what they claim to be.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests, helpers included")]
+
 use session_export_operator::api::{GROUP, KIND, SessionExport, VERSION};
 use session_export_operator::authority::rules::Verdict;
 use session_export_operator::config::{Config, Lease, Quota, Timing, Watch};

@@ -63,4 +63,38 @@ mod tests {
         assert_eq!(SessionExport::version(&()), VERSION);
         assert_eq!(SessionExport::kind(&()), KIND);
     }
+
+    fn read(spec: serde_json::Value, status: serde_json::Value) -> SessionExport {
+        let mut object = serde_json::json!({"apiVersion": "sessionexport.dev/v1alpha1", "kind": "SessionExport",
+            "metadata": {"name": "a"}, "spec": {"streamGroupIdentifier": "a", "streamSessionIdentifier": "b",
+            "outputUri": "s3://bucket/"}, "status": status});
+        for (key, value) in spec.as_object().unwrap() {
+            object["spec"][key] = value.clone();
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn words_and_fields_of_a_newer_version_can_be_read() {
+        let object = read(
+            serde_json::json!({"readyWhen": "Uploaded", "priority": 7}),
+            serde_json::json!({"exportStatus": "PAUSED", "progress": 7, "session": {"client": "web"}}),
+        );
+        assert_eq!(object.spec.ready_when, ReadyWhen::Exported);
+        assert_eq!(object.status.unwrap().export_status, Some(ExportStatus::Unrecognized));
+    }
+
+    #[test]
+    fn what_was_stored_without_defaults_can_be_read() {
+        let SessionExport { spec, status, .. } = read(serde_json::json!({}), serde_json::Value::Null);
+        assert_eq!((spec.ready_when, spec.suspend, spec.region), (ReadyWhen::Exported, false, None));
+        assert_eq!(status, None);
+    }
+
+    #[test]
+    fn defaults_written_by_this_version_are_those_of_the_schema() {
+        let written = serde_json::to_value(read(serde_json::json!({}), serde_json::json!({}))).unwrap();
+        assert_eq!(written["spec"]["readyWhen"], "Exported");
+        assert_eq!(written["spec"]["suspend"], false);
+    }
 }
