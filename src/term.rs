@@ -116,7 +116,8 @@ async fn take_census(controller: &Controller, process: &Process) {
             process.metrics.turns_waiting(operation.name(), waiting);
         }
         let looks = f64::from(u32::try_from(census.unfinished()).unwrap_or(u32::MAX));
-        let round = Duration::try_from_secs_f64(2.0 * looks / process.config.quota.get).unwrap_or(timing.pending_look_max);
+        let round =
+            Duration::try_from_secs_f64(2.0 * looks / process.config.quota.get).unwrap_or(timing.pending_look_max);
         let pace = round.clamp(timing.pending_look_min, timing.pending_look_max.max(timing.pending_look_min));
         controller.pace.store(millis(pace), Ordering::Relaxed);
         tokio::time::sleep(CENSUS).await;

@@ -1,9 +1,9 @@
 //! The part of the shell that talks to AWS: reads, turns and the call, and what memory makes of the answers.
 
+use super::evidence::Evidence;
 use super::memory::Trouble;
 use super::reconcile::{Considered, Controller, Next};
 use crate::api::SessionExport;
-use super::evidence::Evidence;
 use crate::streams::access::{Asked, Asker};
 use crate::streams::observation::{CallFailure, FailureClass};
 use crate::streams::operation::Operation;

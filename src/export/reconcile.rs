@@ -110,12 +110,7 @@ impl Controller {
         Some(Considered { export, target, seen, decision, now })
     }
 
-    async fn carry_out(
-        &self,
-        object: &Arc<SessionExport>,
-        considered: Considered,
-        turn: &mut Option<Permit>,
-    ) -> Next {
+    async fn carry_out(&self, object: &Arc<SessionExport>, considered: Considered, turn: &mut Option<Permit>) -> Next {
         if !self.fence.holds(Instant::now()) {
             return Next::At(Instant::now() + API_RETRY);
         }
@@ -229,7 +224,11 @@ impl Controller {
         let params = DeleteParams::default().preconditions(preconditions);
         match self.api(&export.namespace).delete(&export.name, &params).await {
             Ok(_) => {
-                tracing::info!(namespace = &*export.namespace, name = &*export.name, "deleted: its time to live is over");
+                tracing::info!(
+                    namespace = &*export.namespace,
+                    name = &*export.name,
+                    "deleted: its time to live is over"
+                );
                 Next::Done
             }
             Err(kube::Error::Api(status)) if status.code == 409 => self.read_live(export).await,

@@ -1,6 +1,6 @@
 //! Exports that go through.
 
-use super::world::{World, conditions};
+use crate::world::{World, conditions};
 use serde_json::json;
 use session_export_operator::api::ExportStatus;
 

@@ -1,6 +1,6 @@
 //! The operator as a process of its own, with the token of its own ServiceAccount.
 
-use super::simulator::tied;
+use crate::simulator::tied;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
-pub struct Operator {
+pub(crate) struct Operator {
     child: Child,
     log: PathBuf,
 }
 
 impl Operator {
     /// Starts one. Nothing of this process's environment reaches it but what `env` holds.
-    pub fn start(log: &Path, arguments: &[&str], env: &BTreeMap<&str, String>) -> Self {
+    pub(crate) fn start(log: &Path, arguments: &[&str], env: &BTreeMap<&str, String>) -> Self {
         let out = File::create(log).unwrap();
         let child = tied(Path::new(env!("CARGO_BIN_EXE_session-export-operator")))
             .args(arguments)
@@ -31,18 +31,18 @@ impl Operator {
     }
 
     /// Everything that it has logged, one JSON object a line.
-    pub fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// The raw log.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Where health and metrics are served, once it is logged.
-    pub async fn address(&self) -> String {
+    pub(crate) async fn address(&self) -> String {
         for _ in 0..200 {
             let line = self.lines().into_iter().find(|line| line["message"] == "serving health and metrics");
             if let Some(address) = line.and_then(|line| line["address"].as_str().map(str::to_owned)) {
@@ -54,7 +54,7 @@ impl Operator {
     }
 
     /// Status code and body of one of its endpoints.
-    pub async fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         use http_body_util::BodyExt;
         let uri = format!("http://{}{path}", self.address().await);
         let http = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
@@ -70,7 +70,7 @@ impl Operator {
     }
 
     /// Waits until /readyz says what is wanted, such as `leading`.
-    pub async fn ready(&self, wanted: &str) {
+    pub(crate) async fn ready(&self, wanted: &str) {
         let mut last = (0, String::new());
         for _ in 0..600 {
             last = self.get("/readyz").await;
@@ -82,18 +82,18 @@ impl Operator {
         panic!("never ready as {wanted:?}, but {last:?}: {}", self.log());
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends a signal by name, such as TERM or STOP.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = std::process::Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
         assert!(status.unwrap().success());
     }
 
     /// Waits for its end.
-    pub async fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
+    pub(crate) async fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let until = tokio::time::Instant::now() + within;
         while tokio::time::Instant::now() < until {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -105,7 +105,7 @@ impl Operator {
     }
 
     /// kill -9, as a crash.
-    pub fn crash(mut self) {
+    pub(crate) fn crash(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

@@ -8,22 +8,22 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 /// AWS's documentation key pair, which the simulator knows.
-pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
-pub const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-pub const ACCOUNT: &str = "111122223333";
-pub const REGION: &str = "us-west-2";
-pub const GROUP: &str = "sg-1AB2C3De4";
+pub(crate) const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+pub(crate) const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+pub(crate) const ACCOUNT: &str = "111122223333";
+pub(crate) const REGION: &str = "us-west-2";
+pub(crate) const GROUP: &str = "sg-1AB2C3De4";
 
-pub struct Simulator {
+pub(crate) struct Simulator {
     child: Child,
-    pub aws: String,
-    pub s3: String,
+    pub(crate) aws: String,
+    pub(crate) s3: String,
     http: Client<HttpConnector, Full<hyper::body::Bytes>>,
 }
 
 impl Simulator {
     /// Starts one on free ports. `flags` beside the usual ones.
-    pub fn start(flags: &[&str]) -> Self {
+    pub(crate) fn start(flags: &[&str]) -> Self {
         let operator = std::path::Path::new(env!("CARGO_BIN_EXE_session-export-operator"));
         let program = operator.with_file_name("gameliftstreams-simulator");
         assert!(program.exists(), "{} is missing: run cargo build --workspace", program.display());
@@ -44,7 +44,7 @@ impl Simulator {
     }
 
     /// One request to a control endpoint.
-    pub async fn ask(&self, method: &str, path: &str, body: Value) -> Value {
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Value) -> Value {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = hyper::Request::builder()
             .method(method)
@@ -59,38 +59,38 @@ impl Simulator {
     }
 
     /// Makes one session that stays ACTIVE until it is ended, with what `more` says otherwise.
-    pub async fn session(&self, id: &str, more: Value) {
+    pub(crate) async fn session(&self, id: &str, more: Value) {
         let mut seed = json!({"ids": [id]});
         merge(&mut seed, more);
         self.ask("POST", "sessions", seed).await;
     }
 
     /// Changes a session by hand.
-    pub async fn change(&self, id: &str, change: Value) {
+    pub(crate) async fn change(&self, id: &str, change: Value) {
         self.ask("PATCH", &format!("sessions/{id}"), change).await;
     }
 
     /// Ends a session, as its application would.
-    pub async fn end(&self, id: &str) {
+    pub(crate) async fn end(&self, id: &str) {
         self.ask("POST", &format!("sessions/{id}/end"), json!({})).await;
     }
 
     /// Adds a fault rule and returns its id.
-    pub async fn fault(&self, rule: Value) -> Value {
+    pub(crate) async fn fault(&self, rule: Value) -> Value {
         self.ask("POST", "faults", rule).await
     }
 
-    pub async fn no_faults(&self) {
+    pub(crate) async fn no_faults(&self) {
         self.ask("DELETE", "faults", Value::Null).await;
     }
 
     /// Changes switches of its behaviour.
-    pub async fn behave(&self, changes: Value) {
+    pub(crate) async fn behave(&self, changes: Value) {
         self.ask("PATCH", "behaviour", changes).await;
     }
 
     /// All calls of one operation, for one session (empty: all), in order.
-    pub async fn calls(&self, operation: &str, session: &str) -> Vec<Value> {
+    pub(crate) async fn calls(&self, operation: &str, session: &str) -> Vec<Value> {
         let mut path = format!("journal?kind=call&operation={operation}");
         if !session.is_empty() {
             path = format!("{path}&session={session}");
@@ -99,12 +99,12 @@ impl Simulator {
     }
 
     /// How often ExportStreamSessionFiles was called for a session, refusals included.
-    pub async fn exports(&self, session: &str) -> usize {
+    pub(crate) async fn exports(&self, session: &str) -> usize {
         self.calls("ExportStreamSessionFiles", session).await.len()
     }
 
     /// The different destinations that ExportStreamSessionFiles was called with for a session.
-    pub async fn destinations(&self, session: &str) -> Vec<String> {
+    pub(crate) async fn destinations(&self, session: &str) -> Vec<String> {
         let calls = self.calls("ExportStreamSessionFiles", session).await;
         let mut uris: Vec<_> = calls.iter().map(|call| call["outputUri"].as_str().unwrap_or("").to_owned()).collect();
         uris.sort();
@@ -121,7 +121,7 @@ impl Drop for Simulator {
 }
 
 /// Lays `over` over `base`, objects by key.
-pub fn merge(base: &mut Value, over: Value) {
+pub(crate) fn merge(base: &mut Value, over: Value) {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => {
             for (key, value) in over {
@@ -133,7 +133,7 @@ pub fn merge(base: &mut Value, over: Value) {
 }
 
 /// A command whose process dies with the thread that starts it.
-pub fn tied(program: &std::path::Path) -> Command {
+pub(crate) fn tied(program: &std::path::Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command

@@ -1,8 +1,8 @@
 //! One test's world: a namespace on the shared control plane, a simulator and operators of its own.
 
-use super::operator::Operator;
-use super::simulator::{ACCESS_KEY_ID, ACCOUNT, GROUP, REGION, SECRET_ACCESS_KEY, Simulator, merge};
 use crate::control_plane::ControlPlane;
+use crate::operator::Operator;
+use crate::simulator::{ACCESS_KEY_ID, ACCOUNT, GROUP, REGION, SECRET_ACCESS_KEY, Simulator, merge};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
@@ -17,10 +17,10 @@ const SERVICE_ACCOUNT: &str = "session-export-operator";
 /// Longest that a test waits for anything; never what it measures.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct World {
-    pub namespace: String,
-    pub client: kube::Client,
-    pub simulator: Simulator,
+pub(crate) struct World {
+    pub(crate) namespace: String,
+    pub(crate) client: kube::Client,
+    pub(crate) simulator: Simulator,
     control: &'static ControlPlane,
     dir: PathBuf,
     config: Value,
@@ -29,15 +29,15 @@ pub struct World {
 
 impl World {
     /// A fresh namespace whose operator may export to `s3://exports/` and, as AWS refuses there, `s3://denied/`.
-    pub async fn new(name: &str) -> Self {
+    pub(crate) async fn new(name: &str) -> Self {
         Self::with(name, &[], json!({})).await
     }
 
     /// The same with flags for the simulator and changes to the operator's configuration.
-    pub async fn with(name: &str, flags: &[&str], changes: Value) -> Self {
-        let control = ControlPlane::shared();
-        let client = control.client().await;
-        let namespace = control.namespace(&client, name).await;
+    pub(crate) async fn with(name: &str, flags: &[&str], changes: Value) -> Self {
+        let control = ControlPlane::shared().await;
+        let namespace = format!("e2e-{name}");
+        let client = control.namespace(&namespace).await.into_client();
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(&namespace);
         std::fs::create_dir_all(&dir).unwrap();
         let mut config = default_config(&namespace);
@@ -78,7 +78,7 @@ impl World {
         api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
     }
 
-    pub fn namespaced<K>(&self) -> Api<K>
+    pub(crate) fn namespaced<K>(&self) -> Api<K>
     where
         K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
     {
@@ -86,21 +86,21 @@ impl World {
     }
 
     /// Starts an operator and waits until it is ready.
-    pub async fn operator(&self) -> Operator {
+    pub(crate) async fn operator(&self) -> Operator {
         let operator = self.start(json!({}), &[]).await;
         operator.ready("").await;
         operator
     }
 
     /// Starts an operator with a changed configuration and environment, and does not wait.
-    pub async fn start(&self, changes: Value, environment: &[(&'static str, &str)]) -> Operator {
+    pub(crate) async fn start(&self, changes: Value, environment: &[(&'static str, &str)]) -> Operator {
         let number = self.operators.fetch_add(1, Ordering::Relaxed);
         let mut config = self.config.clone();
         merge(&mut config, changes);
         let config_file = self.dir.join(format!("config-{number}.yaml"));
         std::fs::write(&config_file, config.to_string()).unwrap();
         let kubeconfig = self.dir.join(format!("kubeconfig-{number}"));
-        self.control.kubeconfig_for(&kubeconfig, &self.token().await, &self.namespace);
+        self.write_kubeconfig(&kubeconfig, &self.token().await);
         let mut env = BTreeMap::from([
             ("KUBECONFIG", kubeconfig.display().to_string()),
             ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", self.simulator.aws.clone()),
@@ -115,6 +115,15 @@ impl World {
         Operator::start(&self.dir.join(format!("operator-{number}.log")), &arguments, &env)
     }
 
+    /// The administrator's kubeconfig with the ServiceAccount's token in place of the administrator's.
+    fn write_kubeconfig(&self, path: &std::path::Path, token: &str) {
+        let text = std::fs::read_to_string(self.control.kubeconfig()).unwrap();
+        let mut kubeconfig: Value = serde_yaml::from_str(&text).unwrap();
+        kubeconfig["users"][0]["user"] = json!({"token": token});
+        kubeconfig["contexts"][0]["context"]["namespace"] = json!(&self.namespace);
+        std::fs::write(path, kubeconfig.to_string()).unwrap();
+    }
+
     async fn token(&self) -> String {
         let accounts: Api<ServiceAccount> = self.namespaced();
         let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": []}, "metadata": {}})).unwrap();
@@ -122,17 +131,17 @@ impl World {
         answer.status.unwrap().token
     }
 
-    pub fn exports(&self) -> Api<SessionExport> {
+    pub(crate) fn exports(&self) -> Api<SessionExport> {
         self.namespaced()
     }
 
     /// Creates a SessionExport of a session to a URI.
-    pub async fn export(&self, name: &str, session: &str, uri: &str) -> SessionExport {
+    pub(crate) async fn export(&self, name: &str, session: &str, uri: &str) -> SessionExport {
         self.export_with(name, session, uri, json!({})).await
     }
 
     /// The same with more in its spec.
-    pub async fn export_with(&self, name: &str, session: &str, uri: &str, more: Value) -> SessionExport {
+    pub(crate) async fn export_with(&self, name: &str, session: &str, uri: &str, more: Value) -> SessionExport {
         let mut spec = json!({
             "streamGroupIdentifier": GROUP,
             "streamSessionIdentifier": session,
@@ -149,26 +158,31 @@ impl World {
     }
 
     /// Changes a SessionExport by merge patch.
-    pub async fn patch(&self, name: &str, patch: Value) {
+    pub(crate) async fn patch(&self, name: &str, patch: Value) {
         self.exports().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     }
 
     /// Changes its status by merge patch, as a person with the right to might.
-    pub async fn patch_status(&self, name: &str, status: Value) {
+    pub(crate) async fn patch_status(&self, name: &str, status: Value) {
         let patch = Patch::Merge(json!({"status": status}));
         self.exports().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
     }
 
-    pub async fn delete(&self, name: &str) {
+    pub(crate) async fn delete(&self, name: &str) {
         self.exports().delete(name, &DeleteParams::default()).await.unwrap();
     }
 
-    pub async fn status(&self, name: &str) -> SessionExportStatus {
+    pub(crate) async fn status(&self, name: &str) -> SessionExportStatus {
         self.exports().get(name).await.unwrap().status.unwrap_or_default()
     }
 
     /// Waits until the status is as wanted, and returns the object.
-    pub async fn until(&self, name: &str, what: &str, wanted: impl Fn(&SessionExportStatus) -> bool) -> SessionExport {
+    pub(crate) async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        wanted: impl Fn(&SessionExportStatus) -> bool,
+    ) -> SessionExport {
         let give_up = tokio::time::Instant::now() + PATIENCE;
         loop {
             let object = self.exports().get(name).await.unwrap();
@@ -184,32 +198,32 @@ impl World {
     }
 
     /// Waits for the reason of the condition Ready.
-    pub async fn reason(&self, name: &str, reason: &str) -> SessionExport {
+    pub(crate) async fn reason(&self, name: &str, reason: &str) -> SessionExport {
         self.until(name, reason, |status| condition(status, "Ready").is_some_and(|(_, is)| is == reason)).await
     }
 
     /// Waits until it has finished.
-    pub async fn finished(&self, name: &str) -> SessionExportStatus {
+    pub(crate) async fn finished(&self, name: &str) -> SessionExportStatus {
         self.until(name, "finished", |status| status.completion_time.is_some()).await.status.unwrap()
     }
 
     /// What the operators have logged, for a failing test's message.
-    pub fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         let count = self.operators.load(Ordering::Relaxed);
         let read = |n: u32| std::fs::read_to_string(self.dir.join(format!("operator-{n}.log"))).unwrap_or_default();
         (0..count).map(|n| format!("--- operator {n}\n{}", read(n))).collect()
     }
 
     /// The requests of this world's operators that the API server has answered, from its audit log.
-    pub fn audited(&self) -> Vec<Value> {
+    pub(crate) fn audited(&self) -> Vec<Value> {
         let user = format!("system:serviceaccount:{}:{SERVICE_ACCOUNT}", self.namespace);
-        let text = std::fs::read_to_string(self.control.dir().join("audit.log")).unwrap();
+        let text = std::fs::read_to_string(self.control.audit_log()).unwrap();
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter(|line| line["user"]["username"] == user.as_str()).collect()
     }
 
     /// How many status writes of one object the API server has accepted from this world's operators.
-    pub fn status_writes(&self, name: &str) -> usize {
+    pub(crate) fn status_writes(&self, name: &str) -> usize {
         let is_one = |line: &Value| {
             let object = &line["objectRef"];
             line["verb"] == "patch"
@@ -221,7 +235,7 @@ impl World {
         self.audited().iter().filter(|line| is_one(line)).count()
     }
 
-    pub fn control(&self) -> &'static ControlPlane {
+    pub(crate) fn control(&self) -> &'static ControlPlane {
         self.control
     }
 }
@@ -266,13 +280,13 @@ fn granted() -> Vec<Value> {
 }
 
 /// Status and reason of one condition.
-pub fn condition(status: &SessionExportStatus, type_: &str) -> Option<(String, String)> {
+pub(crate) fn condition(status: &SessionExportStatus, type_: &str) -> Option<(String, String)> {
     let found = status.conditions.iter().find(|condition| condition.type_ == type_)?;
     Some((found.status.clone(), found.reason.clone()))
 }
 
 /// The conditions in short, such as `Accepted=True Ready=False`, sorted.
-pub fn conditions(status: &SessionExportStatus) -> String {
+pub(crate) fn conditions(status: &SessionExportStatus) -> String {
     let mut all: Vec<_> = status.conditions.iter().map(|c| format!("{}={}", c.type_, c.status)).collect();
     all.sort();
     all.join(" ")

@@ -85,6 +85,7 @@ impl Lane {
     /// Takes the turn that was granted, or queues.
     pub(super) fn ask(&mut self, holder: Holder, urgency: Urgency, now: Instant, told: &mut Vec<Arc<str>>) -> Asked {
         let uid = holder.uid.clone();
+        self.expire(now);
         if !self.grants.contains_key(&uid) {
             self.queue.ask(holder, urgency, now);
         }
@@ -108,22 +109,25 @@ impl Lane {
 
     /// Grants what is due, and returns when to look again.
     pub(super) fn grant(&mut self, now: Instant, told: &mut Vec<Arc<str>>) -> Option<Instant> {
-        self.grants.retain(|_, grant| grant.stage != Stage::Told || now < grant.at + GRANT_LIFE);
-        loop {
+        self.expire(now);
+        while !self.queue.is_empty() {
             let early = self.limiter.wait(self.outstanding(now), now).saturating_sub(self.ahead(now));
             if !early.is_zero() {
-                let expiry = self.grants.values().map(|grant| grant.at + GRANT_LIFE).filter(|at| *at > now).min();
-                let due = now.checked_add(early);
-                return if self.queue.is_empty() { expiry } else { due.into_iter().chain(expiry).min() };
+                let expiry = self.grants.values().map(|grant| grant.at + GRANT_LIFE).filter(|at| *at > now);
+                return expiry.chain(now.checked_add(early)).min();
             }
-            let Some(waiter) = self.queue.pop() else {
-                return self.grants.values().map(|grant| grant.at + GRANT_LIFE).filter(|at| *at > now).min();
-            };
+            let waiter = self.queue.pop()?;
             self.numbers += 1;
             let uid = waiter.holder.uid.clone();
             told.push(uid.clone());
             self.grants.insert(uid, Grant { waiter, number: self.numbers, at: now, stage: Stage::Told });
         }
+        None
+    }
+
+    /// Forgets turns that nobody came for.
+    fn expire(&mut self, now: Instant) {
+        self.grants.retain(|_, grant| grant.stage != Stage::Told || now < grant.at + GRANT_LIFE);
     }
 
     /// The holder of a turn is ready to send: from now on it may wait this long.
