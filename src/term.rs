@@ -83,10 +83,7 @@ fn controller(
         memory: Mutex::new(Memory::new(config.timing.clone(), Instant::now())),
         own: OwnWrites::default(),
         pace: AtomicU64::new(millis(config.timing.pending_look_min)),
-        wake: Box::new(move |namespace, name| {
-            // Nobody listens any more only at the end of the term.
-            drop(wake.send(ObjectRef::new(name).within(namespace)));
-        }),
+        wake,
     }
 }
 
@@ -95,7 +92,7 @@ async fn pass_on(mut grants: mpsc::UnboundedReceiver<Arc<str>>, controller: &Con
     while let Some(uid) = grants.recv().await {
         let place = controller.memory().place(&uid);
         if let Some((namespace, name)) = place {
-            (controller.wake)(&namespace, &name);
+            controller.wake(&namespace, &name);
         }
     }
 }

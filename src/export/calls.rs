@@ -35,7 +35,7 @@ impl Controller {
         };
         if sharers.len() > 1 {
             for (namespace, name) in sharers.iter().filter(|(_, name)| *name != considered.export.name) {
-                (self.wake)(namespace, name);
+                self.wake(namespace, name);
             }
         }
         Next::Again(object.clone())
