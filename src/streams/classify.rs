@@ -112,10 +112,19 @@ impl Word {
     /// clock-skew codes in aws-runtime 1.10 (without TransactionInProgressException, which is no refusal).
     fn of(code: &str) -> Self {
         match code {
-            "ThrottlingException" | "Throttling" | "ThrottledException" | "RequestThrottled" | "SlowDown"
-            | "RequestThrottledException" | "TooManyRequestsException" | "RequestLimitExceeded"
-            | "BandwidthLimitExceeded" | "LimitExceededException" | "ProvisionedThroughputExceededException"
-            | "PriorRequestNotComplete" | "EC2ThrottledException" => Self::Throttled,
+            "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "RequestThrottled"
+            | "SlowDown"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "LimitExceededException"
+            | "ProvisionedThroughputExceededException"
+            | "PriorRequestNotComplete"
+            | "EC2ThrottledException" => Self::Throttled,
             "RequestTimeout" | "RequestTimeoutException" => Self::TimedOut,
             "RequestTimeTooSkewed" | "RequestExpired" => Self::Clock,
             "UnrecognizedClientException"

@@ -75,7 +75,8 @@ impl Limiter {
         let debt = self.debt_at(now) + ahead as f64;
         let seconds = (debt - self.tolerance).max(0.0) / self.share_in_force(now);
         // Rounded up, lest the caller wakes a nanosecond early.
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX / 4) + Duration::from_nanos(u64::from(seconds > 0.0))
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX / 4)
+            + Duration::from_nanos(u64::from(seconds > 0.0))
     }
 
     /// AWS throttled a call that was begun at `begun`. Halves the rate, unless that call was already on its way at

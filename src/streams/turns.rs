@@ -136,6 +136,7 @@ impl Turns {
             lanes.get_mut(bucket).map(|lane| lane.ask(holder, urgency, now, &mut told))
         };
         self.shared.tell(told);
+        self.shared.changed.notify_one();
         match asked {
             Some(Asked::Granted { number }) => {
                 Turn::Granted(Permit::new(self.shared.clone(), bucket.clone(), uid, number))
@@ -192,10 +193,10 @@ impl Shared {
         let mut told = Vec::new();
         let next = self.lock().values_mut().filter_map(|lane| lane.grant(now, &mut told)).min();
         self.tell(told);
-        next.unwrap_or(now + LONGEST_SLEEP).max(now + Duration::from_millis(1))
+        next.unwrap_or(now + LONGEST_SLEEP)
     }
 
-    /// Tells those who were granted a turn, and wakes the pacer for those who were not.
+    /// Tells those who were granted a turn.
     fn tell(&self, told: Vec<Arc<str>>) {
         for uid in told {
             if self.granted.send(uid).is_err() {
@@ -203,6 +204,5 @@ impl Shared {
                 break;
             }
         }
-        self.changed.notify_one();
     }
 }

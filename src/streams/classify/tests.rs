@@ -29,21 +29,51 @@ const STATUSES: [u16; 20] =
 
 /// What each family of codes means on 4xx (other than 401, 403, 404, 408, 429), 401, 403, 404.
 const FAMILIES: [(&[&str], [FailureClass; 4]); 7] = [
-    (&["ThrottlingException", "Throttling", "ThrottledException", "RequestThrottled", "RequestThrottledException",
-       "TooManyRequestsException", "RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException",
-       "ProvisionedThroughputExceededException", "PriorRequestNotComplete", "EC2ThrottledException", "SlowDown"],
-     [Throttled; 4]),
+    (
+        &[
+            "ThrottlingException",
+            "Throttling",
+            "ThrottledException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+            "BandwidthLimitExceeded",
+            "LimitExceededException",
+            "ProvisionedThroughputExceededException",
+            "PriorRequestNotComplete",
+            "EC2ThrottledException",
+            "SlowDown",
+        ],
+        [Throttled; 4],
+    ),
     (&["RequestTimeout", "RequestTimeoutException"], [Unavailable; 4]),
     (&["RequestTimeTooSkewed", "RequestExpired"], [Unreachable; 4]),
-    (&["UnrecognizedClientException", "ExpiredToken", "ExpiredTokenException", "InvalidSignatureException",
-       "SignatureDoesNotMatch", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
-       "InvalidClientTokenId", "InvalidAccessKeyId", "IncompleteSignature", "IncompleteSignatureException",
-       "InvalidToken", "TokenRefreshRequired", "AuthFailure"],
-     [Credentials; 4]),
+    (
+        &[
+            "UnrecognizedClientException",
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "InvalidClientTokenId",
+            "InvalidAccessKeyId",
+            "IncompleteSignature",
+            "IncompleteSignatureException",
+            "InvalidToken",
+            "TokenRefreshRequired",
+            "AuthFailure",
+        ],
+        [Credentials; 4],
+    ),
     (&["AccessDeniedException", "AccessDenied", "NotAuthorized", "UnauthorizedOperation"], [AccessDenied; 4]),
     (&["ResourceNotFoundException"], [Rejected, Rejected, Rejected, NotFound]),
-    (&["ValidationException", "ConflictException", "OptInRequired", "SomethingNew", "resourcenotfoundexception"],
-     [Rejected, Credentials, AccessDenied, Unavailable]),
+    (
+        &["ValidationException", "ConflictException", "OptInRequired", "SomethingNew", "resourcenotfoundexception"],
+        [Rejected, Credentials, AccessDenied, Unavailable],
+    ),
 ];
 
 #[test]

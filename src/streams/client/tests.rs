@@ -42,9 +42,11 @@ async fn converse(mut stream: TcpStream, seen: Arc<Seen>, reply: Reply) {
         let mut request = Vec::new();
         let complete = |text: &str| {
             let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-            let length = head.to_lowercase().split("content-length: ").nth(1).map_or(0, |rest| {
-                rest.split("\r\n").next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(0)
-            });
+            let length = head
+                .to_lowercase()
+                .split("content-length: ")
+                .nth(1)
+                .map_or(0, |rest| rest.split("\r\n").next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(0));
             body.len() >= length
         };
         while !complete(&String::from_utf8_lossy(&request)) {
@@ -134,7 +136,11 @@ async fn a_read_tells_what_may_be_known_and_nothing_else() {
     assert!(!format!("{reading:?}").contains("secret"));
     let requests = seen.requests.lock().unwrap();
     assert!(requests[0].starts_with("GET /streamgroups/sg-1AB2C3De4/streamsessions/ABC123def4567 HTTP/1.1"));
-    assert!(requests[0].contains(&format!("lib/session-export-operator/{}", env!("CARGO_PKG_VERSION"))), "{}", requests[0]);
+    assert!(
+        requests[0].contains(&format!("lib/session-export-operator/{}", env!("CARGO_PKG_VERSION"))),
+        "{}",
+        requests[0]
+    );
     assert_eq!(*seen.attempts.lock().unwrap(), [None]);
 }
 
@@ -144,7 +150,9 @@ async fn an_export_is_one_put_of_plain_ids() {
     let answer = client(&url, seen.clone()).export(&arn(), &uri()).await.unwrap();
     assert_eq!(answer.request_id, "req-1");
     let requests = seen.requests.lock().unwrap();
-    assert!(requests[0].starts_with("PUT /streamgroups/sg-1AB2C3De4/streamsessions/ABC123def4567/exportfiles HTTP/1.1"));
+    assert!(
+        requests[0].starts_with("PUT /streamgroups/sg-1AB2C3De4/streamsessions/ABC123def4567/exportfiles HTTP/1.1")
+    );
     assert!(requests[0].ends_with(r#"{"OutputUri":"s3://amzn-s3-demo-bucket/a/"}"#));
     assert!(requests[0].contains("/us-west-2/gameliftstreams/aws4_request"));
 }
@@ -211,7 +219,10 @@ async fn answers_that_are_not_the_word_of_aws_leave_the_outcome_open() {
 #[tokio::test]
 async fn a_signature_refused_for_its_time_is_soon_tried_again() {
     let body = r#"{"message": "Signature expired: 20120210T173031Z is now earlier than 20120210T175031Z"}"#;
-    assert_eq!(both_fail(json("403 Forbidden", "InvalidSignatureException", body)).await.class, FailureClass::Unreachable);
+    assert_eq!(
+        both_fail(json("403 Forbidden", "InvalidSignatureException", body)).await.class,
+        FailureClass::Unreachable
+    );
 }
 
 #[tokio::test]

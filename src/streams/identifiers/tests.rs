@@ -8,8 +8,30 @@ fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just(HOME.to_owned()),
         prop::sample::select(vec![
-            "streamsession/", "streamgroup/", "sg-1", "/", "..", ".", ":", "%2f", "%2e%2e", "?", "#", "\0", "\n",
-            "\u{202e}", "é", " ", "s3://", "a-bucket", ".zip", ".ZIP", "arn:aws:", "us-west-2", "111122223333", "-",
+            "streamsession/",
+            "streamgroup/",
+            "sg-1",
+            "/",
+            "..",
+            ".",
+            ":",
+            "%2f",
+            "%2e%2e",
+            "?",
+            "#",
+            "\0",
+            "\n",
+            "\u{202e}",
+            "é",
+            " ",
+            "s3://",
+            "a-bucket",
+            ".zip",
+            ".ZIP",
+            "arn:aws:",
+            "us-west-2",
+            "111122223333",
+            "-",
         ])
         .prop_map(str::to_owned),
         "[A-Za-z0-9-]{1,8}",
@@ -91,7 +113,8 @@ fn regions() {
     for good in ["us-west-2", "ap-northeast-1", "us-gov-west-1", "eu-central-1", "us-iso-east-10"] {
         assert!(good.parse::<Region>().is_ok(), "{good}");
     }
-    let bad = ["", "us", "us-2", "us-west", "US-west-2", "usa-west-2", "us--2", "us-west-123", "us-west-2 ", "us_west_2"];
+    let bad =
+        ["", "us", "us-2", "us-west", "US-west-2", "usa-west-2", "us--2", "us-west-123", "us-west-2 ", "us_west_2"];
     for bad in bad.into_iter().chain(["us-west-2.evil.example", "a1-west-2", "us-west-٢", "us-w3st-2"]) {
         assert!(bad.parse::<Region>().is_err(), "{bad}");
     }
@@ -99,7 +122,8 @@ fn regions() {
 
 #[test]
 fn identifiers() {
-    let good = ["ABC123def4567".to_owned(), format!("{HOME}streamsession/ABC"), format!("{HOME}streamsession/sg-1/ABC")];
+    let good =
+        ["ABC123def4567".to_owned(), format!("{HOME}streamsession/ABC"), format!("{HOME}streamsession/sg-1/ABC")];
     for good in good {
         assert!(good.parse::<StreamSessionIdentifier>().is_ok(), "{good}");
     }
@@ -129,15 +153,47 @@ fn identifiers() {
 #[test]
 fn destinations() {
     let long = |n: usize| format!("s3://abc/{}/", "x".repeat(n));
-    let good = ["s3://abc/", "s3://a.b-c.d/x/", "s3://abc/x.zip", "s3://abc/x.ZIP", "s3://abc/a b/é/.zip.zip", "s3://abc/..a/"];
+    let good = [
+        "s3://abc/",
+        "s3://a.b-c.d/x/",
+        "s3://abc/x.zip",
+        "s3://abc/x.ZIP",
+        "s3://abc/a b/é/.zip.zip",
+        "s3://abc/..a/",
+    ];
     for good in good.into_iter().map(str::to_owned).chain([long(1014)]) {
         assert!(good.parse::<OutputUri>().is_ok(), "{good}");
     }
     let bad = [
-        "", "s3://", "s3://abc", "s3:///x/", "s3://ab/x/", "S3://abc/x/", "https://abc/x/", "s3://Abc/x/", "s3://a_c/x/",
-        "s3://-bc/x/", "s3://ab-/x/", "s3://a..c/x/", "s3://.abc/x/", "s3://a.-b/x/", "s3://1.2.3.4/x/", "s3://123/x/",
-        "s3://abc//", "s3://abc/a//b/", "s3://abc/./", "s3://abc/../x.zip", "s3://abc/a/..", "s3://abc/.zip", "s3://abc/a/.ZIP",
-        "s3://abc/x.Zip", "s3://abc/x", "s3://abc/x\n/", "s3://abc/\u{7f}/", "s3://abc/\u{85}/", " s3://abc/",
+        "",
+        "s3://",
+        "s3://abc",
+        "s3:///x/",
+        "s3://ab/x/",
+        "S3://abc/x/",
+        "https://abc/x/",
+        "s3://Abc/x/",
+        "s3://a_c/x/",
+        "s3://-bc/x/",
+        "s3://ab-/x/",
+        "s3://a..c/x/",
+        "s3://.abc/x/",
+        "s3://a.-b/x/",
+        "s3://1.2.3.4/x/",
+        "s3://123/x/",
+        "s3://abc//",
+        "s3://abc/a//b/",
+        "s3://abc/./",
+        "s3://abc/../x.zip",
+        "s3://abc/a/..",
+        "s3://abc/.zip",
+        "s3://abc/a/.ZIP",
+        "s3://abc/x.Zip",
+        "s3://abc/x",
+        "s3://abc/x\n/",
+        "s3://abc/\u{7f}/",
+        "s3://abc/\u{85}/",
+        " s3://abc/",
     ];
     for bad in bad.into_iter().map(str::to_owned).chain([long(1015), format!("s3://abc/{}/", "é".repeat(520))]) {
         assert!(bad.parse::<OutputUri>().is_err(), "{bad}");

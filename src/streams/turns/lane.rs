@@ -59,15 +59,14 @@ pub(super) struct Lane {
     queue: Queue,
     grants: HashMap<Arc<str>, Grant>,
     numbers: u64,
-    /// Smoothed time from grant to readiness, and its mean deviation, in seconds.
-    lead: f64,
-    deviation: f64,
+    /// Smoothed time from grant to readiness, in seconds.
+    lead: Option<f64>,
 }
 
 impl Lane {
     pub(super) fn new(share: f64, now: Instant) -> Self {
         let (limiter, queue, grants) = (Limiter::new(share, now), Queue::default(), HashMap::new());
-        Self { limiter, queue, grants, numbers: 0, lead: FIRST_GUESS, deviation: FIRST_GUESS }
+        Self { limiter, queue, grants, numbers: 0, lead: None }
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -85,6 +84,7 @@ impl Lane {
     /// Takes the turn that was granted, or queues.
     pub(super) fn ask(&mut self, holder: Holder, urgency: Urgency, now: Instant, told: &mut Vec<Arc<str>>) -> Asked {
         let uid = holder.uid.clone();
+        self.expire(now);
         if !self.grants.contains_key(&uid) {
             self.queue.ask(holder, urgency, now);
         }
@@ -108,22 +108,25 @@ impl Lane {
 
     /// Grants what is due, and returns when to look again.
     pub(super) fn grant(&mut self, now: Instant, told: &mut Vec<Arc<str>>) -> Option<Instant> {
-        self.grants.retain(|_, grant| grant.stage != Stage::Told || now < grant.at + GRANT_LIFE);
-        loop {
+        self.expire(now);
+        while !self.queue.is_empty() {
             let early = self.limiter.wait(self.outstanding(now), now).saturating_sub(self.ahead(now));
             if !early.is_zero() {
-                let expiry = self.grants.values().map(|grant| grant.at + GRANT_LIFE).filter(|at| *at > now).min();
-                let due = now.checked_add(early);
-                return if self.queue.is_empty() { expiry } else { due.into_iter().chain(expiry).min() };
+                let expiry = self.grants.values().map(|grant| grant.at + GRANT_LIFE).filter(|at| *at > now);
+                return expiry.chain(now.checked_add(early)).min();
             }
-            let Some(waiter) = self.queue.pop() else {
-                return self.grants.values().map(|grant| grant.at + GRANT_LIFE).filter(|at| *at > now).min();
-            };
+            let waiter = self.queue.pop()?;
             self.numbers += 1;
             let uid = waiter.holder.uid.clone();
             told.push(uid.clone());
             self.grants.insert(uid, Grant { waiter, number: self.numbers, at: now, stage: Stage::Told });
         }
+        None
+    }
+
+    /// Forgets turns that nobody came for.
+    fn expire(&mut self, now: Instant) {
+        self.grants.retain(|_, grant| grant.stage != Stage::Told || now < grant.at + GRANT_LIFE);
     }
 
     /// The holder of a turn is ready to send: from now on it may wait this long.
@@ -131,8 +134,7 @@ impl Lane {
         if let Some(grant) = self.grants.get_mut(uid).filter(|grant| grant.number == number) {
             grant.stage = Stage::Ready;
             let sample = now.saturating_duration_since(grant.at).min(GRANT_LIFE).as_secs_f64();
-            self.deviation += ((sample - self.lead).abs() - self.deviation) / 4.0;
-            self.lead += (sample - self.lead) / 8.0;
+            self.lead = Some(self.lead.map_or(sample, |lead| lead + (sample - lead) / 8.0));
         }
         self.limiter.interval(now).clamp(PATIENCE.0, PATIENCE.1)
     }
@@ -173,7 +175,7 @@ impl Lane {
     /// How long before its token a turn is granted: what callers take, and a little more, so that one of them stands
     /// ready when a token becomes free.
     fn ahead(&self, now: Instant) -> Duration {
-        let takes = Duration::try_from_secs_f64(self.lead + self.deviation).unwrap_or_default();
+        let takes = Duration::try_from_secs_f64(self.lead.unwrap_or(FIRST_GUESS)).unwrap_or_default();
         takes.min(GRANT_LIFE) + self.limiter.interval(now).min(PATIENCE.0)
     }
 }

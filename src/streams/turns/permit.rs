@@ -71,6 +71,9 @@ impl Drop for Permit {
 
 impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("uid", &self.uid).field("operation", &self.bucket.operation).finish_non_exhaustive()
+        f.debug_struct("Permit")
+            .field("uid", &self.uid)
+            .field("operation", &self.bucket.operation)
+            .finish_non_exhaustive()
     }
 }
