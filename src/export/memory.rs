@@ -6,6 +6,7 @@
 use super::evidence::{Evidence, Rival, Whose, whose};
 use super::request::{Export, Uid};
 use super::row::Reason;
+use crate::api::ExportStatus;
 use crate::config::Timing;
 use crate::streams::identifiers::{AccountId, OutputUri, SessionArn};
 use crate::streams::observation::{FailureClass, FailureFamily, Reading, SessionView};
@@ -86,6 +87,8 @@ pub(super) struct Known {
     pub(super) name: Arc<str>,
     pub(super) target: Target,
     pub(super) claim: Claim,
+    /// The claim before it was last taken: what an untouched one goes back to.
+    before: Claim,
     /// A call, of this process or an earlier one, went out and its outcome is unknown.
     unanswered: bool,
     pub(super) finished: bool,
@@ -186,14 +189,19 @@ impl Memory {
             name: export.name.clone(),
             target: target.clone(),
             claim: Claim::None,
+            before: Claim::None,
             unanswered: false,
             finished: false,
             failed: false,
             deleted: false,
             attempt: Attempt::default(),
         });
+        // One that left the watch (a label edited) and came back.
+        known.deleted = false;
         known.finished = export.finished();
-        known.failed = export.finished() && export.status.export_status == Some(crate::api::ExportStatus::Failed);
+        let failed = export.finished() && export.status.export_status == Some(ExportStatus::Failed);
+        // AWS's FAILED is for ever, also when the status is cleared by hand; ours is not.
+        known.failed = failed || (known.failed && known.claim == Claim::Accepted);
         if export.accepted() {
             known.claim = Claim::Accepted;
         } else if export.intended() && known.claim == Claim::None {
@@ -236,7 +244,9 @@ impl Memory {
     fn drop_oldest_deleted(&mut self, now: Instant) {
         let bound = self.timing.acceptance_bound + self.timing.overdue_after;
         while self.deleted.front().is_some_and(|(at, _)| now.duration_since(*at) > bound) {
-            if let Some((_, uid)) = self.deleted.pop_front() {
+            if let Some((_, uid)) = self.deleted.pop_front()
+                && self.known.get(&uid).is_some_and(|known| known.deleted)
+            {
                 self.remove(&uid);
             }
         }
@@ -268,6 +278,9 @@ impl Memory {
     pub fn read(&mut self, arn: &SessionArn, reading: Reading) {
         let Some(session) = self.sessions.get_mut(arn) else { return };
         if session.reading.as_ref().is_some_and(|last| last.begun >= reading.begun) {
+            if reading.found.as_ref().is_some_and(|view| view.export.is_some()) {
+                session.saw_export();
+            }
             return;
         }
         let counts = session.counts(reading.begun);
@@ -280,8 +293,9 @@ impl Memory {
             None => {}
             Some(view) => session.note(view, begun, counts),
         }
-        let settled =
-            session.marks.empty_since.is_some_and(|since| begun.duration_since(since) >= self.timing.settle_window);
+        let empty = !session.export_seen && reading.found.is_some();
+        let empty_since = session.marks.empty_since.filter(|_| empty);
+        let settled = empty_since.is_some_and(|since| begun.duration_since(since) >= self.timing.settle_window);
         session.reading = Some(reading);
         if settled {
             self.release_unanswered(arn);
@@ -330,7 +344,7 @@ impl Memory {
 
     /// A read failed.
     pub fn read_failed(&mut self, uid: &Uid, class: FailureClass, operation: &'static str, now: Instant) {
-        let wait = Backoff::of(&self.timing, class);
+        let wait = Backoff::of_read(&self.timing, class);
         if let Some(known) = self.known.get_mut(uid) {
             known.attempt.read_trouble = Some(worse(known.attempt.read_trouble, class, operation, wait, now));
         }
@@ -341,6 +355,9 @@ impl Memory {
         if let Some(known) = self.known.get_mut(uid)
             && known.claim != Claim::Accepted
         {
+            if known.claim != Claim::Unanswered {
+                known.before = known.claim;
+            }
             known.claim = Claim::Unanswered;
         }
     }
@@ -351,7 +368,7 @@ impl Memory {
             && known.claim == Claim::Unanswered
             && !known.unanswered
         {
-            known.claim = Claim::None;
+            known.claim = known.before;
         }
     }
 
@@ -362,8 +379,15 @@ impl Memory {
         let session = self.sessions.get_mut(&known.target.arn)?;
         let begun = BeforeCall { unanswered: known.unanswered, marks: session.marks, begun: now };
         known.unanswered = true;
-        known.attempt.foreign_since = None;
+        if known.claim != Claim::Accepted {
+            known.claim = Claim::Unanswered;
+        }
         session.marks = Marks { last_call: Some(now), ..Marks::default() };
+        for member in &session.members {
+            if let Some(known) = self.known.get_mut(member) {
+                known.attempt.foreign_since = None;
+            }
+        }
         Some(begun)
     }
 
@@ -417,6 +441,9 @@ impl Memory {
             | FailureClass::AccessDenied => {
                 known.attempt.call_trouble = Some(worse(known.attempt.call_trouble, class, operation, wait, now));
             }
+        }
+        if known.deleted && !known.holds() {
+            self.remove(uid);
         }
     }
 
@@ -500,13 +527,17 @@ impl Memory {
 }
 
 impl Session {
+    fn saw_export(&mut self) {
+        self.export_seen = true;
+        self.marks.empty_since = None;
+        self.marks.ended_since = None;
+    }
+
     fn note(&mut self, view: &SessionView, begun: Instant, counts: bool) {
         let marks = &mut self.marks;
         marks.missing = None;
         if view.export.is_some() {
-            self.export_seen = true;
-            marks.empty_since = None;
-            marks.ended_since = None;
+            self.saw_export();
         } else if counts && !self.export_seen {
             marks.empty_since.get_or_insert(begun);
             if view.status.is_over() {
@@ -525,6 +556,16 @@ struct Backoff {
 }
 
 impl Backoff {
+    /// A read that AWS rejects is tried as often as a rejected call.
+    fn of_read(timing: &Timing, class: FailureClass) -> Self {
+        match class.family() {
+            FailureFamily::Request => {
+                Self { first: timing.rejected_window / timing.rejected_tries.max(1), longest: timing.rejected_retry }
+            }
+            FailureFamily::Service | FailureFamily::Credentials | FailureFamily::Denied => Self::of(timing, class),
+        }
+    }
+
     fn of(timing: &Timing, class: FailureClass) -> Self {
         match class {
             FailureClass::AccessDenied | FailureClass::Credentials => {
@@ -552,7 +593,11 @@ fn worse(last: Option<Trouble>, class: FailureClass, operation: &'static str, wa
 }
 
 fn one_more(last: Option<Refusals>, timing: &Timing, now: Instant) -> Refusals {
-    let count = last.map_or(0, |refusals| refusals.count) + 1;
+    // Tries long ago don't add up: it takes so many within a minute or so.
+    let recent = |refusals: &Refusals| {
+        refusals.count >= timing.rejected_tries || now <= refusals.retry_at + timing.rejected_window
+    };
+    let count = last.filter(recent).map_or(0, |refusals| refusals.count) + 1;
     let wait = if count < timing.rejected_tries {
         timing.rejected_window / timing.rejected_tries.max(1)
     } else {
