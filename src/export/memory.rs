@@ -99,7 +99,7 @@ pub(super) struct Known {
 
 impl Known {
     /// Holds its session (or, if it lives, its `.zip`) against others.
-    fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         !self.failed && matches!(self.claim, Claim::Unanswered | Claim::Accepted)
     }
 
