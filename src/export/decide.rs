@@ -7,9 +7,10 @@ use super::evidence::{Evidence, Rival, Whose};
 use super::memory::{Claim, Recollection, Trouble};
 use super::request::Export;
 use super::row::{Held, Outcome, Reason, Row};
+use super::status::showable;
 use crate::api::ExportStatus;
 use crate::config::Timing;
-use crate::streams::identifiers::AccountId;
+use crate::streams::identifiers::{AccountId, OutputUri};
 use crate::streams::observation::{ExportFilesStatus, ExportView, FailureFamily, SessionStatus, Source};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -129,6 +130,7 @@ pub fn decide(export: &Export, observed: &Observed, now: Now, timing: &Timing) -
         .or_else(|| scene.suspended())
         .or_else(|| scene.not_yet_live())
         .or_else(|| scene.rivalled())
+        .or_else(|| scene.stale())
         .unwrap_or_else(|| scene.request());
     scene.settle(verdict)
 }
@@ -181,8 +183,12 @@ impl Scene<'_> {
     /// AWS shows an export.
     fn exported(&self) -> Option<Verdict> {
         let Evidence::Export { whose, shown, source } = &self.seen.evidence else { return None };
+        if *source == Source::List && self.left_out(*whose, shown) {
+            let row = self.accepted().then(|| self.promised()).flatten();
+            return Some(Verdict { row, next: Next::LookAt(self.now.mono) });
+        }
         Some(match whose {
-            Whose::Ours => self.ours(shown, *source),
+            Whose::Ours => self.ours(shown),
             Whose::Anothers => self.anothers(shown),
             Whose::Rivals => self.conflict(shown),
             Whose::Unstated => match shown.status {
@@ -194,16 +200,32 @@ impl Scene<'_> {
         })
     }
 
-    fn ours(&self, shown: &ExportView, source: Source) -> Verdict {
-        let output_uri = shown.output_uri.clone();
+    /// True if a list has left out what the matter turns on: a Get must tell.
+    fn left_out(&self, whose: Whose, shown: &ExportView) -> bool {
+        match (whose, shown.status) {
+            (Whose::Anothers, _) | (Whose::Ours, ExportFilesStatus::Pending | ExportFilesStatus::Unknown) => false,
+            (Whose::Unstated | Whose::Rivals, _) => true,
+            (Whose::Ours, ExportFilesStatus::Succeeded) => shown.output_uri.is_none() && self.zip().is_none(),
+            (Whose::Ours, ExportFilesStatus::Failed) => shown.reason.is_none(),
+        }
+    }
+
+    /// The fixed key that is asked for, if it is one.
+    fn zip(&self) -> Option<&OutputUri> {
+        self.export.request.as_ref().ok().map(|request| &request.uri).filter(|uri| uri.is_zip())
+    }
+
+    fn ours(&self, shown: &ExportView) -> Verdict {
+        let reported = shown.output_uri.as_deref().and_then(showable);
         match shown.status {
             ExportFilesStatus::Pending | ExportFilesStatus::Unknown => self.pending(),
-            ExportFilesStatus::Succeeded if output_uri.is_none() && source == Source::List => {
-                Verdict { row: Some(Row::Pending), next: Next::LookAt(self.now.mono) }
+            ExportFilesStatus::Succeeded => {
+                let output_uri = reported.or_else(|| self.zip().map(OutputUri::to_string));
+                Verdict::ended(Outcome::Exported { output_uri })
             }
-            ExportFilesStatus::Succeeded => Verdict::ended(Outcome::Exported { output_uri }),
             ExportFilesStatus::Failed => {
-                Verdict::ended(Outcome::ExportFailed { reason: shown.reason.clone(), output_uri })
+                let reason = shown.reason.clone().filter(|reason| !reason.trim().is_empty());
+                Verdict::ended(Outcome::ExportFailed { reason, output_uri: reported })
             }
         }
     }
@@ -215,6 +237,11 @@ impl Scene<'_> {
         let (row, every) =
             if overdue { (Row::Overdue, self.timing.overdue_look) } else { (Row::Pending, self.observed.pace) };
         Verdict { row: Some(row), next: self.look_in(every) }
+    }
+
+    /// Promised, and nothing new to tell: written only where the promise itself is not on record.
+    fn promised(&self) -> Option<Row> {
+        (!self.export.accepted()).then_some(Row::Pending)
     }
 
     /// The latest moment at which the session can end: its length after its creation, a day at most.
@@ -241,7 +268,8 @@ impl Scene<'_> {
             return self.conflict(shown);
         }
         let again = self.seen.attempt.foreign_since.map_or(self.now.mono, |first| first + settle);
-        Verdict { row: self.accepted().then_some(Row::Pending), next: Next::LookAt(again) }
+        let row = self.accepted().then(|| self.promised()).flatten();
+        Verdict { row, next: Next::LookAt(again) }
     }
 
     fn conflict(&self, shown: &ExportView) -> Verdict {
@@ -259,8 +287,7 @@ impl Scene<'_> {
             Evidence::Missing { since, reads } => Some(self.missing(since, reads)),
             Evidence::Empty { status, ended_since } if status.is_over() => Some(self.over(ended_since)),
             Evidence::Stale if self.accepted() => Some(self.pending()),
-            Evidence::Stale => Some(Verdict { row: None, next: self.look_in(self.observed.pace) }),
-            Evidence::Unread | Evidence::Export { .. } | Evidence::Empty { .. } => None,
+            Evidence::Stale | Evidence::Unread | Evidence::Export { .. } | Evidence::Empty { .. } => None,
         }
     }
 
@@ -288,39 +315,45 @@ impl Scene<'_> {
             return Verdict::ended(outcome);
         }
         let gap = window / self.timing.not_found_reads.saturating_sub(1).max(1);
-        let row = if self.accepted() { Row::Pending } else { Row::Held(Held::ConfirmingSessionEnd) };
-        Verdict { row: Some(row), next: self.look_in(gap) }
+        let row = if self.accepted() { self.promised() } else { Some(Row::Held(Held::ConfirmingSessionEnd)) };
+        Verdict { row, next: self.look_in(gap) }
     }
 
     /// Nothing read that counts: read, unless that is what fails.
     fn unread(&self) -> Option<Verdict> {
-        let trouble = self.seen.attempt.read_trouble;
-        if let Some(trouble) = trouble.filter(|trouble| self.now.mono < trouble.retry_at) {
-            let row = if self.accepted() { Row::Pending } else { Row::Held(self.held_by(&trouble)) };
-            return Some(Verdict { row: Some(row), next: Next::Wait(trouble.retry_at) });
+        if let Some(trouble) = &self.seen.attempt.read_trouble {
+            // Until a read succeeds: what was read before is too old to go on with, and the row must not flicker.
+            let row = if self.accepted() { self.promised() } else { self.held_by(trouble).map(Row::Held) };
+            return Some(Verdict { row, next: Next::LookAt(trouble.retry_at) });
         }
         if self.seen.evidence != Evidence::Unread {
             return None;
         }
         if self.accepted() {
-            let asked = self.seen.last_call.unwrap_or(self.now.mono);
-            let look = if self.seen.last_call.is_some() { asked + self.observed.pace } else { asked };
-            return Some(Verdict { row: Some(Row::Pending), next: Next::LookAt(look) });
+            let look = self.seen.last_call.map_or(self.now.mono, |asked| asked + self.observed.pace);
+            return Some(Verdict { row: self.promised(), next: Next::LookAt(look) });
         }
         let call = self.seen.attempt.call_trouble;
-        let row = trouble.or(call).map(|trouble| Row::Held(self.held_by(&trouble)));
         let service = call.filter(|trouble| trouble.class.family() == FailureFamily::Service);
         let at = service.map_or(self.now.mono, |trouble| trouble.retry_at);
-        Some(Verdict { row, next: Next::LookAt(at) })
+        Some(Verdict { row: self.call_held(), next: Next::LookAt(at) })
     }
 
-    fn held_by(&self, trouble: &Trouble) -> Held {
+    /// What the trouble with the call looks like, for as long as no call has succeeded.
+    fn call_held(&self) -> Option<Row> {
+        self.seen.attempt.call_trouble.and_then(|trouble| self.held_by(&trouble)).map(Row::Held)
+    }
+
+    /// The row of a failure; `None` for a rejected request that has not had its tries.
+    fn held_by(&self, trouble: &Trouble) -> Option<Held> {
         let stalled = self.now.mono.duration_since(trouble.since) >= self.timing.denial_grace;
         match trouble.class.family() {
-            FailureFamily::Service => Held::ServiceUnavailable,
-            FailureFamily::Credentials => Held::CredentialsUnavailable { stalled },
-            FailureFamily::Denied => Held::AccessDenied { stalled, operation: trouble.operation },
-            FailureFamily::Request => Held::RequestRejected { detail: None },
+            FailureFamily::Service => Some(Held::ServiceUnavailable),
+            FailureFamily::Credentials => Some(Held::CredentialsUnavailable { stalled }),
+            FailureFamily::Denied => Some(Held::AccessDenied { stalled, operation: trouble.operation }),
+            FailureFamily::Request => {
+                (trouble.tries + 1 >= self.timing.rejected_tries).then_some(Held::RequestRejected { detail: None })
+            }
         }
     }
 
@@ -336,7 +369,7 @@ impl Scene<'_> {
         let look = self.look_in(self.timing.activating_look);
         match status {
             SessionStatus::Activating => Some(Verdict::held(Held::WaitingForSession, look)),
-            SessionStatus::Unknown => Some(Verdict::held(Held::ServiceUnavailable, look)),
+            SessionStatus::Unknown => Some(Verdict::held(Held::ServiceUnavailable, self.look_in(self.observed.pace))),
             SessionStatus::Active
             | SessionStatus::Connected
             | SessionStatus::PendingClientReconnection
@@ -350,14 +383,27 @@ impl Scene<'_> {
     fn rivalled(&self) -> Option<Verdict> {
         match &self.seen.rival {
             Rival::None => None,
-            Rival::Undecided { name } => Some(Verdict::held(
-                Held::WaitingForOtherExport { rival: name.clone() },
-                self.look_in(self.observed.pace),
-            )),
+            Rival::Undecided { name } => {
+                Some(Verdict::held(Held::WaitingForOtherExport { rival: name.clone() }, self.rival_look()))
+            }
             Rival::Accepted { name } => {
                 Some(Verdict::ended(Outcome::ExportConflict { shown: None, rival: name.clone() }))
             }
         }
+    }
+
+    /// Reads at the pace of a pending one, but a new leader's pause may be over sooner.
+    fn rival_look(&self) -> Next {
+        match self.look_in(self.observed.pace) {
+            Next::LookAt(at) if at > self.now.mono => Next::Wait(at.min(self.now.mono + self.timing.settle_window)),
+            next => next,
+        }
+    }
+
+    /// An export was seen before, and this read does not show it: no usable answer.
+    fn stale(&self) -> Option<Verdict> {
+        let stale = self.seen.evidence == Evidence::Stale;
+        stale.then(|| Verdict::held(Held::ServiceUnavailable, self.look_in(self.observed.pace)))
     }
 
     /// The session is live, nothing shows and nothing stands in the way: ask, once it is our turn.
@@ -369,11 +415,11 @@ impl Scene<'_> {
         if let Some(verdict) = self.refused() {
             return verdict;
         }
+        let held = self.call_held();
         let too_old = |at: Instant| self.now.mono.duration_since(at) > self.timing.observation_max_age;
         if self.seen.read_at.is_none_or(too_old) {
-            return Verdict { row: None, next: Next::LookAt(self.now.mono) };
+            return Verdict { row: held, next: Next::LookAt(self.now.mono) };
         }
-        let held = self.seen.attempt.call_trouble.map(|trouble| Row::Held(self.held_by(&trouble)));
         if !self.observed.turn {
             return Verdict { row: held, next: Next::AskTurn };
         }
@@ -385,7 +431,7 @@ impl Scene<'_> {
     fn refused(&self) -> Option<Verdict> {
         let attempt = &self.seen.attempt;
         if let Some(trouble) = attempt.call_trouble.filter(|trouble| self.now.mono < trouble.retry_at) {
-            return Some(Verdict::held(self.held_by(&trouble), Next::Wait(trouble.retry_at)));
+            return Some(Verdict { row: self.call_held(), next: Next::Wait(trouble.retry_at) });
         }
         let refusals = attempt.refusals.filter(|refusals| self.now.mono < refusals.retry_at)?;
         let held = (refusals.count >= self.timing.rejected_tries).then_some(Held::RequestRejected { detail: None });
@@ -453,15 +499,18 @@ impl Scene<'_> {
     /// The last of all rules: never accepted for longer than any session lives.
     fn bounded(&self, held: Held) -> Row {
         let over = remaining(self.export.created, self.timing.acceptance_bound, self.now.wall).is_zero();
-        let exempt = self.intended() || self.export.options.suspend || held == Held::DestinationUnknown;
+        let exempt = self.unbounded() || held == Held::DestinationUnknown || self.seen.evidence == Evidence::Stale;
         if over && !exempt { Row::Final(Outcome::GaveUp(Box::new(held))) } else { Row::Held(held) }
+    }
+
+    fn unbounded(&self) -> bool {
+        self.intended() || self.export.options.suspend
     }
 
     /// A held row that turns Stalled, or ends at the bound, must be looked at by then.
     fn watchful(&self, step: Step) -> Step {
         let bound = self.now.mono + remaining(self.export.created, self.timing.acceptance_bound, self.now.wall);
-        let exempt = self.intended() || self.export.options.suspend;
-        let step = if exempt { step } else { self.earlier(step, bound) };
+        let step = if self.unbounded() { step } else { self.earlier(step, bound) };
         let troubles = [self.seen.attempt.read_trouble, self.seen.attempt.call_trouble];
         let stalls = troubles.into_iter().flatten().map(|trouble| trouble.since + self.timing.denial_grace);
         stalls.filter(|at| *at > self.now.mono).fold(step, |step, at| self.earlier(step, at))
