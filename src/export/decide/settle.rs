@@ -1,6 +1,6 @@
 //! What holds for every row: held ones show late, and not for ever; and when to look again.
 
-use super::{Decision, Next, Scene, Step, Verdict, remaining};
+use super::{Authority, Decision, Next, Scene, Step, Verdict, remaining};
 use crate::export::evidence::Evidence;
 use crate::export::row::{Held, Outcome, Row};
 use tokio::time::Instant;
@@ -59,7 +59,8 @@ impl Scene<'_> {
     /// The last of all rules: never accepted for longer than any session lives.
     pub(super) fn bounded(&self, held: Held) -> Row {
         let over = remaining(self.export.created, self.timing.acceptance_bound, self.now.wall).is_zero();
-        let exempt = self.unbounded() || held == Held::DestinationUnknown || self.seen.evidence == Evidence::Stale;
+        let unclear = self.observed.authority == Authority::Allowed && self.seen.evidence == Evidence::Stale;
+        let exempt = self.unbounded() || held == Held::DestinationUnknown || unclear;
         if over && !exempt { Row::Final(Outcome::GaveUp(Box::new(held))) } else { Row::Held(held) }
     }
 
@@ -70,10 +71,11 @@ impl Scene<'_> {
     /// A held row that turns Stalled, or ends at the bound, must be looked at by then.
     pub(super) fn watchful(&self, step: Step) -> Step {
         let bound = self.now.mono + remaining(self.export.created, self.timing.acceptance_bound, self.now.wall);
-        let step = if self.unbounded() { step } else { self.earlier(step, bound) };
+        let bound = Some(bound).filter(|_| !self.unbounded());
         let troubles = [self.seen.attempt.read_trouble, self.seen.attempt.call_trouble];
         let stalls = troubles.into_iter().flatten().map(|trouble| trouble.since + self.timing.denial_grace);
-        stalls.filter(|at| *at > self.now.mono).fold(step, |step, at| self.earlier(step, at))
+        let turns = stalls.chain(bound).filter(|at| *at > self.now.mono);
+        turns.fold(step, |step, at| self.earlier(step, at))
     }
 
     pub(super) fn earlier(&self, step: Step, at: Instant) -> Step {
