@@ -1,127 +1,100 @@
-//! The `SessionExport` API: what users write, and what they read back. No IO.
+//! The `SessionExport` API: what users write, and what they read back. No IO, no clock.
+//!
+//! The doc comments of [`SessionExportSpec`] and [`SessionExportStatus`] are the users' manual
+//! (`kubectl explain sessionexport.spec --recursive`). What the schema and its CEL rules accept is what
+//! `streams::identifiers` can parse, no more and no less; `tests/refusals.rs` holds the two together.
+//!
+//! Deserialising is at least as permissive as any schema that was ever served: one object that this version
+//! could not read would break the list of all of them.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::CustomResource;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+mod rules;
+mod schema;
+pub mod spec;
+pub mod status;
 
-/// API group; the one place that names it.
+pub use spec::{ReadyWhen, SessionExport, SessionExportSpec};
+pub use status::{ExportStatus, SessionExportStatus, SessionStatusView};
+
+use kube::CustomResourceExt;
+
+/// API group. `#[kube(group)]` takes a literal only; a test ties the two.
 pub const GROUP: &str = "sessionexport.dev";
+/// API version.
+pub const VERSION: &str = "v1alpha1";
+/// Kind.
+pub const KIND: &str = "SessionExport";
+/// Field manager of every write, and default name of the Lease.
+pub const FIELD_MANAGER: &str = "session-export-operator";
+/// Longest `ttlSecondsAfterFinished`: a year.
+pub const MAX_TTL_SECONDS: u32 = 31_536_000;
 
-/// One request to export the files of one stream session.
-#[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[kube(
-    group = "sessionexport.dev",
-    version = "v1alpha1",
-    kind = "SessionExport",
-    namespaced,
-    status = "SessionExportStatus",
-    shortname = "sx",
-    derive = "PartialEq"
-)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionExportSpec {
-    /// Stream group.
-    pub stream_group_identifier: String,
-    /// Stream session.
-    pub stream_session_identifier: String,
-    /// Destination.
-    pub output_uri: String,
-    /// Region.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// ServiceAccount.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub service_account_name: Option<String>,
-    /// When Ready turns True.
-    #[serde(default)]
-    pub ready_when: ReadyWhen,
-    /// Hold the request.
-    #[serde(default)]
-    pub suspend: bool,
-    /// Delete the object this long after it finished.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl_seconds_after_finished: Option<u32>,
+/// Types of `status.conditions`.
+pub mod condition {
+    /// AWS has promised the export. Once True it stays True.
+    pub const ACCEPTED: &str = "Accepted";
+    /// The summary of a one-shot object: Unknown until the end.
+    pub const SUCCEEDED: &str = "Succeeded";
+    /// True when `spec.readyWhen` is met.
+    pub const READY: &str = "Ready";
+    /// kstatus: under way. Present only while True.
+    pub const RECONCILING: &str = "Reconciling";
+    /// kstatus: needs a person, or failed. Present only while True.
+    pub const STALLED: &str = "Stalled";
+    /// All of them.
+    pub const ALL: [&str; 5] = [ACCEPTED, SUCCEEDED, READY, RECONCILING, STALLED];
 }
 
-/// When `Ready` turns True.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ReadyWhen {
-    /// When the ZIP is in S3.
-    #[default]
-    Exported,
-    /// When AWS has promised the export.
-    Accepted,
+/// The CustomResourceDefinition as `session-export-operator crd` prints it.
+///
+/// # Errors
+/// None that is known: only if YAML can't express the definition.
+pub fn crd_yaml() -> Result<String, serde_yaml::Error> {
+    serde_yaml::to_string(&SessionExport::crd())
 }
 
-/// What the operator found out.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionExportStatus {
-    /// AWS's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub export_status: Option<ExportStatus>,
-    /// Reason for FAILED.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub export_status_reason: Option<String>,
-    /// URI as AWS reported it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_uri: Option<String>,
-    /// The session.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<SessionStatusView>,
-    /// First seen.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub start_time: Option<Time>,
-    /// Intent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_attempt_time: Option<Time>,
-    /// Accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_time: Option<Time>,
-    /// Finished.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub completion_time: Option<Time>,
-    /// Generation that was judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Conditions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<Condition>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::Resource;
 
-/// AWS's word for the state of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ExportStatus {
-    /// Accepted, not finished.
-    Pending,
-    /// The ZIP is in S3.
-    Succeeded,
-    /// There is no ZIP.
-    Failed,
-    /// A word of a newer version: kept, never concluded from.
-    #[serde(other)]
-    Unrecognized,
-}
+    #[test]
+    fn the_constants_name_the_derived_resource() {
+        assert_eq!(SessionExport::group(&()), GROUP);
+        assert_eq!(SessionExport::version(&()), VERSION);
+        assert_eq!(SessionExport::kind(&()), KIND);
+    }
 
-/// The session as last seen at a transition.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionStatusView {
-    /// Canonical ARN.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arn: Option<String>,
-    /// AWS's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// AWS's word.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status_reason: Option<String>,
-    /// Application.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub application_arn: Option<String>,
-    /// Location.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub location: Option<String>,
+    fn read(spec: serde_json::Value, status: serde_json::Value) -> SessionExport {
+        let mut object = serde_json::json!({"apiVersion": "sessionexport.dev/v1alpha1", "kind": "SessionExport",
+            "metadata": {"name": "a"}, "spec": {"streamGroupIdentifier": "a", "streamSessionIdentifier": "b",
+            "outputUri": "s3://bucket/"}, "status": status});
+        for (key, value) in spec.as_object().unwrap() {
+            object["spec"][key] = value.clone();
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn words_and_fields_of_a_newer_version_can_be_read() {
+        let object = read(
+            serde_json::json!({"readyWhen": "Uploaded", "priority": 7}),
+            serde_json::json!({"exportStatus": "PAUSED", "progress": 7, "session": {"client": "web"}}),
+        );
+        assert_eq!(object.spec.ready_when, ReadyWhen::Exported);
+        assert_eq!(object.status.unwrap().export_status, Some(ExportStatus::Unrecognized));
+    }
+
+    #[test]
+    fn what_was_stored_without_defaults_can_be_read() {
+        let SessionExport { spec, status, .. } = read(serde_json::json!({}), serde_json::Value::Null);
+        assert_eq!((spec.ready_when, spec.suspend, spec.region), (ReadyWhen::Exported, false, None));
+        assert_eq!(status, None);
+    }
+
+    #[test]
+    fn defaults_written_by_this_version_are_those_of_the_schema() {
+        let written = serde_json::to_value(read(serde_json::json!({}), serde_json::json!({}))).unwrap();
+        assert_eq!(written["spec"]["readyWhen"], "Exported");
+        assert_eq!(written["spec"]["suspend"], false);
+    }
 }

@@ -6,9 +6,10 @@ use crate::streams::observation::{ExportView, SessionStatus, Source};
 use tokio::time::Instant;
 
 /// What AWS says of an object's session, as far as it may be believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Evidence {
     /// Nothing, or nothing since the last call.
+    #[default]
     Unread,
     /// An export.
     Export {
@@ -51,9 +52,10 @@ pub enum Whose {
 }
 
 /// Another object that holds the same session or the same `.zip`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Rival {
     /// None does.
+    #[default]
     None,
     /// One has claimed it and may get it: wait.
     Undecided {

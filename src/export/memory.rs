@@ -45,14 +45,15 @@ pub enum Claim {
     /// AWS has promised the export: holds.
     Accepted,
 }
+
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) namespace: Arc<str>,
     pub(super) name: Arc<str>,
     pub(super) target: Target,
     pub(super) claim: Claim,
-    /// The claim before it was last taken: what an untouched one goes back to.
-    before: Claim,
+    /// About to call, or calling: an old quiet must not take the claim away meanwhile.
+    taken: bool,
     /// A call, of this process or an earlier one, went out and its outcome is unknown.
     unanswered: bool,
     pub(super) finished: bool,
@@ -71,6 +72,27 @@ impl Known {
         self.claim != Claim::None
     }
 }
+
+/// How many objects have come how far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Not accepted yet.
+    pub waiting: usize,
+    /// Accepted, without a result.
+    pub pending: usize,
+    /// Finished, with a ZIP as far as is known.
+    pub succeeded: usize,
+    /// Finished without.
+    pub failed: usize,
+}
+
+impl Census {
+    /// Those that are read again and again.
+    pub const fn unfinished(self) -> usize {
+        self.waiting + self.pending
+    }
+}
+
 /// Everything that one leadership remembers.
 #[derive(Debug)]
 pub struct Memory {
@@ -81,6 +103,7 @@ pub struct Memory {
     zips: HashMap<(AccountId, OutputUri), BTreeSet<Uid>>,
     deleted: VecDeque<(Instant, Uid)>,
 }
+
 impl Memory {
     /// Empty, as a new leader starts.
     pub fn new(timing: Timing, now: Instant) -> Self {
@@ -101,7 +124,7 @@ impl Memory {
             name: export.name.clone(),
             target: target.clone(),
             claim: Claim::None,
-            before: Claim::None,
+            taken: false,
             unanswered: false,
             finished: false,
             failed: false,
@@ -181,9 +204,24 @@ impl Memory {
         living.map(|known| (known.namespace.clone(), known.name.clone())).collect()
     }
 
-    /// How many objects are read again and again.
-    pub fn unfinished(&self) -> usize {
-        self.known.values().filter(|known| !known.finished && !known.deleted).count()
+    /// Counts the living objects.
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for known in self.known.values().filter(|known| !known.deleted) {
+            let count = match (known.finished, known.failed, known.claim) {
+                (true, true, _) => &mut census.failed,
+                (true, false, _) => &mut census.succeeded,
+                (false, _, Claim::Accepted) => &mut census.pending,
+                (false, _, Claim::None | Claim::Unanswered | Claim::Refused) => &mut census.waiting,
+            };
+            *count += 1;
+        }
+        census
+    }
+
+    /// Where an object lives.
+    pub fn place(&self, uid: &str) -> Option<(Arc<str>, Arc<str>)> {
+        self.known.get(uid).map(|known| (known.namespace.clone(), known.name.clone()))
     }
 
     /// Takes in what AWS said of a session. An older read never undoes what a newer one showed.
@@ -220,7 +258,7 @@ impl Memory {
     fn release_unanswered(&mut self, arn: &SessionArn) {
         for uid in self.members(arn) {
             let Some(known) = self.known.get_mut(&uid) else { continue };
-            if known.claim == Claim::Unanswered {
+            if known.claim == Claim::Unanswered && (known.deleted || !known.taken) {
                 known.claim = Claim::Refused;
                 known.unanswered = false;
             }

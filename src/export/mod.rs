@@ -1,9 +1,13 @@
 //! One SessionExport, from spec to result.
 
+pub mod announce;
+mod calls;
 pub mod decide;
 pub mod evidence;
 pub mod memory;
 pub mod message;
+pub mod own_writes;
+pub mod reconcile;
 pub mod request;
 pub mod row;
 pub mod status;

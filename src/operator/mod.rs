@@ -1,1 +1,15 @@
 //! Every controller needs these: leader lease, health and metrics, Events, the API-server client, shutdown.
+//!
+//! Owns the machinery around the work: when to run, what to run it on, and how to tell the world about it. It never
+//! decides anything about an export and never talks to AWS.
+
+pub mod client;
+pub mod events;
+pub mod health;
+pub mod lease;
+pub mod metrics;
+mod mirror;
+pub mod preflight;
+pub mod queue;
+pub mod shutdown;
+pub mod watch;

@@ -1,15 +1,21 @@
 //! The names of things in Amazon GameLift Streams and S3, parsed once.
 //!
+//! Owns: the grammar of identifiers, ARNs and `OutputUri`. The CRD's CEL rules follow the same grammar.
 //! A value of one of these types is something AWS would accept: in particular a path segment such as
 //! `..` cannot be built, because the SDK puts path parameters on the wire unchecked.
+//! Never: repeats the text that it refused, or asks AWS whether a thing exists.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Longest identifier or ARN that AWS accepts.
+mod output_uri;
+#[cfg(test)]
+mod tests;
+
+pub use output_uri::{MAX_KEY_BYTES, MAX_OUTPUT_URI, OutputUri};
+
+/// Longest identifier or ARN that AWS accepts (`Identifier` in the service's API model of 2018-05-10).
 pub const MAX_IDENTIFIER: usize = 128;
-/// Longest `OutputUri` that AWS accepts.
-pub const MAX_OUTPUT_URI: usize = 1024;
 
 /// Why a text is not the identifier it should be. The text itself is left out: it may be hostile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +84,8 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// `us-west-2`, `ap-northeast-1`, `us-gov-west-1`: two letters, one or more words, one number.
+/// `us-west-2`, `ap-northeast-1`, `us-gov-west-1`: `^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`, at most 32 characters.
+/// The Region becomes part of a host name, so nothing else may get through.
 fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let word = |p: &&str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase());
@@ -101,7 +108,9 @@ pub struct Home {
     pub account: AccountId,
 }
 
-/// A stream group as a user names it: an id, or an ARN.
+/// A stream group as a user names it: an id, or an ARN (`arn:aws:gameliftstreams:REGION:ACCOUNT:streamgroup/ID`).
+///
+/// AWS's own pattern for identifiers would let any text without a colon or blank stand for the resource.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StreamGroupIdentifier {
     /// The group's id.
@@ -193,78 +202,4 @@ impl fmt::Display for SessionArn {
         let Self { region, account, group, session } = self;
         write!(f, "arn:aws:gameliftstreams:{region}:{account}:streamsession/{group}/{session}")
     }
-}
-
-/// Where an export goes: `s3://bucket/prefix/` or `s3://bucket/name.zip`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct OutputUri {
-    uri: Box<str>,
-    bucket_end: usize,
-}
-
-const SCHEME: &str = "s3://";
-
-impl OutputUri {
-    /// The whole URI.
-    pub fn as_str(&self) -> &str {
-        &self.uri
-    }
-
-    /// The S3 bucket.
-    pub fn bucket(&self) -> &str {
-        self.uri.get(SCHEME.len()..self.bucket_end).unwrap_or_default()
-    }
-
-    /// True for a fixed key (`.zip` or `.ZIP`), false for a prefix, below which AWS names the object.
-    pub fn is_zip(&self) -> bool {
-        !self.uri.ends_with('/')
-    }
-}
-
-impl fmt::Display for OutputUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.uri)
-    }
-}
-
-impl FromStr for OutputUri {
-    type Err = Malformed;
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        parse_output_uri(text).ok_or(malformed(
-            "outputUri",
-            "s3://bucket/prefix/ or s3://bucket/name.zip, at most 1024 characters, without control characters and without . or .. segments",
-        ))
-    }
-}
-
-fn parse_output_uri(text: &str) -> Option<OutputUri> {
-    let rest = text.strip_prefix(SCHEME)?;
-    let (bucket, key) = rest.split_once('/')?;
-    let fits = text.chars().count() <= MAX_OUTPUT_URI && is_bucket(bucket) && is_key(key);
-    fits.then(|| OutputUri { uri: text.into(), bucket_end: SCHEME.len() + bucket.len() })
-}
-
-/// S3's rules for the names of general purpose buckets.
-fn is_bucket(name: &str) -> bool {
-    let label = |l: &str| {
-        !l.is_empty()
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    (3..=63).contains(&name.len())
-        && name.split('.').all(label)
-        && !name.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-}
-
-fn is_key(key: &str) -> bool {
-    let segments: Vec<&str> = key.split('/').collect();
-    let (last, folders) = match segments.split_last() {
-        Some((last, folders)) => (*last, folders),
-        None => return false,
-    };
-    let plain = |s: &&str| !matches!(*s, "." | "..");
-    let stem = last.strip_suffix(".zip").or_else(|| last.strip_suffix(".ZIP"));
-    let ending = last.is_empty() || stem.is_some_and(|s| !s.is_empty());
-    ending && segments.iter().all(plain) && !folders.iter().any(|s| s.is_empty()) && !key.chars().any(char::is_control)
 }

@@ -1,6 +1,7 @@
 //! What one read of Amazon GameLift Streams said of one session, stripped of everything secret.
 //!
-//! User ids, signal blobs, environment and launch arguments never leave the client module.
+//! Owns: the plain shapes in which answers and failures leave `streams`, and what a failure means.
+//! Never: user ids, signal blobs, environment and launch arguments; they don't leave the client module.
 
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -111,17 +112,19 @@ pub struct CallFailure {
 /// What a failure means for the caller. Exhaustive on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureClass {
-    /// 429 or a throttling code: refused, nothing happened.
+    /// 429, or a throttling code: refused, nothing happened.
     Throttled,
-    /// 5xx, broken body, time-out, reset: nobody knows whether it happened.
+    /// 5xx, broken body, time-out, reset, an answer that isn't AWS's: nobody knows whether it happened.
     Unavailable,
-    /// The request never left, for lack of a connection (DNS, refused, TLS): nothing happened.
+    /// The request never left (DNS, refused, TLS, too many unanswered calls of this identity), or AWS refused it for
+    /// our clock's sake, which the SDK corrects from then on: nothing happened, and soon trying again is right.
     Unreachable,
-    /// No credentials, or AWS doesn't accept them (expired, unknown key): refused.
+    /// No credentials (none configured, or their source, such as STS, failed or is down), or AWS doesn't accept them
+    /// (expired, unknown key, wrong signature): refused.
     Credentials,
     /// 403 AccessDenied: refused.
     AccessDenied,
-    /// 404: no such session or group: refused.
+    /// 404 ResourceNotFoundException: no such session or group: refused. A read answers this with `found: None`.
     NotFound,
     /// 400 and the like: AWS refuses this request as it stands.
     Rejected,
@@ -178,6 +181,30 @@ impl FailureClass {
             Self::Credentials => FailureFamily::Credentials,
             Self::AccessDenied => FailureFamily::Denied,
             Self::NotFound | Self::Rejected => FailureFamily::Request,
+        }
+    }
+
+    /// All of them, for metrics that show zeros.
+    pub const ALL: [Self; 7] = [
+        Self::Throttled,
+        Self::Unavailable,
+        Self::Unreachable,
+        Self::Credentials,
+        Self::AccessDenied,
+        Self::NotFound,
+        Self::Rejected,
+    ];
+
+    /// A bounded label for metrics and logs.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::Unreachable => "unreachable",
+            Self::Credentials => "credentials",
+            Self::AccessDenied => "access-denied",
+            Self::NotFound => "not-found",
+            Self::Rejected => "rejected",
         }
     }
 

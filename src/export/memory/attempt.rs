@@ -47,6 +47,8 @@ pub struct Attempt {
     pub waiting_since: Option<Instant>,
     /// AWS refused the last call of this process.
     pub refused_last: bool,
+    /// AWS's id of the accepted call, for the log and the Event.
+    pub request_id: Option<String>,
 }
 /// How long to wait after a failure: doubles from the first to the longest.
 pub(super) struct Backoff {

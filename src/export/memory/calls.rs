@@ -22,20 +22,17 @@ impl Memory {
         if let Some(known) = self.known.get_mut(uid)
             && known.claim != Claim::Accepted
         {
-            if known.claim != Claim::Unanswered {
-                known.before = known.claim;
-            }
             known.claim = Claim::Unanswered;
+            known.taken = true;
         }
     }
 
-    /// Gives an untouched claim back: the intent is not on record, and nothing was sent.
-    pub fn unclaim(&mut self, uid: &Uid) {
-        if let Some(known) = self.known.get_mut(uid)
-            && known.claim == Claim::Unanswered
-            && !known.unanswered
-        {
-            known.claim = known.before;
+    /// Gives a claim back of which nothing was sent. `recorded`: its intent stands in the status.
+    pub fn unclaim(&mut self, uid: &Uid, recorded: bool) {
+        let Some(known) = self.known.get_mut(uid) else { return };
+        known.taken = false;
+        if known.claim == Claim::Unanswered && !known.unanswered {
+            known.claim = if recorded { Claim::Refused } else { Claim::None };
         }
     }
 
@@ -48,6 +45,7 @@ impl Memory {
         known.unanswered = true;
         if known.claim != Claim::Accepted {
             known.claim = Claim::Unanswered;
+            known.taken = true;
         }
         session.marks = Marks { last_call: Some(now), ..Marks::default() };
         for member in &session.members {
@@ -59,11 +57,12 @@ impl Memory {
     }
 
     /// AWS answered 200.
-    pub fn call_accepted(&mut self, uid: &Uid) {
+    pub fn call_accepted(&mut self, uid: &Uid, request_id: String) {
         let Some(known) = self.known.get_mut(uid) else { return };
         known.claim = Claim::Accepted;
         known.unanswered = false;
-        known.attempt = Attempt::default();
+        known.taken = false;
+        known.attempt = Attempt { request_id: Some(request_id), ..Attempt::default() };
         if let Some(session) = self.sessions.get_mut(&known.target.arn) {
             session.export_seen = true;
         }
@@ -81,6 +80,7 @@ impl Memory {
         let wait = Backoff::of(&self.timing, class);
         let timing = &self.timing;
         let Some(known) = self.known.get_mut(uid) else { return };
+        known.taken = false;
         known.attempt.refused_last = class.is_refusal();
         if class.is_refusal() {
             known.unanswered = before.unanswered;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 /// What memory holds of one object at one moment: the decision's view of the world.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Recollection {
     /// What AWS says.
     pub evidence: Evidence,

@@ -1,114 +1,84 @@
-//! The operator's configuration: one YAML file, parsed once into types.
+//! `timing`: every wait and bound of the protocol. Tests shorten them; users hardly ever should.
 
-use crate::authority::rules::Rules;
-use crate::streams::identifiers::{AccountId, Region};
+use super::scalars::duration;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Everything the operator can be told.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// `aws`
-    pub aws: Aws,
-    /// `rules`: what may be exported where with the operator's own identity. Empty: nothing.
-    pub rules: Rules,
-    /// `quota`
-    pub quota: Quota,
-    /// `watch`
-    pub watch: Watch,
-    /// `lease`
-    pub lease: Lease,
-    /// `timing`
-    pub timing: Timing,
-}
-
-/// `aws`: where calls go by default, and whose account it is.
-#[derive(Debug, Clone)]
-pub struct Aws {
-    /// Region for objects that name none. `None`: the SDK's own chain (environment, profile).
-    pub region: Option<Region>,
-    /// The account of the operator's identity. Required when there are rules.
-    pub account_id: Option<AccountId>,
-}
-
-/// `quota`: this operator's share, requests per second, for each account and Region.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quota {
-    /// ExportStreamSessionFiles.
-    pub export: f64,
-    /// GetStreamSession.
-    pub get: f64,
-    /// ListStreamSessions.
-    pub list: f64,
-}
-
-/// `watch`: which objects this operator works on.
-#[derive(Debug, Clone, Default)]
-pub struct Watch {
-    /// Empty: all namespaces.
-    pub namespaces: Vec<String>,
-    /// Empty: all objects.
-    pub label_selector: String,
-}
-
-/// `lease`: where replicas agree on a leader.
-#[derive(Debug, Clone)]
-pub struct Lease {
-    /// `None`: the Pod's own namespace.
-    pub namespace: Option<String>,
-    /// Default `session-export-operator`.
-    pub name: String,
-}
-
-/// `timing`: every wait and bound of the protocol.
-#[derive(Debug, Clone)]
+/// `timing`: every wait and bound of the protocol. Durations are texts with a unit, such as `30s`, `2m` or `25h`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(expecting = "a mapping of waits and bounds, such as settleWindow: 30s")]
 pub struct Timing {
     /// Apart by at least this, two empty reads are believed. Default 30 s.
+    #[serde(with = "duration")]
     pub settle_window: Duration,
     /// A held state is written to the status only after this long. Default 30 s.
+    #[serde(with = "duration")]
     pub held_after: Duration,
     /// AccessDenied and CredentialsUnavailable become Stalled after this. Default 2 min.
+    #[serde(with = "duration")]
     pub denial_grace: Duration,
     /// First wait before a denied or credential-less call is tried again; doubles. Default 10 s.
+    #[serde(with = "duration")]
     pub denied_retry_min: Duration,
     /// Longest such wait. Default 60 s.
+    #[serde(with = "duration")]
     pub denied_retry_max: Duration,
     /// An observation older than this is renewed before the call. Default 60 s.
+    #[serde(with = "duration")]
     pub observation_max_age: Duration,
     /// SessionNotFound needs reads over this long. Default 60 s.
+    #[serde(with = "duration")]
     pub not_found_window: Duration,
     /// SessionNotFound needs this many reads. Default 3.
     pub not_found_reads: u32,
     /// RequestRejected needs this many refusals. Default 3.
     pub rejected_tries: u32,
     /// Refusals are counted, and retried, over this long. Default 1 min.
+    #[serde(with = "duration")]
     pub rejected_window: Duration,
     /// After RequestRejected, the call is retried this often. Default 5 min.
+    #[serde(with = "duration")]
     pub rejected_retry: Duration,
     /// First wait after a throttled, failed or unanswered call; doubles. Default 1 s.
+    #[serde(with = "duration")]
     pub retry_min: Duration,
     /// Longest such wait. Default 30 s.
+    #[serde(with = "duration")]
     pub retry_max: Duration,
     /// Never accepted this long after creation: FAILED. Default 25 h.
+    #[serde(with = "duration")]
     pub acceptance_bound: Duration,
     /// No result this long after the session's latest possible end: UploadOverdue. Default 24 h.
+    #[serde(with = "duration")]
     pub overdue_after: Duration,
     /// How often an overdue export is looked at. Default 1 h.
+    #[serde(with = "duration")]
     pub overdue_look: Duration,
     /// How often an ACTIVATING session is looked at. Default 2 s.
+    #[serde(with = "duration")]
     pub activating_look: Duration,
     /// Fastest look at an accepted export. Default 2 s.
+    #[serde(with = "duration")]
     pub pending_look_min: Duration,
     /// Slowest look at an accepted export (the quota may make it slower). Default 60 s.
+    #[serde(with = "duration")]
     pub pending_look_max: Duration,
-    /// A call to AWS is given up after this. Default 4 s; must be below the settle window.
+    /// A call to AWS is given up after this. Default 4 s; must be below the settle window, and with
+    /// `leaseRenewDeadline` not above `leaseDuration`, so that no call outlives the lease.
+    #[serde(with = "duration")]
     pub call_timeout: Duration,
     /// Work in hand may go on this long after SIGTERM. Default 2 s.
+    #[serde(with = "duration")]
     pub drain: Duration,
-    /// A lease not renewed for this long is free. Default 15 s.
+    /// A lease not renewed for this long is free. Whole seconds. Default 15 s.
+    #[serde(with = "duration")]
     pub lease_duration: Duration,
     /// A leader that could not renew for this long stops. Default 10 s.
+    #[serde(with = "duration")]
     pub lease_renew_deadline: Duration,
-    /// Pause between tries. Default 2 s.
+    /// Pause between tries to take or renew the lease. Default 2 s.
+    #[serde(with = "duration")]
     pub lease_retry: Duration,
 }
 

@@ -1,0 +1,42 @@
+# The one list of commands; CI runs `make test`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help check test demo crds control-plane clean
+
+STAGE := @tools/stage.sh
+CRD := crds/sessionexport.dev_sessionexports.yaml
+
+help: ## Lists the commands
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+check: ## The quick loop: format, lints, unit tests
+	$(STAGE) "format" cargo fmt --all --check
+	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(STAGE) "unit tests" cargo test --workspace --lib --bins --locked
+
+test: ## Everything: check, dependencies, scripts, a real control plane, boto3, the demo
+	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
+	@$(MAKE) --no-print-directory check
+	$(STAGE) "dependencies" tools/cargo-deny.sh
+	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
+	$(STAGE) "build" cargo build --workspace --locked
+	@CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); export CONTROL_PLANE_BIN; \
+		tools/stage.sh "integration tests" cargo test --workspace --locked --no-fail-fast --test '*'
+	$(STAGE) "documentation's examples" cargo test --workspace --locked --doc
+	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
+	$(STAGE) "demo" tools/demo.sh
+
+demo: ## One export from `kubectl apply` to the ZIP, without AWS and without a cluster (KEEP=1: leaves it up)
+	@tools/demo.sh
+
+crds: ## Writes crds/ from the Rust types
+	@mkdir -p target $(dir $(CRD))
+	cargo run --quiet --locked --bin session-export-operator -- crd >target/crd.yaml
+	mv target/crd.yaml $(CRD)
+
+control-plane: ## Gets or builds etcd, kube-apiserver, kube-controller-manager and kubectl, and prints where they are
+	@tools/control-plane/install.sh
+
+clean: ## Removes target/ (the cache of tools in ~/.cache/session-export-operator stays)
+	cargo clean

@@ -1,0 +1,5 @@
+//! What becomes of an export at the session's end: a real ZIP, put into a real bucket.
+
+pub mod archive;
+pub mod destination;
+pub mod upload;

@@ -1,0 +1,68 @@
+//! What happens by itself, in the order of its time.
+
+use std::cmp::Reverse;
+
+use crate::clock::Millis;
+use crate::service::exports::Job;
+use crate::service::lifecycle::{Step, next_step};
+use crate::service::session::Status;
+use crate::service::world::World;
+
+impl World {
+    /// When the next thing happens by itself.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Millis> {
+        self.agenda.peek().map(|Reverse((due, _, _))| *due)
+    }
+
+    /// Lets everything happen that is due, each at its own time, and returns the uploads to make.
+    pub fn advance(&mut self, now: Millis) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        while let Some(Reverse((due, seq, generation))) = self.agenda.peek().copied() {
+            if due > now {
+                break;
+            }
+            self.agenda.pop();
+            let Some(session) = self.sessions.get(&seq).filter(|s| s.generation == generation) else { continue };
+            match next_step(session, &self.switches.of(&session.id)) {
+                Some((at, step)) if at <= now => jobs.extend(self.take(seq, at, step)),
+                Some(_) | None => self.plan(seq),
+            }
+        }
+        jobs
+    }
+
+    fn take(&mut self, seq: u64, at: Millis, step: Step) -> Option<Job> {
+        match step {
+            Step::Activate => self.set_status(seq, at, Status::Active, None, false),
+            Step::End(reason) => self.set_status(seq, at, Status::Terminating, Some(reason.to_owned()), false),
+            Step::Terminate => {
+                let reason = self.sessions.get(&seq).and_then(|session| session.state.current().reason.clone());
+                self.set_status(seq, at, Status::Terminated, reason, false);
+            }
+            Step::Upload => return self.begin_upload(seq),
+            Step::Forget => self.forget(seq),
+        }
+        None
+    }
+
+    fn forget(&mut self, seq: u64) {
+        let Some(session) = self.sessions.remove(&seq) else { return };
+        self.by_id.remove(&session.id);
+        let key = ((*session.scope).clone(), session.group.to_string());
+        if let Some(group) = self.groups.get_mut(&key)
+            && let Ok(index) = group.sessions.binary_search(&seq)
+        {
+            group.sessions.remove(index);
+        }
+    }
+
+    /// Puts the session's next step on the agenda; what stood there for it is stale now.
+    pub(super) fn plan(&mut self, seq: u64) {
+        let Some(session) = self.sessions.get_mut(&seq) else { return };
+        session.generation += 1;
+        if let Some((due, _)) = next_step(session, &self.switches.of(&session.id)) {
+            self.agenda.push(Reverse((due, seq, session.generation)));
+        }
+    }
+}

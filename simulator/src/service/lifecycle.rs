@@ -1,0 +1,52 @@
+//! What becomes of a session by itself, and when: one pure function.
+
+use crate::behaviour::Behaviour;
+use crate::clock::{Millis, seconds};
+use crate::service::session::{Session, Status, after};
+
+/// The next thing that happens to a session if nobody interferes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It becomes ACTIVE.
+    Activate,
+    /// It begins to end, for this reason.
+    End(&'static str),
+    /// It is over.
+    Terminate,
+    /// Its export is packed and uploaded.
+    Upload,
+    /// Nobody can read it any more.
+    Forget,
+}
+
+/// The next step and its time.
+#[must_use]
+pub fn next_step(session: &Session, behaviour: &Behaviour) -> Option<(Millis, Step)> {
+    let since = session.state.since();
+    let length = session.created_at + seconds(session.length_seconds);
+    let by_length = (length, Step::End("maxSessionLengthTimeout"));
+    let no_client = since + seconds(session.connection_timeout_seconds);
+    let timeout = match session.status() {
+        Status::Activating | Status::Terminating if session.held => return None,
+        Status::Activating => return Some((after(since, behaviour.activation_delay_ms), Step::Activate)),
+        Status::Terminating => return Some((after(since, behaviour.end_delay_ms), Step::Terminate)),
+        Status::Terminated | Status::Error => return after_the_end(session, behaviour),
+        Status::Active => (no_client, Step::End("connectionTimeout")),
+        Status::PendingClientReconnection => (no_client, Step::End("reconnectionTimeout")),
+        Status::Connected => (after(since, behaviour.idle_timeout_ms), Step::End("idleTimeout")),
+        Status::Reconnecting => by_length,
+    };
+    if session.held || by_length.0 <= timeout.0 { Some(by_length) } else { Some(timeout) }
+}
+
+fn after_the_end(session: &Session, behaviour: &Behaviour) -> Option<(Millis, Step)> {
+    if session.uploading {
+        return None;
+    }
+    let ended = session.state.since();
+    if session.pending_export().is_some() {
+        let ready = ended.max(session.export.since());
+        return Some((after(ready, behaviour.upload_delay_ms), Step::Upload));
+    }
+    Some((after(ended, behaviour.retention_ms), Step::Forget))
+}

@@ -1,0 +1,15 @@
+//! The simulated service: sessions, their life cycle, their exports. It knows nothing of HTTP; the
+//! time is always an argument.
+
+pub mod agenda;
+pub mod exports;
+pub mod history;
+pub mod identifier;
+pub mod lifecycle;
+pub mod listing;
+pub mod seed;
+pub mod session;
+pub mod world;
+
+#[cfg(test)]
+mod tests;

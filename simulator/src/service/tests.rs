@@ -1,0 +1,358 @@
+//! The life cycle and the exports, with a clock that stands still until it is told.
+
+use std::sync::Arc;
+
+use crate::behaviour::{Behaviour, ListMetadata, Override, PendingOutputUri, SecondExport, Switches};
+use crate::clock::{Clock, Millis};
+use crate::identity::Scope;
+use crate::journal::Journal;
+use crate::service::exports::{Job, Outcome};
+use crate::service::listing::Query;
+use crate::service::seed::{Change, Seed};
+use crate::service::session::{ExportStatus, Session, Status, View};
+use crate::service::world::World;
+use crate::wire::error::ApiError;
+use crate::wire::request::{List, Start};
+
+const T0: Millis = 1_760_000_000_000;
+const GROUP: &str = "sg-1";
+const KEY: &str = "AK";
+
+struct Bench {
+    world: World,
+    scope: Scope,
+    now: Millis,
+}
+
+impl Bench {
+    fn new(set: &str) -> Self {
+        let mut switches = Switches::default();
+        serde_json::from_str::<crate::behaviour::Changes>(set).expect(set).apply(&mut switches.defaults);
+        let journal = Arc::new(Journal::new(10_000, None).unwrap());
+        let mut world = World::new(switches, Arc::new(Clock::start()), journal);
+        let scope = Scope::new("111122223333", "us-west-2");
+        world.add_group(&scope, GROUP, Vec::new());
+        Self { world, scope, now: T0 }
+    }
+
+    fn start(&mut self, input: Start) -> String {
+        self.world.start(&self.scope, GROUP, input, self.now).unwrap().id.clone()
+    }
+
+    fn seed(&mut self, json: &str) -> Vec<String> {
+        let seed: Seed = serde_json::from_str(json).expect(json);
+        self.world.seed(&seed, &self.scope, self.now).unwrap()
+    }
+
+    fn pass(&mut self, ms: Millis) -> Vec<Job> {
+        self.now += ms;
+        self.world.advance(self.now)
+    }
+
+    fn session(&self, id: &str) -> &Session {
+        self.world.by_id(id).expect(id)
+    }
+
+    fn status(&self, id: &str) -> (Status, Option<&str>) {
+        let state = self.session(id).state.current();
+        (state.status, state.reason.as_deref())
+    }
+
+    fn export(&mut self, id: &str, uri: &str) -> Result<(), ApiError> {
+        self.world.export(id, uri, KEY, self.now)
+    }
+
+    fn export_status(&self, id: &str) -> Option<ExportStatus> {
+        self.session(id).export.current().as_ref().map(|export| export.status)
+    }
+
+    fn list(&self, list: &List) -> (Vec<&str>, Option<String>) {
+        let query = Query { scope: &self.scope, group: Some(GROUP), list, now: self.now };
+        let page = self.world.page(&query).unwrap();
+        (page.items.iter().map(|(session, _)| session.id.as_str()).collect(), page.next_token)
+    }
+}
+
+fn pending() -> List {
+    List { export_status: Some(ExportStatus::Pending), max_results: 100, ..List::default() }
+}
+
+#[test]
+fn a_session_becomes_active_by_itself_and_ends_without_a_client() {
+    let mut bench = Bench::new("{}");
+    let id = bench.start(Start::default());
+    bench.pass(999);
+    assert_eq!(bench.status(&id), (Status::Activating, None));
+    bench.pass(1);
+    assert_eq!(bench.status(&id), (Status::Active, None));
+    bench.pass(120_000);
+    assert_eq!(bench.status(&id), (Status::Terminating, Some("connectionTimeout")));
+    bench.pass(500);
+    assert_eq!(bench.status(&id), (Status::Terminated, Some("connectionTimeout")));
+}
+
+#[test]
+fn every_natural_end_has_its_reason() {
+    for (status, after, reason) in [
+        (Status::Connected, 3_600_000, "idleTimeout"),
+        (Status::PendingClientReconnection, 120_000, "reconnectionTimeout"),
+        (Status::Reconnecting, 43_199_000, "maxSessionLengthTimeout"),
+    ] {
+        let mut bench = Bench::new("{}");
+        let id = bench.start(Start::default());
+        bench.pass(1_000);
+        let change = Change { status: Some(status), held: Some(false), ..Change::default() };
+        assert!(bench.world.change(&id, &change, bench.now));
+        bench.pass(after - 1);
+        assert_eq!(bench.status(&id), (status, None));
+        bench.pass(1);
+        assert_eq!(bench.status(&id), (Status::Terminating, Some(reason)));
+    }
+}
+
+#[test]
+fn a_leap_in_time_takes_every_step_at_its_own_time() {
+    let mut bench = Bench::new("{}");
+    let id = bench.start(Start::default());
+    bench.pass(1_000);
+    bench.export(&id, "s3://b/x.zip").unwrap();
+    let jobs = bench.pass(86_400_000);
+    assert_eq!(jobs.len(), 1);
+    assert_eq!(jobs[0].object, "s3://b/x.zip");
+    assert_eq!(bench.session(&id).state.since(), T0 + 1_000 + 120_000 + 500);
+}
+
+#[test]
+fn terminating_twice_is_fine_but_not_while_activating() {
+    let mut bench = Bench::new("{}");
+    let id = bench.start(Start::default());
+    assert_eq!(bench.world.terminate(&id, bench.now).unwrap_err().code, "ValidationException");
+    bench.pass(1_000);
+    bench.world.terminate(&id, bench.now).unwrap();
+    assert_eq!(bench.status(&id), (Status::Terminating, Some("apiTerminated")));
+    bench.world.terminate(&id, bench.now).unwrap();
+    bench.pass(500);
+    bench.world.terminate(&id, bench.now).unwrap();
+    assert_eq!(bench.status(&id), (Status::Terminated, Some("apiTerminated")));
+}
+
+#[test]
+fn an_export_is_accepted_in_the_four_live_statuses_only() {
+    for (status, accepted) in [
+        ("ACTIVATING", false),
+        ("ACTIVE", true),
+        ("CONNECTED", true),
+        ("PENDING_CLIENT_RECONNECTION", true),
+        ("RECONNECTING", true),
+        ("TERMINATING", false),
+        ("TERMINATED", false),
+        ("ERROR", false),
+    ] {
+        let mut bench = Bench::new("{}");
+        bench.seed(&format!(r#"{{"ids":["s"],"status":"{status}"}}"#));
+        let result = bench.export("s", "s3://b/");
+        assert_eq!(result.is_ok(), accepted, "{status}");
+        if let Err(error) = result {
+            assert_eq!(error.code, "ValidationException");
+        }
+    }
+}
+
+#[test]
+fn an_export_waits_for_the_end_and_then_tells_how_the_upload_went() {
+    for (outcome, status, reason) in [
+        (Outcome::Stored, ExportStatus::Succeeded, None),
+        (Outcome::Refused("NoSuchBucket".to_owned()), ExportStatus::Failed, Some("NoSuchBucket")),
+        (Outcome::Stuck, ExportStatus::Pending, None),
+    ] {
+        let mut bench = Bench::new("{}");
+        bench.seed(r#"{"ids":["s"]}"#);
+        bench.export("s", "s3://b/p/").unwrap();
+        assert!(bench.pass(3_600_000).is_empty(), "not while it lives");
+        bench.world.terminate("s", bench.now).unwrap();
+        assert!(bench.pass(999).is_empty());
+        let jobs = bench.pass(1);
+        assert_eq!(jobs.len(), 1);
+        assert_eq!(jobs[0].object, "s3://b/p/20251009-085320-a-9ZY8X7Wv6-sg-1-s.zip");
+        assert_eq!(jobs[0].access_key_id.as_deref(), Some(KEY));
+        assert!(bench.pass(1_000).is_empty(), "one upload only");
+        bench.world.finish_upload(jobs[0].seq, outcome, bench.now);
+        let export = bench.session("s").export.current().as_deref().unwrap();
+        assert_eq!((export.status, export.reason.as_deref()), (status, reason));
+    }
+}
+
+#[test]
+fn a_second_export_does_what_the_switch_says() {
+    for (rule, other, uri_after) in
+        [("replace", true, "s3://b/2.zip"), ("ignore", true, "s3://b/1.zip"), ("refuse", false, "s3://b/1.zip")]
+    {
+        let mut bench = Bench::new(&format!(r#"{{"secondExport":"{rule}"}}"#));
+        bench.seed(r#"{"ids":["s"]}"#);
+        bench.export("s", "s3://b/1.zip").unwrap();
+        assert!(bench.export("s", "s3://b/1.zip").is_ok(), "the same again is always fine");
+        assert_eq!(bench.export("s", "s3://b/2.zip").is_ok(), other, "{rule}");
+        let export = bench.session("s").export.current().as_deref().unwrap();
+        assert_eq!(export.object.as_deref(), Some(uri_after));
+    }
+}
+
+#[test]
+fn the_uri_while_pending_is_what_the_switch_says() {
+    let mut bench = Bench::new("{}");
+    bench.seed(r#"{"ids":["s"]}"#);
+    bench.export("s", "s3://b/p/").unwrap();
+    let export = bench.session("s").export.current().as_deref().unwrap();
+    let object = "s3://b/p/20251009-085320-a-9ZY8X7Wv6-sg-1-s.zip";
+    assert_eq!(export.shown_uri(PendingOutputUri::Given), Some("s3://b/p/"));
+    assert_eq!(export.shown_uri(PendingOutputUri::FinalKey), Some(object));
+    assert_eq!(export.shown_uri(PendingOutputUri::Absent), None);
+}
+
+#[test]
+fn reads_lag_by_as_much_as_the_switches_say() {
+    let mut bench = Bench::new(r#"{"getLagMs":1000,"listLagMs":3000,"listFilterLagMs":500}"#);
+    bench.seed(r#"{"ids":["s"],"ageSeconds":60}"#);
+    bench.export("s", "s3://b/").unwrap();
+    let behaviour = bench.world.switches().of("s");
+    let seen = |bench: &Bench, view: View| bench.session("s").export.as_of(view.export_at).is_some();
+    for (ms, get, list, filter) in
+        [(999, false, false, false), (1, true, false, false), (2_000, true, true, false), (500, true, true, true)]
+    {
+        bench.pass(ms);
+        assert_eq!(seen(&bench, View::of_get(&behaviour, bench.now)), get);
+        assert_eq!(seen(&bench, View::of_list(&behaviour, bench.now, false)), list);
+        assert_eq!(bench.list(&pending()).0.len(), usize::from(filter));
+    }
+}
+
+#[test]
+fn new_sessions_may_not_be_visible_yet_and_old_ones_are_forgotten() {
+    let mut bench = Bench::new(r#"{"newSessionLagMs":2000,"retentionMs":60000}"#);
+    let id = bench.start(Start::default());
+    let all = List { max_results: 100, ..List::default() };
+    let found = |bench: &Bench| bench.world.find(&bench.scope, GROUP, &id, bench.now).is_some();
+    assert!(!found(&bench) && bench.list(&all).0.is_empty());
+    bench.pass(2_000);
+    assert!(found(&bench) && bench.list(&all).0.len() == 1);
+    bench.world.terminate(&id, bench.now).unwrap();
+    bench.pass(60_499);
+    assert!(found(&bench));
+    bench.pass(1);
+    assert!(!found(&bench) && bench.list(&all).0.is_empty());
+    assert!(bench.world.groups().values().all(|group| group.sessions.is_empty()));
+}
+
+#[test]
+fn pages_follow_each_other_without_gaps_or_repeats() {
+    let mut bench = Bench::new("{}");
+    let ids = bench.seed(r#"{"count":7}"#);
+    bench.export(&ids[1], "s3://b/").unwrap();
+    let mut list = List { max_results: 3, ..List::default() };
+    let mut seen = Vec::new();
+    let mut sizes = Vec::new();
+    loop {
+        let (page, token) = bench.list(&list);
+        sizes.push(page.len());
+        seen.extend(page.iter().map(|id| (*id).to_owned()));
+        match token {
+            Some(token) => list.next_token = Some(token),
+            None => break,
+        }
+    }
+    assert_eq!(sizes, [3, 3, 1]);
+    assert_eq!(seen, ids);
+    assert_eq!(bench.list(&pending()).0, [ids[1].as_str()]);
+}
+
+#[test]
+fn an_exact_page_has_no_token_and_a_foreign_token_is_refused() {
+    let mut bench = Bench::new("{}");
+    bench.seed(r#"{"count":3}"#);
+    let three = List { max_results: 3, ..List::default() };
+    assert_eq!(bench.list(&three).1, None);
+    let two = List { max_results: 2, ..List::default() };
+    let token = bench.list(&two).1;
+    assert!(token.is_some());
+    for (list, why) in [
+        (List { next_token: token, ..pending() }, "another filter"),
+        (List { next_token: Some("zz".to_owned()), ..pending() }, "no hexadecimal"),
+        (List { next_token: Some("é1".to_owned()), ..pending() }, "no ASCII"),
+    ] {
+        let query = Query { scope: &bench.scope, group: Some(GROUP), list: &list, now: bench.now };
+        let error = bench.world.page(&query).err().unwrap_or_else(|| panic!("{why}"));
+        assert_eq!(error.code, "ValidationException");
+    }
+}
+
+#[test]
+fn the_same_client_token_is_the_same_session() {
+    let mut bench = Bench::new("{}");
+    let input = |description: &str| Start {
+        client_token: Some("t".repeat(32)),
+        description: Some(description.to_owned()),
+        ..Start::default()
+    };
+    let id = bench.start(input("a"));
+    assert_eq!(bench.start(input("a")), id);
+    let other = bench.world.start(&bench.scope, GROUP, input("b"), bench.now).err().unwrap();
+    assert_eq!((other.status, other.code.as_str()), (409, "ConflictException"));
+}
+
+#[test]
+fn held_sessions_stay_until_their_length_ends_them() {
+    let mut bench = Bench::new("{}");
+    bench.seed(r#"{"ids":["starting"],"status":"ACTIVATING"}"#);
+    bench.seed(r#"{"ids":["live"],"sessionLengthSeconds":600}"#);
+    bench.pass(599_999);
+    assert_eq!(bench.status("starting").0, Status::Activating);
+    assert_eq!(bench.status("live").0, Status::Active);
+    bench.pass(1);
+    assert_eq!(bench.status("live"), (Status::Terminating, Some("maxSessionLengthTimeout")));
+    bench.world.change("starting", &Change { held: Some(false), ..Change::default() }, bench.now);
+    bench.pass(999);
+    assert_eq!(bench.status("starting").0, Status::Activating);
+    bench.pass(1);
+    assert_eq!(bench.status("starting").0, Status::Active);
+}
+
+#[test]
+fn seeded_exports_are_as_told() {
+    let mut bench = Bench::new("{}");
+    bench.seed(r#"{"ids":["foreign"],"export":{"outputUri":"s3://their/x.zip"}}"#);
+    bench.seed(r#"{"ids":["frozen"],"export":{"outputUri":"s3://b/","frozen":true}}"#);
+    bench.seed(r#"{"ids":["mute"],"export":{}}"#);
+    bench.seed(r#"{"ids":["done"],"status":"TERMINATED","export":{"status":"SUCCEEDED","outputUri":"s3://b/y.zip"}}"#);
+    for id in ["foreign", "frozen", "mute"] {
+        assert_eq!(bench.export_status(id), Some(ExportStatus::Pending));
+        bench.world.terminate(id, bench.now).unwrap();
+    }
+    let jobs = bench.pass(10_000);
+    assert_eq!(jobs.iter().map(|job| job.object.as_str()).collect::<Vec<_>>(), ["s3://their/x.zip"]);
+    assert_eq!(bench.export_status("done"), Some(ExportStatus::Succeeded));
+    let taken: Seed = serde_json::from_str(r#"{"ids":["done"]}"#).unwrap();
+    assert!(bench.world.seed(&taken, &bench.scope, bench.now).is_err());
+}
+
+#[test]
+fn new_switches_replan_what_was_planned() {
+    let mut bench = Bench::new("{}");
+    let id = bench.start(Start::default());
+    let slow = Override {
+        session: crate::glob::Glob::new(id.clone()),
+        set: serde_json::from_str(r#"{"activationDelayMs":5000}"#).unwrap(),
+    };
+    bench.world.set_switches(Switches { overrides: vec![slow], ..Switches::default() });
+    bench.pass(4_999);
+    assert_eq!(bench.status(&id).0, Status::Activating);
+    bench.pass(1);
+    assert_eq!(bench.status(&id).0, Status::Active);
+}
+
+#[test]
+fn lists_show_as_much_as_the_switches_say() {
+    let behaviour = Behaviour::default();
+    assert_eq!(View::of_list(&behaviour, T0, false).metadata, ListMetadata::Full);
+    assert_eq!(View::of_list(&behaviour, T0, true).metadata, ListMetadata::StatusOnly, "AWS documents it");
+    assert_eq!(Behaviour::default().second_export, SecondExport::Replace);
+}

@@ -1,0 +1,81 @@
+"""Lists: pages, filters, and what summaries carry."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from simulator import GROUP
+
+
+def ids(items):
+    return [item["Arn"].rsplit("/", 1)[1] for item in items]
+
+
+def test_pages_of_25_and_of_up_to_100(sim):
+    made = sim.control("POST", "sessions", {"count": 230})["ids"]
+    first = sim.client.list_stream_sessions(Identifier=GROUP)
+    assert len(first["Items"]) == 25 and first["NextToken"]
+    paginator = sim.client.get_paginator("list_stream_sessions")
+    pages = list(paginator.paginate(Identifier=GROUP, PaginationConfig={"PageSize": 100}))
+    assert [len(page["Items"]) for page in pages] == [100, 100, 30]
+    assert sorted(item for page in pages for item in ids(page["Items"])) == sorted(made)
+    by_account = sim.client.get_paginator("list_stream_sessions_by_account").paginate()
+    assert sum(len(page["Items"]) for page in by_account) == 230
+
+
+def test_filters_by_status_and_export(sim):
+    sim.seed("active")
+    sim.seed("connected", status="CONNECTED")
+    sim.seed("armed", export={"outputUri": "s3://b/"})
+    sim.seed("done", status="TERMINATED", export={"status": "SUCCEEDED", "outputUri": "s3://b/x.zip"})
+    sim.seed("lost", status="TERMINATED", export={"status": "FAILED", "statusReason": "no", "outputUri": "s3://b/"})
+    for filters, expected in [
+        ({}, {"active", "connected", "armed", "done", "lost"}),
+        ({"Status": "ACTIVE"}, {"active", "armed"}),
+        ({"Status": "TERMINATED"}, {"done", "lost"}),
+        ({"ExportFilesStatus": "PENDING"}, {"armed"}),
+        ({"ExportFilesStatus": "SUCCEEDED"}, {"done"}),
+        ({"ExportFilesStatus": "FAILED", "Status": "TERMINATED"}, {"lost"}),
+        ({"ExportFilesStatus": "FAILED", "Status": "ACTIVE"}, set()),
+    ]:
+        items = sim.client.list_stream_sessions(Identifier=GROUP, **filters)["Items"]
+        assert set(ids(items)) == expected, filters
+        account = sim.client.list_stream_sessions_by_account(**filters)["Items"]
+        assert set(ids(account)) == expected, filters
+
+
+def test_groups_are_apart_and_the_account_list_has_all(sim):
+    sim.control("POST", "groups", {"id": "sg-2"})
+    sim.seed("one")
+    sim.seed("two", group="sg-2")
+    assert ids(sim.client.list_stream_sessions(Identifier=GROUP)["Items"]) == ["one"]
+    assert ids(sim.client.list_stream_sessions(Identifier="sg-2")["Items"]) == ["two"]
+    assert ids(sim.client.list_stream_sessions_by_account()["Items"]) == ["one", "two"]
+
+
+def test_what_summaries_carry_of_an_export(sim):
+    export = {"status": "FAILED", "statusReason": "no", "outputUri": "s3://b/x.zip"}
+    sim.seed("s", status="TERMINATED", export=export)
+    full = {"Status": "FAILED", "StatusReason": "no", "OutputUri": "s3://b/x.zip"}
+    group = lambda: sim.client.list_stream_sessions(Identifier=GROUP)["Items"][0]["ExportFilesMetadata"]
+    account = lambda: sim.client.list_stream_sessions_by_account()["Items"][0]["ExportFilesMetadata"]
+    assert group() == full
+    assert account() == {"Status": "FAILED"}, "as AWS documents it"
+    sim.behave(listMetadata="statusOnly", accountListMetadata="full")
+    assert group() == {"Status": "FAILED"}
+    assert account() == full
+    assert sim.get("s")["ExportFilesMetadata"] == full
+
+
+@pytest.mark.parametrize("token", ["x", "zz", "", "31"])
+def test_a_made_up_token_is_refused(sim, token):
+    with pytest.raises(ClientError) as caught:
+        sim.client.list_stream_sessions(Identifier=GROUP, NextToken=token)
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_a_token_belongs_to_its_query(sim):
+    sim.control("POST", "sessions", {"count": 30})
+    token = sim.client.list_stream_sessions(Identifier=GROUP)["NextToken"]
+    with pytest.raises(ClientError) as caught:
+        sim.client.list_stream_sessions(Identifier=GROUP, NextToken=token, Status="ACTIVE")
+    assert caught.value.response["Error"]["Code"] == "ValidationException"

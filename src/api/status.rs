@@ -1,0 +1,124 @@
+//! What users read back.
+//!
+//! The schema keeps unknown fields of the status, so that an object which a newer version has written loses nothing
+//! when the CRD is rolled back with the operator. (An `exportStatus` of a newer version survives as well: the API
+//! server lets a value stand that was there before.) If the CRD is not rolled back, it keeps everything anyway.
+
+use super::schema;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What has become of the export. Written by the operator only.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(
+    transform = schema::readable,
+    transform = schema::flowing,
+    extend("default" = schema::unseen(), "x-kubernetes-preserve-unknown-fields" = true)
+)]
+pub struct SessionExportStatus {
+    /// AWS's word for the export: `PENDING` (AWS has promised it; the ZIP arrives after the session has ended),
+    /// `SUCCEEDED` (the ZIP is in S3), `FAILED` (there is no ZIP; also when AWS never accepted and no longer can).
+    /// Absent: not asked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ExportStatus")]
+    pub export_status: Option<ExportStatus>,
+
+    /// Why the export FAILED: AWS's reason or the operator's. At most 256 characters, control characters escaped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub export_status_reason: Option<String>,
+
+    /// Where the ZIP is, as AWS reported it; for a prefix in `spec.outputUri` with the name that AWS gave it, such as
+    /// `s3://exports/team-a/20260131-120000-a-9ZY8X7Wv6-sg-1AB2C3De4-ABC123def4567.zip`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub output_uri: Option<String>,
+
+    /// The session, as last seen when something changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SessionStatusView")]
+    pub session: Option<SessionStatusView>,
+
+    /// When the operator first saw this object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    pub start_time: Option<Time>,
+
+    /// When AWS was about to be asked for the first time. From then on AWS may have accepted, even if no answer came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    pub request_attempt_time: Option<Time>,
+
+    /// When AWS accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    pub request_time: Option<Time>,
+
+    /// When this object finished, either way. Finished means that this is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Time")]
+    pub completion_time: Option<Time>,
+
+    /// The `metadata.generation` that this status is about; -1 until the operator has seen the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "i64")]
+    pub observed_generation: Option<i64>,
+
+    /// `Accepted` (AWS has promised the export), `Succeeded` (the outcome; Unknown until the end), `Ready`
+    /// (`spec.readyWhen` is met); and, only while True, `Reconciling` (under way) or `Stalled` (failed, or somebody
+    /// has to do something, and the message says what).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// AWS's word for the state of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ExportStatus {
+    /// Accepted, not finished.
+    Pending,
+    /// The ZIP is in S3.
+    Succeeded,
+    /// There is no ZIP.
+    Failed,
+    /// A word of a newer version: never concluded from, and never written.
+    #[serde(other)]
+    #[schemars(skip)]
+    Unrecognized,
+}
+
+/// The session as last seen at a transition. Never the user id, signal blobs, environment or launch arguments: they are
+/// secrets or personal data.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct SessionStatusView {
+    /// Its ARN in full, such as
+    /// `arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/sg-1AB2C3De4/ABC123def4567`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub arn: Option<String>,
+
+    /// AWS's word for its state, such as `ACTIVE` or `TERMINATED`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub status: Option<String>,
+
+    /// AWS's word for why, such as `idleTimeout` or `apiTerminated`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub status_reason: Option<String>,
+
+    /// ARN of the application that was streamed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub application_arn: Option<String>,
+
+    /// The location that hosted it, such as `us-east-1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub location: Option<String>,
+}

@@ -1,0 +1,153 @@
+//! What the entries of a rule may look like, parsed once. Case counts everywhere.
+
+use crate::streams::identifiers::{OutputUri, SessionArn, StreamGroupIdentifier};
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a text is no entry of a rule: what would have been accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be {accepted}")]
+pub struct NotAnEntry {
+    accepted: &'static str,
+}
+
+const fn accept(accepted: &'static str) -> NotAnEntry {
+    NotAnEntry { accepted }
+}
+
+/// Namespaces that a rule is for: `team-a`, `team-*` or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamespacePattern {
+    /// Every namespace.
+    Any,
+    /// Those whose name begins so.
+    StartingWith(Box<str>),
+    /// This one.
+    Named(Box<str>),
+}
+
+impl NamespacePattern {
+    /// Whether the pattern covers a namespace.
+    pub fn covers(&self, namespace: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::StartingWith(start) => namespace.starts_with(&**start),
+            Self::Named(name) => namespace == &**name,
+        }
+    }
+}
+
+impl FromStr for NamespacePattern {
+    type Err = NotAnEntry;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEntry> {
+        let refused = accept("the name of a namespace such as team-a, the start of names such as team-*, or *");
+        let letters = |s: &str| s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let begins = |s: &str| (1..=63).contains(&s.len()) && letters(s) && !s.starts_with('-');
+        match text.strip_suffix('*') {
+            Some("") => Ok(Self::Any),
+            Some(start) if begins(start) => Ok(Self::StartingWith(start.into())),
+            None if begins(text) && !text.ends_with('-') => Ok(Self::Named(text.into())),
+            Some(_) | None => Err(refused),
+        }
+    }
+}
+
+impl fmt::Display for NamespacePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::StartingWith(start) => write!(f, "{start}*"),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Stream groups that a rule is for: an id (in any Region), an ARN, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupPattern {
+    /// Every stream group of the account.
+    Any,
+    /// This one.
+    Named(StreamGroupIdentifier),
+}
+
+impl GroupPattern {
+    /// Whether the pattern covers the stream group of a session.
+    pub fn covers(&self, session: &SessionArn) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Named(StreamGroupIdentifier { id, home }) => {
+                let at_home =
+                    |h: &crate::streams::identifiers::Home| h.region == session.region && h.account == session.account;
+                *id == session.group && home.as_ref().is_none_or(at_home)
+            }
+        }
+    }
+}
+
+impl FromStr for GroupPattern {
+    type Err = NotAnEntry;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEntry> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        text.parse().map(Self::Named).map_err(|_| {
+            accept(
+                "the id of a stream group such as sg-1AB2C3De4, \
+                 its ARN such as arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1AB2C3De4, or *",
+            )
+        })
+    }
+}
+
+impl fmt::Display for GroupPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Named(StreamGroupIdentifier { id, home: None }) => id.fmt(f),
+            Self::Named(StreamGroupIdentifier { id, home: Some(home) }) => {
+                write!(f, "arn:aws:gameliftstreams:{}:{}:streamgroup/{id}", home.region, home.account)
+            }
+        }
+    }
+}
+
+/// Destinations that a rule is for: everything below `s3://bucket/prefix/`. Ends in `/`, and so `s3://b/a/` doesn't
+/// cover `s3://b/a-evil/`; holds no `*`, which S3 would take for a letter and a reader for a wildcard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputPrefix(OutputUri);
+
+impl OutputPrefix {
+    /// Whether the destination lies at or below the prefix. There are no `..` segments in either.
+    pub fn covers(&self, uri: &OutputUri) -> bool {
+        uri.as_str().starts_with(self.0.as_str())
+    }
+
+    /// The closest prefix that covers a destination: up to its last `/`, or up to the last before a `*`.
+    pub(super) fn around(uri: &OutputUri) -> Option<Self> {
+        let text = uri.as_str();
+        let plain = text.split('*').next().unwrap_or_default();
+        let end = plain.rfind('/')? + 1;
+        plain.get(..end)?.parse().ok()
+    }
+}
+
+impl FromStr for OutputPrefix {
+    type Err = NotAnEntry;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEntry> {
+        let parsed = text.parse::<OutputUri>().ok().filter(|uri| !uri.is_zip() && !text.contains('*'));
+        parsed.map(Self).ok_or(accept(
+            "s3://bucket/ or s3://bucket/prefix/: with / at its end, without *, without empty, . or .. segments, \
+             at most 1024 characters",
+        ))
+    }
+}
+
+impl fmt::Display for OutputPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,164 @@
+//! The command line: `run`, `crd`, `check-config`. Flags and the configuration file become typed values here, before
+//! anything else is touched. Exit codes: 0 done, 1 failed at work, 2 bad flags or configuration.
+
+mod logging;
+
+use crate::config::{Config, ConfigError};
+use crate::{RunError, RunOptions, api, run};
+use clap::{Args, Parser, Subcommand};
+use logging::{LogFormat, LogLevel};
+use std::error::Error;
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Asks Amazon GameLift Streams to export the files of stream sessions to S3, as SessionExport objects say.
+#[derive(Debug, Parser)]
+#[command(name = "session-export-operator", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator.
+    Run(RunArguments),
+    /// Print the CustomResourceDefinition as YAML.
+    Crd,
+    /// Check a configuration file, touching nothing else: prints a summary, or what is wrong (exit code 2).
+    CheckConfig {
+        /// The configuration file.
+        #[arg(long, value_name = "PATH", env = "SESSION_EXPORT_CONFIG")]
+        config: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// The configuration file. Without one all defaults hold: no rules, so no destination is allowed.
+    #[arg(long, value_name = "PATH", env = "SESSION_EXPORT_CONFIG")]
+    config: Option<PathBuf>,
+    /// How log lines look.
+    #[arg(long, value_name = "FORMAT", env = "LOG_FORMAT", default_value = "json")]
+    log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or directives such as info,session_export_operator=debug.
+    #[arg(long, value_name = "LEVEL", env = "RUST_LOG", default_value = "info")]
+    log_level: LogLevel,
+    /// Where health (/healthz, /readyz) and metrics (/metrics) are served.
+    #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_LISTEN", default_value = "0.0.0.0:8080", value_parser = address)]
+    listen: SocketAddr,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "accepted is an IP address with a port, such as 0.0.0.0:8080 or [::]:8080".to_owned())
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("bad configuration")]
+    Config(#[from] ConfigError),
+    #[error("cannot write to standard output")]
+    Output(#[from] io::Error),
+    #[error("cannot print the CustomResourceDefinition")]
+    Crd(#[from] serde_yaml::Error),
+    #[error("the operator failed")]
+    Run(#[from] RunError),
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) => ExitCode::from(2),
+            Self::Output(_) | Self::Crd(_) | Self::Run(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Does what the arguments of this process say.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(arguments) => operate(arguments),
+        Command::Crd => print_crd(),
+        Command::CheckConfig { config } => check_config(&config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to be told if this fails too; the exit code stands.
+            io::stderr().write_all(explained(&failure).as_bytes()).ok();
+            failure.exit_code()
+        }
+    }
+}
+
+fn operate(arguments: RunArguments) -> Result<(), Failure> {
+    let config = arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    logging::start(arguments.log_format, &arguments.log_level);
+    let options = RunOptions { listen: arguments.listen, identity: identity() };
+    let runtime = tokio::runtime::Runtime::new()?;
+    Ok(runtime.block_on(run(config, options))?)
+}
+
+fn print_crd() -> Result<(), Failure> {
+    Ok(io::stdout().write_all(api::crd_yaml()?.as_bytes())?)
+}
+
+fn check_config(path: &std::path::Path) -> Result<(), Failure> {
+    let config = Config::load(path)?;
+    Ok(io::stdout().write_all(summary(&config).as_bytes())?)
+}
+
+fn summary(config: &Config) -> String {
+    let or = |text: Option<String>, absent: &str| text.unwrap_or_else(|| absent.to_owned());
+    let account = or(config.aws.account_id.as_ref().map(ToString::to_string), "not given");
+    let region = or(config.aws.region.as_ref().map(ToString::to_string), "from the environment (AWS_REGION)");
+    let rules = match config.rules.as_slice().len() {
+        0 => "none, so no destination is allowed".to_owned(),
+        count => count.to_string(),
+    };
+    let namespaces = match config.watch.namespaces.as_slice() {
+        [] => "all".to_owned(),
+        names => names.join(", "),
+    };
+    let selector = Some(config.watch.label_selector.clone()).filter(|text| !text.is_empty());
+    let quota = config.quota;
+    let lease = or(config.lease.namespace.clone(), "the Pod's namespace");
+    format!(
+        "ok\n  aws account  {account}\n  aws region   {region}\n  rules        {rules}\n  quota        \
+         export {}/s, get {}/s, list {}/s\n  namespaces   {namespaces}\n  labels       {}\n  lease        {} in {lease}\n",
+        quota.export,
+        quota.get,
+        quota.list,
+        or(selector, "all"),
+        config.lease.name,
+    )
+}
+
+/// An error and all its causes, on one line each.
+fn explained(failure: &Failure) -> String {
+    let mut text = format!("error: {failure}");
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        // Writing to a String can't fail.
+        write!(text, "\n  {error}").ok();
+        cause = error.source();
+    }
+    text + "\n"
+}
+
+/// The Pod's UID; outside a Pod the host's name and a random number.
+fn identity() -> String {
+    let host = || {
+        let name = std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/etc/hostname").ok());
+        name.unwrap_or_else(|| "localhost".to_owned())
+    };
+    std::env::var("POD_UUID")
+        .ok()
+        .filter(|uid| !uid.is_empty())
+        .unwrap_or_else(|| format!("{}-{:016x}", host().trim(), RandomState::new().hash_one(std::process::id())))
+}

@@ -1,0 +1,115 @@
+//! Logs: one line an event on standard error, JSON or text, nothing in it that a terminal would obey.
+
+use clap::ValueEnum;
+use std::io::{self, Write};
+use std::str::FromStr;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Directives of tracing's filter, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LogLevel(String);
+
+impl FromStr for LogLevel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let level = |word: &str| matches!(word, "off" | "error" | "warn" | "info" | "debug" | "trace");
+        let fine = text.split(',').all(|directive| {
+            level(directive.rsplit('=').next().unwrap_or_default()) && directive.parse::<Directive>().is_ok()
+        });
+        if fine {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("accepted are error, warn, info, debug, trace and off, \
+             or directives such as info,session_export_operator=debug"
+            .to_owned())
+    }
+}
+
+/// Starts logging. A second call does nothing.
+pub(super) fn start(format: LogFormat, level: &LogLevel) {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&level.0))
+        .with_ansi(false)
+        .with_writer(|| OneLine(io::stderr()));
+    let started = match format {
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Text => builder.try_init(),
+    };
+    // Fails only if logging runs already.
+    started.ok();
+}
+
+/// Writes each event, which arrives whole, as one line.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let mut safe = String::with_capacity(event.len());
+        line.chars().for_each(|c| push_shown(&mut safe, c));
+        safe.push('\n');
+        self.0.write_all(safe.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Control characters, and those that turn the writing direction, as `\u001b`: inside a JSON string that is the same
+/// text still.
+fn push_shown(line: &mut String, c: char) {
+    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = matches!(c, '\u{2028}' | '\u{2029}');
+    if c.is_control() || turns || breaks {
+        line.push_str(&format!("\\u{:04x}", u32::from(c)));
+    } else {
+        line.push(c);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(event: &str) -> String {
+        let mut line = Vec::new();
+        OneLine(&mut line).write_all(event.as_bytes()).unwrap();
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_that_no_terminal_obeys() {
+        let line = written("a\nb\x1b[31m\u{9b}2J\u{202e}\r\n");
+        assert_eq!(line, "a\\u000ab\\u001b[31m\\u009b2J\\u202e\\u000d\n");
+    }
+
+    #[test]
+    fn json_stays_the_same_json() {
+        let event = serde_json::json!({"reason": "\u{202e}\u{9b}é😀"});
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&written(&format!("{event}\n"))).unwrap(), event);
+    }
+
+    #[test]
+    fn levels_are_words_or_directives() {
+        for fine in ["info", "off", "info,session_export_operator=debug", "warn,kube::client=trace"] {
+            assert!(fine.parse::<LogLevel>().is_ok(), "{fine}");
+        }
+        for bad in ["", "loud", "info,=", "a=b", "info,,warn", "5"] {
+            assert!(bad.parse::<LogLevel>().is_err(), "{bad}");
+        }
+    }
+}

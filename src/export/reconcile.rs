@@ -1,0 +1,247 @@
+//! The shell around the decision: observe, decide, record, act, and again until there is nothing to do at once.
+//!
+//! All IO for one object stands here; nothing is decided here. No pass waits for quota or credentials: a turn is
+//! asked for, and being granted one re-queues the object.
+
+use super::announce::Announcer;
+use super::decide::{Decision, Now, Observed, Step, decide};
+use super::memory::{Memory, Recollection, Target};
+use super::own_writes::OwnWrites;
+use super::request::Export;
+use super::row::Row;
+use super::status::{compose, difference};
+use crate::api::{FIELD_MANAGER, SessionExport};
+use crate::authority::OperatorIdentity;
+use crate::config::Timing;
+use crate::operator::client::error_class;
+use crate::operator::lease::Fence;
+use crate::streams::access::Access;
+use crate::streams::turns::Permit;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::runtime::controller::Action;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Passes over one object before others get their turn: a whole export takes seven.
+const MAX_PASSES: u32 = 16;
+/// After trouble with the API server.
+const API_RETRY: Duration = Duration::from_secs(2);
+
+/// Everything that one leadership works with.
+pub struct Controller {
+    /// The operator's own identity and its rules.
+    pub identity: OperatorIdentity,
+    /// Waits and bounds.
+    pub timing: Timing,
+    /// The API server.
+    pub kube: kube::Client,
+    /// AWS, behind its quota.
+    pub aws: Access,
+    /// No side effect once the lease has run out.
+    pub fence: Fence,
+    /// Logs, metrics, Events.
+    pub announcer: Announcer,
+    /// What is remembered; one lock, never held across IO.
+    pub memory: Mutex<Memory>,
+    /// What we wrote ourselves.
+    pub own: OwnWrites,
+    /// How often a pending export is looked at, in milliseconds; follows the load.
+    pub pace: AtomicU64,
+    /// Re-queues objects.
+    pub wake: Box<dyn Fn(&str, &str) + Send + Sync>,
+}
+
+/// How the work on one object goes on.
+pub(super) enum Next {
+    /// At once, with this copy.
+    Again(Arc<SessionExport>),
+    /// At this moment.
+    At(Instant),
+    /// When it changes.
+    Done,
+}
+
+/// One object as it stands, and what was decided for it.
+pub(super) struct Considered {
+    pub(super) export: Export,
+    pub(super) target: Option<Target>,
+    pub(super) seen: Recollection,
+    decision: Decision,
+    now: Now,
+}
+
+impl Controller {
+    /// Brings one object as far as it goes at this moment.
+    pub async fn reconcile(&self, cached: Arc<SessionExport>) -> Action {
+        let mut object = self.own.newest(cached);
+        let mut turn = None;
+        for _ in 0..MAX_PASSES {
+            let Some(considered) = self.consider(&object, turn.is_some()) else { return Action::await_change() };
+            match self.carry_out(&object, considered, &mut turn).await {
+                Next::Again(fresh) => object = fresh,
+                Next::At(at) => return Action::requeue(at.saturating_duration_since(Instant::now())),
+                Next::Done => return Action::await_change(),
+            }
+        }
+        Action::requeue(API_RETRY)
+    }
+
+    /// Observes and decides, under the one lock, so that a claim is checked and taken in one step.
+    fn consider(&self, object: &SessionExport, turn: bool) -> Option<Considered> {
+        let export = Export::read(object)?;
+        let now = Now { mono: Instant::now(), wall: jiff::Timestamp::now() };
+        let (authority, target) = self.identity.judge(&export);
+        let mut memory = self.memory();
+        if let Some(target) = &target {
+            memory.learn(&export, target);
+        }
+        let seen = memory.recall(&export.uid, now.mono).unwrap_or_default();
+        let pace = Duration::from_millis(self.pace.load(Ordering::Relaxed));
+        let observed = Observed { authority, recollection: seen.clone(), turn, pace };
+        let decision = decide(&export, &observed, now, &self.timing);
+        memory.hold(&export.uid, decision.held, now.mono);
+        if decision.step == Step::Call {
+            memory.claim(&export.uid);
+        } else {
+            memory.unclaim(&export.uid, export.intended());
+        }
+        Some(Considered { export, target, seen, decision, now })
+    }
+
+    async fn carry_out(&self, object: &Arc<SessionExport>, considered: Considered, turn: &mut Option<Permit>) -> Next {
+        if !self.fence.holds(Instant::now()) {
+            return Next::At(Instant::now() + API_RETRY);
+        }
+        if let Some(next) = self.record(object, &considered).await {
+            return next;
+        }
+        self.give_back(&considered, turn);
+        match considered.decision.step {
+            Step::Rest => Next::Done,
+            Step::Wait(at) => Next::At(at),
+            Step::Read => self.read(object, &considered).await,
+            Step::AskTurn(at) => self.ask(object, &considered, turn, at),
+            Step::Call => self.call(object, &considered, turn).await,
+            Step::Delete => self.delete(object, &considered.export).await,
+        }
+    }
+
+    /// Who needs no turn any more holds no place.
+    fn give_back(&self, considered: &Considered, turn: &mut Option<Permit>) {
+        match considered.decision.step {
+            Step::AskTurn(_) | Step::Call => {}
+            Step::Read => *turn = None,
+            Step::Rest | Step::Wait(_) | Step::Delete => {
+                *turn = None;
+                if considered.seen.attempt.waiting_since.is_some() {
+                    self.aws.withdraw(&considered.export.uid);
+                    self.memory().wait(&considered.export.uid, None);
+                }
+            }
+        }
+    }
+
+    /// Writes the row, if it is not on record yet.
+    async fn record(&self, object: &Arc<SessionExport>, considered: &Considered) -> Option<Next> {
+        let Considered { export, target, seen, decision, now } = considered;
+        let row = decision.row.as_ref()?;
+        let arn = target.as_ref().map(|target| &target.arn);
+        let status = compose(export, row, arn, seen.view.as_ref(), now.wall);
+        let patch = match difference(&export.status, &status) {
+            Ok(patch) if patch.is_empty() => return None,
+            Ok(patch) => patch,
+            Err(error) => return Some(self.cannot_write(export, &error)),
+        };
+        Some(self.write(object, export, row, patch, seen.attempt.request_id.as_deref()).await)
+    }
+
+    fn cannot_write(&self, export: &Export, error: &dyn std::fmt::Display) -> Next {
+        tracing::error!(namespace = &*export.namespace, name = &*export.name, "status can't be written: {error}");
+        Next::At(Instant::now() + API_RETRY)
+    }
+
+    async fn write(
+        &self,
+        object: &Arc<SessionExport>,
+        export: &Export,
+        row: &Row,
+        patch: serde_json::Map<String, serde_json::Value>,
+        request_id: Option<&str>,
+    ) -> Next {
+        let body = serde_json::json!({
+            "metadata": {"uid": &*export.uid, "resourceVersion": object.metadata.resource_version},
+            "status": patch,
+        });
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let written = self.api(&export.namespace).patch_status(&export.name, &params, &Patch::Merge(body)).await;
+        match written {
+            Ok(fresh) => {
+                self.announcer.metrics.status_write("written");
+                self.announcer.transition(export, &fresh, row, request_id);
+                Next::Again(self.remember(fresh))
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                self.announcer.metrics.status_write("conflict");
+                self.read_live(export).await
+            }
+            Err(error) => self.kube_trouble(export, "status write", &error),
+        }
+    }
+
+    /// Somebody else was faster: the newest copy decides.
+    async fn read_live(&self, export: &Export) -> Next {
+        match self.api(&export.namespace).get_opt(&export.name).await {
+            Ok(Some(fresh)) if fresh.metadata.uid.as_deref() == Some(&*export.uid) => Next::Again(self.remember(fresh)),
+            Ok(_) => Next::Done,
+            Err(error) => self.kube_trouble(export, "read", &error),
+        }
+    }
+
+    fn kube_trouble(&self, export: &Export, doing: &str, error: &kube::Error) -> Next {
+        if matches!(error, kube::Error::Api(status) if status.code == 404) {
+            return Next::Done;
+        }
+        let kind = error_class(error);
+        self.announcer.metrics.status_write("failed");
+        self.announcer.metrics.kube_error(kind);
+        tracing::warn!(namespace = &*export.namespace, name = &*export.name, kind, "{doing} failed: {error}");
+        Next::At(Instant::now() + API_RETRY)
+    }
+
+    fn remember(&self, fresh: SessionExport) -> Arc<SessionExport> {
+        let fresh = Arc::new(fresh);
+        self.own.remember(fresh.clone());
+        fresh
+    }
+
+    async fn delete(&self, object: &SessionExport, export: &Export) -> Next {
+        let preconditions = Preconditions {
+            uid: object.metadata.uid.clone(),
+            resource_version: object.metadata.resource_version.clone(),
+        };
+        let params = DeleteParams::default().preconditions(preconditions);
+        match self.api(&export.namespace).delete(&export.name, &params).await {
+            Ok(_) => {
+                tracing::info!(
+                    namespace = &*export.namespace,
+                    name = &*export.name,
+                    "deleted: its time to live is over"
+                );
+                Next::Done
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => self.read_live(export).await,
+            Err(error) => self.kube_trouble(export, "delete", &error),
+        }
+    }
+
+    fn api(&self, namespace: &str) -> Api<SessionExport> {
+        Api::namespaced(self.kube.clone(), namespace)
+    }
+
+    /// The one lock. A panic elsewhere leaves plain data behind, which stays usable.
+    pub fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

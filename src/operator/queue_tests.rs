@@ -1,0 +1,214 @@
+use super::*;
+use crate::operator::health::Health;
+use futures::channel::mpsc as script;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::core::ObjectMeta;
+use kube::runtime::watcher::Event;
+use std::sync::Mutex;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+fn object(name: &str, version: &str) -> ConfigMap {
+    let some = |text: &str| Some(text.to_owned());
+    let metadata = ObjectMeta {
+        namespace: some("n"),
+        name: some(name),
+        uid: some(name),
+        resource_version: some(version),
+        ..ObjectMeta::default()
+    };
+    ConfigMap { metadata, ..ConfigMap::default() }
+}
+
+fn name(object: &ConfigMap) -> String {
+    object.metadata.name.clone().unwrap()
+}
+
+/// Writes down what it is told. Objects named `poison` panic, `slow` ones take 10 s, `often` ones come every 5 s.
+struct Recorder {
+    story: Mutex<Vec<String>>,
+    started: Instant,
+}
+
+impl Recorder {
+    fn note(&self, what: &str) {
+        let at = self.started.elapsed().as_secs();
+        self.story.lock().unwrap().push(format!("{at}s {what}"));
+    }
+
+    fn take(&self) -> Vec<String> {
+        let mut story = std::mem::take(&mut *self.story.lock().unwrap());
+        story.sort();
+        story
+    }
+}
+
+impl Handler<ConfigMap> for Recorder {
+    fn listed(&self, objects: &[Arc<ConfigMap>]) {
+        self.note(&format!("listed {}", objects.len()));
+    }
+
+    fn applied(&self, object: &Arc<ConfigMap>) {
+        self.note(&format!("applied {}", name(object)));
+        assert_ne!(name(object), "poison");
+    }
+
+    fn deleted(&self, object: &Arc<ConfigMap>) {
+        self.note(&format!("deleted {}", name(object)));
+    }
+
+    async fn reconcile(&self, object: Arc<ConfigMap>) -> Action {
+        let name = name(&object);
+        self.note(&format!("begins {name}"));
+        match name.as_str() {
+            "poison" => panic!("poison"),
+            "slow" => {
+                sleep(Duration::from_secs(10)).await;
+                self.note("ends slow");
+            }
+            "often" => return Action::requeue(Duration::from_secs(5)),
+            _ => {}
+        }
+        Action::await_change()
+    }
+}
+
+struct World {
+    events: script::UnboundedSender<Signal<ConfigMap>>,
+    triggers: mpsc::UnboundedSender<ObjectRef<ConfigMap>>,
+    stop: oneshot::Sender<Duration>,
+    recorder: Arc<Recorder>,
+    metrics: Metrics,
+    running: JoinHandle<()>,
+}
+
+impl World {
+    fn start() -> Self {
+        let (events, feed) = script::unbounded();
+        let (triggers, asked) = mpsc::unbounded_channel();
+        let (stop, stopped) = oneshot::channel();
+        let metrics = Metrics::new();
+        let pulse = Health::new(metrics.clone()).pulse("the event loop", Duration::from_secs(60));
+        let client = crate::operator::client::watch_client(kube::Config::new("http://127.0.0.1:9".parse().unwrap()));
+        let setup = Setup { client: client.unwrap(), scope: Scope::default(), metrics: metrics.clone(), pulse };
+        let recorder = Arc::new(Recorder { story: Mutex::default(), started: Instant::now() });
+        let handler = Arc::clone(&recorder);
+        let running = tokio::spawn(async move {
+            drive(vec![feed.boxed()], setup, handler, asked, async { stopped.await.unwrap_or_default() }).await;
+        });
+        Self { events, triggers, stop, recorder, metrics, running }
+    }
+
+    fn tell(&self, events: impl IntoIterator<Item = Event<ConfigMap>>) {
+        for event in events {
+            self.events.unbounded_send(Signal::Event(event)).unwrap();
+        }
+    }
+
+    fn list(&self, names: &[&str]) {
+        self.tell([Event::Init]);
+        self.tell(names.iter().map(|name| Event::InitApply(object(name, "1"))));
+        self.tell([Event::InitDone]);
+    }
+
+    fn ask(&self, name: &str) {
+        self.triggers.send(ObjectRef::new(name).within("n")).unwrap();
+    }
+
+    /// What happens within this many seconds.
+    async fn after(&self, seconds: u64) -> Vec<String> {
+        sleep(Duration::from_millis(seconds * 1000 + 500)).await;
+        self.recorder.take()
+    }
+
+    async fn stop(self, drain: Duration) -> Vec<String> {
+        self.stop.send(drain).unwrap();
+        self.running.await.unwrap();
+        self.recorder.take()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn passes_begin_only_after_the_complete_list_was_told() {
+    let world = World::start();
+    world.tell([Event::Init, Event::InitApply(object("a", "1"))]);
+    world.ask("a");
+    assert_eq!(world.after(1).await, [""; 0]);
+    world.tell([Event::InitDone]);
+    assert_eq!(world.after(0).await, ["1s begins a", "1s listed 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_triggers_and_timers_cause_passes_and_deletions_are_told() {
+    let world = World::start();
+    world.list(&["a", "often"]);
+    assert_eq!(world.after(6).await, ["0s begins a", "0s begins often", "0s listed 2", "5s begins often"]);
+    world.tell([Event::Apply(object("a", "2")), Event::Delete(object("often", "3"))]);
+    world.ask("often");
+    world.ask("nobody");
+    assert_eq!(world.after(6).await, ["6s applied a", "6s begins a", "6s deleted often"]);
+    world.ask("a");
+    assert_eq!(world.after(0).await, ["13s begins a"]);
+    assert!(world.metrics.encode().unwrap().contains("sessionexport_reconciles_total 5"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unchanged_object_in_a_later_list_costs_nothing() {
+    let world = World::start();
+    world.list(&["a", "b"]);
+    world.after(0).await;
+    world.list(&["a", "b"]);
+    world.list(&["a"]);
+    assert_eq!(world.after(0).await, ["0s deleted b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_stays_with_its_object_and_is_tried_again() {
+    let world = World::start();
+    world.list(&["poison", "a"]);
+    assert_eq!(world.after(29).await, ["0s begins a", "0s begins poison", "0s listed 2"]);
+    world.tell([Event::Apply(object("a", "2"))]);
+    assert_eq!(world.after(1).await, ["29s applied a", "29s begins a", "30s begins poison"]);
+    world.tell([Event::Apply(object("poison", "2")), Event::Apply(object("b", "2"))]);
+    let story = world.after(0).await;
+    assert_eq!(story, ["31s applied b", "31s applied poison", "31s begins b", "31s begins poison"]);
+    let text = world.metrics.encode().unwrap();
+    assert!(text.contains("sessionexport_reconcile_panics_total 4"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_object_is_never_in_two_passes_and_a_change_meanwhile_causes_another() {
+    let world = World::start();
+    world.list(&["slow"]);
+    world.after(4).await;
+    world.tell([Event::Apply(object("slow", "2")), Event::Apply(object("slow", "3"))]);
+    world.ask("slow");
+    let story = world.after(30).await;
+    assert_eq!(story, ["10s begins slow", "10s ends slow", "20s ends slow", "4s applied slow", "4s applied slow"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_passes_end_but_begins_none() {
+    let world = World::start();
+    world.list(&["slow"]);
+    world.after(5).await;
+    world.tell([Event::Apply(object("slow", "2"))]);
+    world.after(0).await;
+    let started = Instant::now();
+    assert_eq!(world.stop(Duration::from_secs(20)).await, ["10s ends slow"]);
+    assert!(started.elapsed() <= Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_aborts_what_does_not_end_in_time() {
+    let world = World::start();
+    world.list(&["slow"]);
+    world.after(1).await;
+    let started = Instant::now();
+    let recorder = Arc::clone(&world.recorder);
+    assert_eq!(world.stop(Duration::from_secs(2)).await, [""; 0]);
+    assert_eq!(started.elapsed().as_secs(), 2);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(recorder.take(), [""; 0]);
+}

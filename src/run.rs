@@ -1,0 +1,180 @@
+//! The process: what starts when, what leads, and how it ends.
+
+use crate::config::Config;
+use crate::operator::client::{api_client, events_client, lease_client, watch_client};
+use crate::operator::events::EventSink;
+use crate::operator::health::{Health, ReadyState, Server};
+use crate::operator::lease::{self, Elector, Fence, Leadership, won};
+use crate::operator::metrics::Metrics;
+use crate::operator::preflight::{self, Missing};
+use crate::operator::shutdown::Shutdown;
+use crate::streams::client::Client as AwsClient;
+use crate::streams::identifiers::Region;
+use crate::term::{Post, serve};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// A loop that shows no sign of life for this long is stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// What the command line gives.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Where health and metrics are served.
+    pub listen: SocketAddr,
+    /// Who holds the Lease: unique among all processes, also across restarts.
+    pub identity: String,
+}
+
+/// Why the process can't start. Trouble that may pass (API server, permissions, AWS) is never among them.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No kubeconfig, and not in a Pod.
+    #[error("no way to reach a Kubernetes API server")]
+    KubeConfig(#[from] kube::config::InferConfigError),
+    /// The client can't be built.
+    #[error("the Kubernetes client can't be built")]
+    KubeClient(#[from] kube::Error),
+    /// The health and metrics port.
+    #[error("can't serve health and metrics on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// Signals can't be received.
+    #[error("signals can't be received")]
+    Signals(#[source] std::io::Error),
+    /// No Region anywhere.
+    #[error("no AWS Region: set aws.region in the configuration, or AWS_REGION")]
+    NoRegion,
+}
+
+/// Everything that lives as long as the process.
+pub(crate) struct Process {
+    pub(crate) config: Config,
+    pub(crate) region: Region,
+    pub(crate) kube: kube::Client,
+    pub(crate) watch: kube::Client,
+    pub(crate) aws: AwsClient,
+    pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
+    pub(crate) events: EventSink,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Runs the operator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// If it can't start; see [`RunError`].
+pub async fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
+    let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;
+    let metrics = Metrics::new();
+    let health = Health::new(metrics.clone());
+    let cannot_listen = |error| RunError::Listen(options.listen, error);
+    let server = Server::bind(options.listen, health.clone()).await.map_err(cannot_listen)?;
+    tracing::info!(address = %server.address().map_err(cannot_listen)?, "serving health and metrics");
+    tokio::spawn(server.serve());
+
+    let kube_config = kube::Config::infer().await?;
+    let lease_namespace = config.lease.namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
+    let leases = lease_client(kube_config.clone())?;
+    let (events, worker) = EventSink::new(events_client(kube_config.clone())?, &options.identity, metrics.clone());
+    tokio::spawn(worker.run());
+    let aws = AwsClient::load(config.aws.region.as_ref(), &config.timing, Arc::new(metrics.clone())).await;
+    let region = config.aws.region.clone().or_else(|| aws.resolved_region()).ok_or(RunError::NoRegion)?;
+    let process = Process {
+        kube: api_client(kube_config.clone())?,
+        watch: watch_client(kube_config)?,
+        config,
+        region,
+        aws,
+        metrics,
+        health,
+        events,
+        shutdown,
+    };
+    process.work(leases, &lease_namespace, options.identity).await;
+    Ok(())
+}
+
+impl Process {
+    async fn work(self, leases: kube::Client, lease_namespace: &str, identity: String) {
+        tokio::select! {
+            () = self.preflight(lease_namespace) => {}
+            () = self.shutdown.requested() => return,
+        }
+        let (elector, mut leadership, release) = self.elect(leases, lease_namespace, identity);
+        self.stand_by();
+        while let Some(fence) = self.elected(&mut leadership).await {
+            self.lead(fence, leadership.clone()).await;
+            self.stand_by();
+        }
+        self.health.set_ready(ReadyState::ShuttingDown);
+        drop(release);
+        if elector.await.is_err() {
+            tracing::error!("the elector panicked; the lease runs out by itself");
+        }
+        tracing::info!("ended in good order");
+    }
+
+    async fn preflight(&self, lease_namespace: &str) {
+        let namespaces = &self.config.watch.namespaces;
+        let permissions = preflight::needed(namespaces, (lease_namespace, &self.config.lease.name));
+        let report = |missing: &Missing| self.health.set_ready(ReadyState::MissingPermission(missing.to_string()));
+        preflight::passed(&self.kube, namespaces, &permissions, report).await;
+    }
+
+    fn elect(
+        &self,
+        leases: kube::Client,
+        namespace: &str,
+        identity: String,
+    ) -> (JoinHandle<()>, watch::Receiver<Leadership>, oneshot::Sender<()>) {
+        let timing = lease::Timing {
+            duration: self.config.timing.lease_duration,
+            renew_deadline: self.config.timing.lease_renew_deadline,
+            retry: self.config.timing.lease_retry,
+        };
+        let place = (namespace, self.config.lease.name.as_str());
+        let elector = Elector::new(leases, self.watch.clone(), place, identity, timing)
+            .with_pulse(self.health.pulse("lease", STUCK));
+        let (sender, leadership) = watch::channel(Leadership::Standby);
+        let (release, released) = oneshot::channel::<()>();
+        let until_released = async move {
+            // Resolves when the sender is dropped, which is what ends the elector.
+            drop(released.await);
+        };
+        (tokio::spawn(elector.run(sender, until_released)), leadership, release)
+    }
+
+    fn stand_by(&self) {
+        self.metrics.leader(false);
+        self.health.set_ready(ReadyState::Standby);
+    }
+
+    /// Waits for a term of office; `None` at the end of the process.
+    async fn elected(&self, leadership: &mut watch::Receiver<Leadership>) -> Option<Fence> {
+        if self.shutdown.is_requested() {
+            return None;
+        }
+        tokio::select! {
+            fence = won(leadership) => fence,
+            () = self.shutdown.requested() => None,
+        }
+    }
+
+    /// One term of office, with empty memory and a fresh list.
+    async fn lead(&self, fence: Fence, mut leadership: watch::Receiver<Leadership>) {
+        self.metrics.leader(true);
+        self.health.set_ready(ReadyState::ListIncomplete);
+        let lost = fence.clone();
+        let drain = self.config.timing.drain;
+        let over = async move {
+            tokio::select! {
+                () = lost.lost(&mut leadership) => Duration::ZERO,
+                () = self.shutdown.requested() => drain,
+            }
+        };
+        serve(Post { process: self, fence, pulse: self.health.pulse("queue", STUCK) }, over).await;
+    }
+}

@@ -1,0 +1,149 @@
+//! What a failed call to AWS means.
+//!
+//! Owns: the one classification, a pure function over plain facts, and the adapter that gets those facts out of
+//! the SDK's error. Never: decides what to do next, prints an SDK error (its Debug form holds the response).
+//!
+//! Two rules stand behind the table. Only what AWS itself said, with an error code, is taken for its word: proxies
+//! and captive portals answer without one. And what is not certainly a refusal is [`FailureClass::Unavailable`]:
+//! nobody knows whether it happened.
+
+mod adapter;
+#[cfg(test)]
+mod tests;
+
+pub(super) use adapter::{failure, printable};
+
+use super::observation::FailureClass;
+
+/// The facts that the class of a failure depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Symptom<'a> {
+    /// How far the call got.
+    pub variant: Variant,
+    /// HTTP status, if there was an answer.
+    pub http: Option<u16>,
+    /// AWS's error code, if the answer had one.
+    pub code: Option<&'a str>,
+    /// What was found in the chain of causes.
+    pub cause: Cause,
+}
+
+/// The variants of the SDK's error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// The request could not be built. Nothing was sent.
+    Construction,
+    /// Given up after a time-out. It may have been sent.
+    Timeout,
+    /// No answer. It may have been sent.
+    Dispatch,
+    /// An answer that could not be read to its end.
+    Response,
+    /// An answer other than success, or one that makes no sense.
+    Service,
+    /// A variant that this version doesn't know.
+    Unknown,
+}
+
+/// What the chain of causes tells beyond the variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A credentials provider failed: nothing was sent.
+    Credentials,
+    /// No connection came about (DNS, refused, TLS, time-out while connecting): nothing was sent.
+    Connect,
+    /// AWS says that the signature's time is off.
+    Clock,
+    /// Anything else.
+    Other,
+}
+
+/// The class of a failure.
+pub fn classify(symptom: Symptom<'_>) -> FailureClass {
+    let Symptom { variant, http, code, cause } = symptom;
+    match (variant, cause) {
+        (Variant::Construction | Variant::Dispatch, Cause::Credentials) => FailureClass::Credentials,
+        (Variant::Construction, Cause::Connect | Cause::Clock | Cause::Other) => FailureClass::Rejected,
+        (Variant::Dispatch, Cause::Connect) => FailureClass::Unreachable,
+        (Variant::Dispatch, Cause::Clock | Cause::Other) | (Variant::Timeout | Variant::Unknown, _) => {
+            FailureClass::Unavailable
+        }
+        (Variant::Response | Variant::Service, cause) => answered(http, code, cause == Cause::Clock),
+    }
+}
+
+/// The class of an answer.
+///
+/// 403 with a code that isn't listed is [`FailureClass::AccessDenied`] (AWS refuses for a reason of its own, such as
+/// an account that isn't signed up); without a code it is a proxy's and means nothing. 404 is
+/// [`FailureClass::NotFound`] for ResourceNotFoundException only.
+fn answered(http: Option<u16>, code: Option<&str>, clock: bool) -> FailureClass {
+    let word = code.map(Word::of);
+    match (http, word) {
+        (Some(429), _) | (Some(400..=599), Some(Word::Throttled)) => FailureClass::Throttled,
+        (Some(408), _) | (Some(400..=499), Some(Word::TimedOut)) => FailureClass::Unavailable,
+        (Some(400..=499), Some(Word::Clock)) => FailureClass::Unreachable,
+        // The SDK has learned AWS's time from this very answer: the next call is signed with it.
+        (Some(400..=499), Some(Word::Credentials)) if clock => FailureClass::Unreachable,
+        (Some(400..=499), Some(Word::Credentials)) | (Some(401), Some(Word::Other)) => FailureClass::Credentials,
+        (Some(400..=499), Some(Word::Denied)) | (Some(403), Some(Word::Other)) => FailureClass::AccessDenied,
+        (Some(404), Some(Word::NotFound)) => FailureClass::NotFound,
+        (Some(404), Some(Word::Other)) => FailureClass::Unavailable,
+        (Some(400..=499), Some(Word::NotFound | Word::Other)) => FailureClass::Rejected,
+        (_, Some(Word::Throttled | Word::TimedOut | Word::Clock | Word::Credentials | Word::Denied))
+        | (_, Some(Word::NotFound | Word::Other) | None) => FailureClass::Unavailable,
+    }
+}
+
+/// The families of AWS's error codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Throttled,
+    TimedOut,
+    Clock,
+    Credentials,
+    Denied,
+    NotFound,
+    Other,
+}
+
+impl Word {
+    /// Sources: the service's API model; "Common errors" of its API reference; the lists of throttling and
+    /// clock-skew codes in aws-runtime 1.10 (without TransactionInProgressException, which is no refusal).
+    fn of(code: &str) -> Self {
+        match code {
+            "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "RequestThrottled"
+            | "SlowDown"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "LimitExceededException"
+            | "ProvisionedThroughputExceededException"
+            | "PriorRequestNotComplete"
+            | "EC2ThrottledException" => Self::Throttled,
+            "RequestTimeout" | "RequestTimeoutException" => Self::TimedOut,
+            "RequestTimeTooSkewed" | "RequestExpired" => Self::Clock,
+            "UnrecognizedClientException"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "InvalidClientTokenId"
+            | "InvalidAccessKeyId"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "InvalidToken"
+            | "TokenRefreshRequired"
+            | "AuthFailure" => Self::Credentials,
+            "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "UnauthorizedOperation" => Self::Denied,
+            "ResourceNotFoundException" => Self::NotFound,
+            _ => Self::Other,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! One term of office: what a leader works with, from its fresh list to the loss of its lease.
+
+use crate::api::SessionExport;
+use crate::authority::OperatorIdentity;
+use crate::export::announce::Announcer;
+use crate::export::memory::{Census, Memory};
+use crate::export::own_writes::OwnWrites;
+use crate::export::reconcile::Controller;
+use crate::export::request::Export;
+use crate::operator::health::{Health, Pulse, ReadyState};
+use crate::operator::lease::Fence;
+use crate::operator::metrics::Phase;
+use crate::operator::queue::{self, Handler, Setup};
+use crate::operator::watch::Scope;
+use crate::run::Process;
+use crate::streams::access::Access;
+use crate::streams::turns::Shares;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// How often the load is measured.
+const CENSUS: Duration = Duration::from_secs(1);
+
+/// What one term is served with.
+pub(crate) struct Post<'a> {
+    pub(crate) process: &'a Process,
+    pub(crate) fence: Fence,
+    pub(crate) pulse: Pulse,
+}
+
+/// Serves until `over` resolves; it says how long work in hand may still take.
+pub(crate) async fn serve(post: Post<'_>, over: impl Future<Output = Duration> + Send) {
+    let Post { process, fence, pulse } = post;
+    let (wake, triggers) = mpsc::unbounded_channel::<ObjectRef<SessionExport>>();
+    let (access, grants) = Access::new(process.aws.clone(), shares(process));
+    let controller = Arc::new(controller(process, fence, access.clone(), wake));
+    let term = Arc::new(Term { controller: controller.clone(), health: process.health.clone() });
+    let setup = Setup {
+        client: process.watch.clone(),
+        scope: Scope {
+            namespaces: process.config.watch.namespaces.clone(),
+            label_selector: process.config.watch.label_selector.clone(),
+        },
+        metrics: process.metrics.clone(),
+        pulse,
+    };
+    tokio::select! {
+        () = queue::run(setup, term, triggers, over) => {}
+        () = access.grant_turns() => {}
+        () = pass_on(grants, &controller) => {}
+        () = take_census(&controller, process) => {}
+    }
+}
+
+fn shares(process: &Process) -> Shares {
+    let quota = &process.config.quota;
+    Shares { export: quota.export, get: quota.get, list: quota.list }
+}
+
+fn controller(
+    process: &Process,
+    fence: Fence,
+    aws: Access,
+    wake: mpsc::UnboundedSender<ObjectRef<SessionExport>>,
+) -> Controller {
+    let config = &process.config;
+    Controller {
+        identity: OperatorIdentity {
+            region: process.region.clone(),
+            account: config.aws.account_id.clone(),
+            rules: config.rules.clone(),
+        },
+        timing: config.timing.clone(),
+        kube: process.kube.clone(),
+        aws,
+        fence,
+        announcer: Announcer { events: process.events.clone(), metrics: process.metrics.clone() },
+        memory: Mutex::new(Memory::new(config.timing.clone(), Instant::now())),
+        own: OwnWrites::default(),
+        pace: AtomicU64::new(millis(config.timing.pending_look_min)),
+        wake: Box::new(move |namespace, name| {
+            // Nobody listens any more only at the end of the term.
+            drop(wake.send(ObjectRef::new(name).within(namespace)));
+        }),
+    }
+}
+
+/// A granted turn re-queues its object.
+async fn pass_on(mut grants: mpsc::UnboundedReceiver<Arc<str>>, controller: &Controller) {
+    while let Some(uid) = grants.recv().await {
+        let place = controller.memory().place(&uid);
+        if let Some((namespace, name)) = place {
+            (controller.wake)(&namespace, &name);
+        }
+    }
+}
+
+/// Measures the load: the gauges follow it, and so does the pace at which pending exports are looked at, which takes
+/// half of the share at most.
+async fn take_census(controller: &Controller, process: &Process) {
+    let timing = &controller.timing;
+    loop {
+        let census = controller.memory().census();
+        let Census { waiting, pending, succeeded, failed } = census;
+        process.metrics.exports(Phase::Waiting, waiting);
+        process.metrics.exports(Phase::Pending, pending);
+        process.metrics.exports(Phase::Succeeded, succeeded);
+        process.metrics.exports(Phase::Failed, failed);
+        for (operation, share, waiting) in controller.aws.load() {
+            process.metrics.quota_share(operation.name(), share);
+            process.metrics.turns_waiting(operation.name(), waiting);
+        }
+        let looks = f64::from(u32::try_from(census.unfinished()).unwrap_or(u32::MAX));
+        let round =
+            Duration::try_from_secs_f64(2.0 * looks / process.config.quota.get).unwrap_or(timing.pending_look_max);
+        let pace = round.clamp(timing.pending_look_min, timing.pending_look_max.max(timing.pending_look_min));
+        controller.pace.store(millis(pace), Ordering::Relaxed);
+        tokio::time::sleep(CENSUS).await;
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+struct Term {
+    controller: Arc<Controller>,
+    health: Health,
+}
+
+impl Term {
+    fn learn(&self, object: &SessionExport) {
+        if let Some(export) = Export::read(object)
+            && let (_, Some(target)) = self.controller.identity.judge(&export)
+        {
+            self.controller.memory().learn(&export, &target);
+        }
+    }
+}
+
+impl Handler<SessionExport> for Term {
+    fn listed(&self, objects: &[Arc<SessionExport>]) {
+        for object in objects {
+            self.learn(object);
+        }
+        self.health.set_ready(ReadyState::Leading);
+    }
+
+    fn applied(&self, object: &Arc<SessionExport>) {
+        self.learn(&self.controller.own.newest(object.clone()));
+    }
+
+    fn deleted(&self, object: &Arc<SessionExport>) {
+        let Some(uid) = object.metadata.uid.as_deref() else { return };
+        self.controller.memory().forget(&uid.into(), Instant::now());
+        self.controller.own.forget(uid);
+        self.controller.aws.withdraw(uid);
+    }
+
+    async fn reconcile(&self, object: Arc<SessionExport>) -> Action {
+        self.controller.reconcile(object).await
+    }
+}

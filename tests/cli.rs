@@ -1,0 +1,101 @@
+//! The command line, as the process that users start.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests, helpers included")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn operator(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_session-export-operator"));
+    for variable in ["SESSION_EXPORT_CONFIG", "SESSION_EXPORT_LISTEN", "LOG_FORMAT", "RUST_LOG", "POD_UUID"] {
+        command.env_remove(variable);
+    }
+    // Whoever reached for a cluster before the arguments are known to be good would fail otherwise, and later.
+    command.env("KUBECONFIG", "/nowhere/kubeconfig").args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn file(name: &str, content: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn refused(output: &Output, fragments: &[&str]) {
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(output.stdout.is_empty());
+    for fragment in fragments {
+        assert!(message.contains(fragment), "lacks {fragment:?}:\n{message}");
+    }
+}
+
+#[test]
+fn crd_prints_the_committed_definition() {
+    let output = operator(&["crd"]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout) == include_str!("../crds/sessionexport.dev_sessionexports.yaml"), "run `make crds`");
+}
+
+#[test]
+fn check_config_says_ok_and_what_it_read() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/config.yaml");
+    let output = operator(&["check-config", "--config", example]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let summary = text(&output.stdout);
+    assert!(summary.starts_with("ok\n"));
+    for fragment in ["111122223333", "us-west-2", "rules        2", "export 18/s", "namespaces   all"] {
+        assert!(summary.contains(fragment), "lacks {fragment:?}:\n{summary}");
+    }
+}
+
+#[test]
+fn check_config_reads_the_path_from_the_environment_too() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/config.yaml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_session-export-operator"));
+    let output = command.arg("check-config").env("SESSION_EXPORT_CONFIG", example).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_bad_file_is_refused_with_its_place_by_both_commands() {
+    let bad = file("bad.yaml", "timing:\n  settleWindow: 30\n");
+    for command in ["check-config", "run"] {
+        let output = operator(&[command, "--config", &bad]);
+        refused(&output, &[&format!("{bad}:2:17: timing.settleWindow"), "30s, 2m or 25h", "no unit"]);
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_those_that_exist() {
+    let bad = file("unknown.yaml", "aws: {regoin: us-west-2}\n");
+    refused(&operator(&["run", "--config", &bad]), &[":1:7: aws", "`regoin`", "`region` or `accountId`"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    refused(&operator(&["run", "--config", "/nowhere/x.yaml"]), &["/nowhere/x.yaml", "No such file"]);
+}
+
+#[test]
+fn bad_flags_are_refused_with_what_is_accepted() {
+    refused(&operator(&["run", "--log-format", "xml"]), &["--log-format", "xml", "json, text"]);
+    refused(&operator(&["run", "--log-level", "loud"]), &["--log-level", "loud", "error, warn, info"]);
+    refused(&operator(&["run", "--listen", "8080"]), &["--listen", "8080", "such as 0.0.0.0:8080"]);
+    refused(&operator(&["run", "--rules", "x"]), &["--rules"]);
+    refused(&operator(&["check-config"]), &["--config <PATH>"]);
+    refused(&operator(&["walk"]), &["walk"]);
+    refused(&operator(&[]), &["Usage", "check-config"]);
+}
+
+#[test]
+fn help_names_flags_and_their_environment() {
+    let help = text(&operator(&["run", "--help"]).stdout);
+    for fragment in ["--config", "SESSION_EXPORT_CONFIG", "--log-format", "--log-level", "RUST_LOG", "0.0.0.0:8080"] {
+        assert!(help.contains(fragment), "lacks {fragment:?}:\n{help}");
+    }
+}

@@ -1,0 +1,204 @@
+//! A real control plane (etcd, kube-apiserver, kube-controller-manager) for the tests of one binary.
+//!
+//! It is started by the first test that asks for it and dies with the test process, whatever that dies of: its
+//! supervisor ends when its standard input does. Tests share it, each in a namespace of its own.
+
+#![allow(dead_code, reason = "every test binary uses another part of it")]
+
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ListParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::wait::{await_condition, conditions::is_crd_established};
+use kube::{Api, Client, Config};
+use session_export_operator::api::SessionExport;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
+use tokio::time::{sleep, timeout};
+
+/// The committed definition, which is what gets installed.
+pub(crate) const CRD: &str = include_str!("../../crds/sessionexport.dev_sessionexports.yaml");
+const CRD_NAME: &str = "sessionexports.sessionexport.dev";
+const START: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A running control plane with the CRD installed.
+#[derive(Debug)]
+pub(crate) struct ControlPlane {
+    dir: PathBuf,
+    bin: PathBuf,
+    supervisor: Child,
+}
+
+static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
+
+impl ControlPlane {
+    /// The one of this test binary. Panics with what to do when there is none to be had.
+    pub(crate) async fn shared() -> &'static Self {
+        SHARED.get_or_init(Self::start).await.as_ref().unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// Its folder: `kubeconfig`, `audit.log`, `NAME.log` and `NAME.pid` of the three.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The administrator's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.dir.join("kubeconfig")
+    }
+
+    /// One JSON line for each answered request.
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        self.dir.join("audit.log")
+    }
+
+    /// Process id of `etcd`, `kube-apiserver` or `kube-controller-manager`.
+    pub(crate) fn pid(&self, name: &str) -> u32 {
+        let file = self.dir.join(format!("{name}.pid"));
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        text.trim().parse().unwrap()
+    }
+
+    /// A client of the administrator. Each test needs its own: connections belong to the runtime that opened them.
+    pub(crate) async fn client(&self) -> Client {
+        let kubeconfig = Kubeconfig::read_from(self.kubeconfig()).unwrap();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+        Client::try_from(config).unwrap()
+    }
+
+    /// Makes a namespace, unless it is there, and hands out the SessionExports in it.
+    pub(crate) async fn namespace(&self, name: &str) -> Api<SessionExport> {
+        let client = self.client().await;
+        let mut namespace = Namespace::default();
+        namespace.metadata.name = Some(name.to_owned());
+        match Api::all(client.clone()).create(&PostParams::default(), &namespace).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+            Err(other) => panic!("namespace {name}: {other}"),
+        }
+        Api::namespaced(client, name)
+    }
+
+    /// Runs kubectl as the administrator.
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Output {
+        let cache = self.dir.join("kubectl-cache");
+        let mut command = Command::new(self.bin.join("kubectl"));
+        command.arg("--kubeconfig").arg(self.kubeconfig()).arg("--cache-dir").arg(cache);
+        command.args(arguments).output().unwrap()
+    }
+
+    /// Kills the API server with -9 and waits until it is back, on the same port.
+    pub(crate) async fn restart_api_server(&self) {
+        let times_ready = || std::fs::read_to_string(beside(&self.dir, "out")).unwrap().matches("ready").count();
+        let before = times_ready();
+        let told = Command::new("kill").args(["-USR1", &self.supervisor.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        let back = async {
+            while times_ready() == before {
+                sleep(PAUSE).await;
+            }
+        };
+        timeout(START, back).await.expect("the API server came back");
+    }
+
+    async fn start() -> Result<Self, String> {
+        let bin = binaries()?;
+        let dir = fresh_folder();
+        let mut supervisor = supervise(&bin, &dir)?;
+        let begun = Instant::now();
+        while !dir.join("kubeconfig").exists() {
+            let ended = supervisor.try_wait().map_err(|e| e.to_string())?;
+            if ended.is_some() || begun.elapsed() > START {
+                let log = std::fs::read_to_string(beside(&dir, "err")).unwrap_or_default();
+                return Err(format!("the control plane did not start; it said:\n{log}"));
+            }
+            sleep(PAUSE).await;
+        }
+        let started = Self { dir, bin, supervisor };
+        started.install_crd().await.map_err(|e| format!("the CRD was not accepted: {e}"))?;
+        Ok(started)
+    }
+
+    /// Installs the committed CRD and waits until it is served.
+    async fn install_crd(&self) -> Result<(), String> {
+        let client = self.client().await;
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        let definition = serde_yaml::from_str(CRD).map_err(|e| e.to_string())?;
+        definitions.create(&PostParams::default(), &definition).await.map_err(|e| e.to_string())?;
+        let established = await_condition(definitions, CRD_NAME, is_crd_established());
+        timeout(START, established).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        let exports: Api<SessionExport> = Api::all(client);
+        let served = async {
+            while exports.list(&ListParams::default()).await.is_err() {
+                sleep(PAUSE).await;
+            }
+        };
+        timeout(START, served).await.map_err(|e| e.to_string())
+    }
+}
+
+/// The supervisor holds the other end of a pipe that only this process has: no child of ours inherits it.
+fn supervise(bin: &Path, dir: &Path) -> Result<Child, String> {
+    let script = tools().join("run.sh");
+    let open = |end| File::create(beside(dir, end)).map_err(|e| e.to_string());
+    let mut command = Command::new(&script);
+    command.arg(dir).env("CONTROL_PLANE_BIN", bin);
+    command.stdin(Stdio::piped()).stdout(open("out")?).stderr(open("err")?);
+    command.spawn().map_err(|e| format!("{}: {e}", script.display()))
+}
+
+fn tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/control-plane")
+}
+
+/// Where the binaries are. They are not built from here: that takes minutes, and a test should say so instead.
+fn binaries() -> Result<PathBuf, String> {
+    let named = ["CONTROL_PLANE_BIN", "KUBEBUILDER_ASSETS"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let complete = |folder: &PathBuf| {
+        ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"].iter().all(|name| folder.join(name).is_file())
+    };
+    named.chain(cached()).find(complete).ok_or_else(|| {
+        "there is no control plane to test against: run `make control-plane` \
+         (downloads it, or builds it once from source in about 12 minutes)"
+            .to_owned()
+    })
+}
+
+/// The cache of `tools/control-plane/install.sh`, for the versions that its go.mod requires.
+fn cached() -> Option<PathBuf> {
+    let go_mod = std::fs::read_to_string(tools().join("go.mod")).ok()?;
+    let version = |module: &str| {
+        let lines = go_mod.lines().map(|line| line.trim().trim_start_matches("require "));
+        lines.filter_map(|line| line.strip_prefix(module)?.split_whitespace().next()).find(|v| v.starts_with('v'))
+    };
+    let (kubernetes, etcd) = (version("k8s.io/kubernetes ")?, version("go.etcd.io/etcd/server/v3 ")?);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home)?;
+    Some(cache.join(format!("session-export-operator/control-plane/kubernetes-{kubernetes}-etcd-{etcd}")))
+}
+
+/// An unused folder for this process, after removing those of processes that are gone.
+fn fresh_folder() -> PathBuf {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("control-planes");
+    std::fs::create_dir_all(&all).unwrap();
+    for entry in std::fs::read_dir(&all).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let pid = name.split('.').next().unwrap_or_default();
+        if !Path::new("/proc").join(pid).exists() {
+            let path = entry.path();
+            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            // Another test process may be at it too.
+            removed.ok();
+        }
+    }
+    all.join(std::process::id().to_string())
+}
+
+/// A file beside a control plane's folder, which must be empty when it starts.
+fn beside(dir: &Path, end: &str) -> PathBuf {
+    dir.with_extension(end)
+}

@@ -1,0 +1,8 @@
+//! The whole job against the real thing: a real kube-apiserver, the operator and the simulator as processes, real HTTP.
+
+#[path = "../control_plane/mod.rs"]
+mod control_plane;
+mod happy;
+mod operator;
+mod simulator;
+mod world;

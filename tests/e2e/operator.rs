@@ -1,0 +1,119 @@
+//! The operator as a process of its own, with the token of its own ServiceAccount.
+
+use crate::simulator::tied;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
+
+pub(crate) struct Operator {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Operator {
+    /// Starts one. Nothing of this process's environment reaches it but what `env` holds.
+    pub(crate) fn start(log: &Path, arguments: &[&str], env: &BTreeMap<&str, String>) -> Self {
+        let out = File::create(log).unwrap();
+        let child = tied(Path::new(env!("CARGO_BIN_EXE_session-export-operator")))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap_or_default())
+            .envs(env)
+            .stdin(Stdio::null())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out)
+            .spawn()
+            .unwrap();
+        Self { child, log: log.to_owned() }
+    }
+
+    /// Everything that it has logged, one JSON object a line.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The raw log.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Where health and metrics are served, once it is logged.
+    pub(crate) async fn address(&self) -> String {
+        for _ in 0..200 {
+            let line = self.lines().into_iter().find(|line| line["message"] == "serving health and metrics");
+            if let Some(address) = line.and_then(|line| line["address"].as_str().map(str::to_owned)) {
+                return address;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the operator serves no health: {}", self.log());
+    }
+
+    /// Status code and body of one of its endpoints.
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        use http_body_util::BodyExt;
+        let uri = format!("http://{}{path}", self.address().await);
+        let http = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+        let request = hyper::Request::get(uri).body(http_body_util::Empty::<hyper::body::Bytes>::new()).unwrap();
+        match http.request(request).await {
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+                (status, String::from_utf8_lossy(&bytes).into_owned())
+            }
+            Err(error) => (0, error.to_string()),
+        }
+    }
+
+    /// Waits until /readyz says what is wanted, such as `leading`.
+    pub(crate) async fn ready(&self, wanted: &str) {
+        let mut last = (0, String::new());
+        for _ in 0..600 {
+            last = self.get("/readyz").await;
+            if last.0 == 200 && last.1.contains(wanted) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("never ready as {wanted:?}, but {last:?}: {}", self.log());
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by name, such as TERM or STOP.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = std::process::Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
+        let until = tokio::time::Instant::now() + within;
+        while tokio::time::Instant::now() < until {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        None
+    }
+
+    /// kill -9, as a crash.
+    pub(crate) fn crash(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

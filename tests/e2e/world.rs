@@ -1,0 +1,293 @@
+//! One test's world: a namespace on the shared control plane, a simulator and operators of its own.
+
+use crate::control_plane::ControlPlane;
+use crate::operator::Operator;
+use crate::simulator::{ACCESS_KEY_ID, ACCOUNT, GROUP, REGION, SECRET_ACCESS_KEY, Simulator, merge};
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use session_export_operator::api::{SessionExport, SessionExportStatus};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+const SERVICE_ACCOUNT: &str = "session-export-operator";
+/// Longest that a test waits for anything; never what it measures.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct World {
+    pub(crate) namespace: String,
+    pub(crate) client: kube::Client,
+    pub(crate) simulator: Simulator,
+    control: &'static ControlPlane,
+    dir: PathBuf,
+    config: Value,
+    operators: AtomicU32,
+}
+
+impl World {
+    /// A fresh namespace whose operator may export to `s3://exports/` and, as AWS refuses there, `s3://denied/`.
+    pub(crate) async fn new(name: &str) -> Self {
+        Self::with(name, &[], json!({})).await
+    }
+
+    /// The same with flags for the simulator and changes to the operator's configuration.
+    pub(crate) async fn with(name: &str, flags: &[&str], changes: Value) -> Self {
+        let control = ControlPlane::shared().await;
+        let namespace = format!("e2e-{name}");
+        let client = control.namespace(&namespace).await.into_client();
+        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(&namespace);
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut config = default_config(&namespace);
+        merge(&mut config, changes);
+        let simulator = Simulator::start(flags);
+        let world = Self { namespace, client, simulator, control, dir, config, operators: AtomicU32::new(0) };
+        world.permit().await;
+        world
+    }
+
+    /// The very rules of examples/install.yaml, bound to this namespace.
+    async fn permit(&self) {
+        let accounts: Api<ServiceAccount> = self.namespaced();
+        let account = json!({"metadata": {"name": SERVICE_ACCOUNT}});
+        accounts.create(&PostParams::default(), &serde_json::from_value(account).unwrap()).await.unwrap();
+        for (n, rules) in granted().into_iter().enumerate() {
+            let name = format!("{SERVICE_ACCOUNT}-{n}");
+            let role = json!({"metadata": {"name": &name}, "rules": rules});
+            let binding = json!({
+                "metadata": {"name": &name},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": &name},
+                "subjects": [{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": &self.namespace}],
+            });
+            self.create::<k8s_openapi::api::rbac::v1::Role>(role).await;
+            self.create::<k8s_openapi::api::rbac::v1::RoleBinding>(binding).await;
+        }
+    }
+
+    async fn create<K>(&self, object: Value)
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::Serialize
+            + serde::de::DeserializeOwned,
+    {
+        let api: Api<K> = self.namespaced();
+        api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    }
+
+    pub(crate) fn namespaced<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Starts an operator and waits until it is ready.
+    pub(crate) async fn operator(&self) -> Operator {
+        let operator = self.start(json!({}), &[]).await;
+        operator.ready("").await;
+        operator
+    }
+
+    /// Starts an operator with a changed configuration and environment, and does not wait.
+    pub(crate) async fn start(&self, changes: Value, environment: &[(&'static str, &str)]) -> Operator {
+        let number = self.operators.fetch_add(1, Ordering::Relaxed);
+        let mut config = self.config.clone();
+        merge(&mut config, changes);
+        let config_file = self.dir.join(format!("config-{number}.yaml"));
+        std::fs::write(&config_file, config.to_string()).unwrap();
+        let kubeconfig = self.dir.join(format!("kubeconfig-{number}"));
+        self.write_kubeconfig(&kubeconfig, &self.token().await);
+        let mut env = BTreeMap::from([
+            ("KUBECONFIG", kubeconfig.display().to_string()),
+            ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", self.simulator.aws.clone()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+            ("POD_UUID", format!("operator-{number}")),
+        ]);
+        env.extend(environment.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        let config_path = config_file.display().to_string();
+        let arguments = ["run", "--config", &config_path, "--listen", "127.0.0.1:0", "--log-format", "json"];
+        Operator::start(&self.dir.join(format!("operator-{number}.log")), &arguments, &env)
+    }
+
+    /// The administrator's kubeconfig with the ServiceAccount's token in place of the administrator's.
+    fn write_kubeconfig(&self, path: &std::path::Path, token: &str) {
+        let text = std::fs::read_to_string(self.control.kubeconfig()).unwrap();
+        let mut kubeconfig: Value = serde_yaml::from_str(&text).unwrap();
+        kubeconfig["users"][0]["user"] = json!({"token": token});
+        kubeconfig["contexts"][0]["context"]["namespace"] = json!(&self.namespace);
+        std::fs::write(path, kubeconfig.to_string()).unwrap();
+    }
+
+    async fn token(&self) -> String {
+        let accounts: Api<ServiceAccount> = self.namespaced();
+        let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": []}, "metadata": {}})).unwrap();
+        let answer = accounts.create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request).await.unwrap();
+        answer.status.unwrap().token
+    }
+
+    pub(crate) fn exports(&self) -> Api<SessionExport> {
+        self.namespaced()
+    }
+
+    /// Creates a SessionExport of a session to a URI.
+    pub(crate) async fn export(&self, name: &str, session: &str, uri: &str) -> SessionExport {
+        self.export_with(name, session, uri, json!({})).await
+    }
+
+    /// The same with more in its spec.
+    pub(crate) async fn export_with(&self, name: &str, session: &str, uri: &str, more: Value) -> SessionExport {
+        let mut spec = json!({
+            "streamGroupIdentifier": GROUP,
+            "streamSessionIdentifier": session,
+            "outputUri": uri,
+        });
+        merge(&mut spec, more);
+        let object = json!({
+            "apiVersion": "sessionexport.dev/v1alpha1",
+            "kind": "SessionExport",
+            "metadata": {"name": name},
+            "spec": spec,
+        });
+        self.exports().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap()
+    }
+
+    /// Changes a SessionExport by merge patch.
+    pub(crate) async fn patch(&self, name: &str, patch: Value) {
+        self.exports().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// Changes its status by merge patch, as a person with the right to might.
+    pub(crate) async fn patch_status(&self, name: &str, status: Value) {
+        let patch = Patch::Merge(json!({"status": status}));
+        self.exports().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self, name: &str) {
+        self.exports().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub(crate) async fn status(&self, name: &str) -> SessionExportStatus {
+        self.exports().get(name).await.unwrap().status.unwrap_or_default()
+    }
+
+    /// Waits until the status is as wanted, and returns the object.
+    pub(crate) async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        wanted: impl Fn(&SessionExportStatus) -> bool,
+    ) -> SessionExport {
+        let give_up = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let object = self.exports().get(name).await.unwrap();
+            if object.status.as_ref().is_some_and(&wanted) {
+                return object;
+            }
+            if tokio::time::Instant::now() > give_up {
+                let status = serde_json::to_string_pretty(&object.status).unwrap();
+                panic!("{name} never became {what}: {status}\n{}", self.logs());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits for the reason of the condition Ready.
+    pub(crate) async fn reason(&self, name: &str, reason: &str) -> SessionExport {
+        self.until(name, reason, |status| condition(status, "Ready").is_some_and(|(_, is)| is == reason)).await
+    }
+
+    /// Waits until it has finished.
+    pub(crate) async fn finished(&self, name: &str) -> SessionExportStatus {
+        self.until(name, "finished", |status| status.completion_time.is_some()).await.status.unwrap()
+    }
+
+    /// What the operators have logged, for a failing test's message.
+    pub(crate) fn logs(&self) -> String {
+        let count = self.operators.load(Ordering::Relaxed);
+        let read = |n: u32| std::fs::read_to_string(self.dir.join(format!("operator-{n}.log"))).unwrap_or_default();
+        (0..count).map(|n| format!("--- operator {n}\n{}", read(n))).collect()
+    }
+
+    /// The requests of this world's operators that the API server has answered, from its audit log.
+    pub(crate) fn audited(&self) -> Vec<Value> {
+        let user = format!("system:serviceaccount:{}:{SERVICE_ACCOUNT}", self.namespace);
+        let text = std::fs::read_to_string(self.control.audit_log()).unwrap();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["user"]["username"] == user.as_str()).collect()
+    }
+
+    /// How many status writes of one object the API server has accepted from this world's operators.
+    pub(crate) fn status_writes(&self, name: &str) -> usize {
+        let is_one = |line: &Value| {
+            let object = &line["objectRef"];
+            line["verb"] == "patch"
+                && object["resource"] == "sessionexports"
+                && object["subresource"] == "status"
+                && object["name"] == name
+                && line["responseStatus"]["code"] == 200
+        };
+        self.audited().iter().filter(|line| is_one(line)).count()
+    }
+
+    pub(crate) fn control(&self) -> &'static ControlPlane {
+        self.control
+    }
+}
+
+/// Waits are shorter than by default, in the same proportions; a call's time-out stays below the settle window.
+fn default_config(namespace: &str) -> Value {
+    json!({
+        "aws": {"region": REGION, "accountId": ACCOUNT},
+        "rules": [{
+            "namespaces": [namespace],
+            "streamGroups": ["*"],
+            "outputPrefixes": ["s3://exports/", "s3://denied/"],
+        }],
+        "watch": {"namespaces": [namespace]},
+        "lease": {"namespace": namespace},
+        "timing": {
+            "callTimeout": "1500ms",
+            "settleWindow": "2s",
+            "heldAfter": "1500ms",
+            "denialGrace": "4s",
+            "deniedRetryMin": "500ms",
+            "deniedRetryMax": "2s",
+            "notFoundWindow": "2s",
+            "rejectedWindow": "2s",
+            "rejectedRetry": "4s",
+            "retryMin": "300ms",
+            "retryMax": "2s",
+            "activatingLook": "200ms",
+            "pendingLookMin": "300ms",
+            "pendingLookMax": "3s",
+        },
+    })
+}
+
+/// The rules of examples/install.yaml: what a test may do is what an installed operator may do.
+fn granted() -> Vec<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let documents = serde_yaml::Deserializer::from_str(&text);
+    let values = documents.map(|document| <Value as serde::Deserialize>::deserialize(document).unwrap());
+    values.map(|object| object["rules"].clone()).filter(|rules| !rules.is_null()).collect()
+}
+
+/// Status and reason of one condition.
+pub(crate) fn condition(status: &SessionExportStatus, type_: &str) -> Option<(String, String)> {
+    let found = status.conditions.iter().find(|condition| condition.type_ == type_)?;
+    Some((found.status.clone(), found.reason.clone()))
+}
+
+/// The conditions in short, such as `Accepted=True Ready=False`, sorted.
+pub(crate) fn conditions(status: &SessionExportStatus) -> String {
+    let mut all: Vec<_> = status.conditions.iter().map(|c| format!("{}={}", c.type_, c.status)).collect();
+    all.sort();
+    all.join(" ")
+}

@@ -1,0 +1,373 @@
+#!/usr/bin/env bash
+# Tests install.sh against a mirror on loopback and a stand-in for Go, and run.sh with
+# the real binaries. One line a case; the exit code says whether all passed.
+#
+# Each case runs in a shell and a folder of its own, under `set -e`.
+# shellcheck disable=SC2329 # the cases are called by name
+set -uo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+target=$here/../../target
+real_binaries=$("$here/install.sh") || exit 1
+mkdir -p "$target"
+work=$(cd "$target" && mktemp -d "$PWD/control-plane-test.XXXXXX")
+
+clean_up() {
+	kill "${mirror_pid:-}" 2>/dev/null
+	rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+not() { ! "$@" || fail "this should not hold: $*"; }
+
+fail() {
+	echo "$*"
+	exit 1
+}
+
+# --- install.sh -------------------------------------------------------------------
+
+kubernetes=v$(sed -nE 's#^require k8s.io/kubernetes v([0-9.]+).*#\1#p' "$here/go.mod")
+etcd=v$(sed -nE 's#^require go.etcd.io/etcd/server/v3 v([0-9.]+).*#\1#p' "$here/go.mod")
+arch=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+
+# A mirror whose binaries print "downloaded", with checksums that hold.
+make_mirror() {
+	local releases=$1/$kubernetes/bin/linux/$arch etcd_name=etcd-$etcd-linux-$arch name
+	mkdir -p "$releases" "$1/$etcd/$etcd_name"
+	for name in kube-apiserver kube-controller-manager kubectl; do
+		printf '#!/bin/sh\necho downloaded\n' >"$releases/$name"
+		sha256sum "$releases/$name" | cut -d' ' -f1 >"$releases/$name.sha256"
+	done
+	printf '#!/bin/sh\necho downloaded\n' >"$1/$etcd/$etcd_name/etcd"
+	chmod +x "$1/$etcd/$etcd_name/etcd"
+	tar -czf "$1/$etcd/$etcd_name.tar.gz" -C "$1/$etcd" "$etcd_name"
+	(cd "$1/$etcd" && sha256sum "$etcd_name.tar.gz" >SHA256SUMS)
+}
+
+# A Go of the given version whose builds print "built" and are listed in ./builds; that
+# of etcd takes so many seconds.
+make_go() {
+	mkdir -p bin
+	cat >bin/go <<-END
+		#!/bin/bash
+		[[ \$1 == build ]] || { echo $1; exit; }
+		while [[ \$1 != -o ]]; do shift; done
+		echo "\$2" >>'$PWD/builds'
+		printf '#!/bin/sh\necho bu' >"\$2"
+		[[ \$2 != */etcd ]] || sleep ${2:-0}
+		printf 'ilt\n' >>"\$2"
+		chmod +x "\$2"
+	END
+	chmod +x bin/go
+}
+
+# Leaves the answer in ./answer and the messages in ./messages.
+install() {
+	PATH=$PWD/bin:$PATH XDG_CACHE_HOME=$PWD/cache KUBEBUILDER_ASSETS=${assets:-} \
+		KUBERNETES_DOWNLOADS=$mirror/$1 ETCD_DOWNLOADS=$mirror/$1 CONTROL_PLANE_HEARTBEAT=1 \
+		"$here/install.sh" >answer 2>messages
+}
+
+all_say() {
+	local name
+	for name in etcd kube-apiserver kube-controller-manager kubectl; do
+		[[ $("$(<answer)/$name") == "$1" ]] || fail "$name is not $1"
+	done
+}
+
+only_the_answer_is_left() { [[ $(find "$PWD/cache" -mindepth 3 -maxdepth 3 -not -name lock) == "$(<answer)" ]]; }
+
+nothing_is_left() { [[ -z $(find cache -mindepth 3 -not -name lock) ]] || fail "left: $(find cache)"; }
+
+says() { grep -q -- "$1" messages || fail "no \"$1\" in: $(<messages)"; }
+
+right_checksums_install() {
+	make_go go1.26.0
+	install right
+	all_say downloaded
+	not test -e builds
+	only_the_answer_is_left
+}
+
+second_run_asks_nobody() {
+	make_go go1.26.0
+	install right
+	install nowhere
+	all_say downloaded
+	not test -s messages
+}
+
+wrong_checksum_refuses() {
+	make_go go1.26.0
+	not install wrong-kubectl
+	says "refused: kubectl has the wrong checksum"
+	says "expected sha256 0000"
+	says "got      sha256 $(sha256sum "$mirror_root/right/$kubernetes/bin/linux/$arch/kubectl" | cut -d' ' -f1)"
+	not test -s answer
+	not test -e builds
+	nothing_is_left
+}
+
+wrong_checksum_of_the_archive_refuses() {
+	make_go go1.26.0
+	not install wrong-etcd
+	says "refused: etcd-.* has the wrong checksum"
+	not test -e builds
+	nothing_is_left
+}
+
+a_page_instead_of_a_checksum_falls_through_to_the_build() {
+	make_go go1.26.0
+	install page
+	all_say built
+}
+
+not_found_falls_through_to_the_build() {
+	make_go go1.26.0
+	install nowhere
+	all_say built
+	says "building kube-apiserver from source (2 of 4"
+}
+
+no_network_falls_through_to_the_build() {
+	make_go go1.26.0
+	mirror=http://127.0.0.1:1 install right
+	all_say built
+}
+
+an_old_go_is_named_with_what_is_needed() {
+	make_go go1.25.9
+	not install nowhere
+	says "no Go 1.26 or newer"
+	nothing_is_left
+}
+
+a_build_says_what_it_is_doing() {
+	make_go go1.26.0 1.5
+	install nowhere
+	says "building etcd from source .*: at it for 1 s"
+}
+
+a_killed_run_leaves_nothing_that_counts_as_complete() {
+	make_go go1.26.0 5
+	install nowhere &
+	until [[ -s builds ]]; do sleep 0.1; done
+	pkill -KILL -P $!
+	not wait $!
+	[[ -n $(find cache -name etcd) ]] || fail "it was killed too early"
+	make_go go1.26.0
+	install nowhere
+	all_say built
+	only_the_answer_is_left
+}
+
+an_ended_run_cleans_up() {
+	make_go go1.26.0 30
+	install nowhere &
+	until [[ -s builds ]]; do sleep 0.1; done
+	pkill -TERM -P $!
+	not wait $!
+	nothing_is_left
+	not pgrep -f "$PWD/bin/go"
+}
+
+an_incomplete_place_is_made_anew() {
+	make_go go1.26.0
+	install right
+	rm "$(<answer)/kubectl"
+	install nowhere
+	all_say built
+}
+
+two_runs_build_once() {
+	make_go go1.26.0 1
+	mkdir cache second
+	ln -s ../bin ../cache second
+	(cd second && install nowhere) &
+	install nowhere
+	wait $!
+	all_say built
+	diff <(realpath "$(<answer)") <(realpath "$(<second/answer)")
+	[[ $(wc -l <builds) == 4 ]]
+}
+
+complete_assets_are_taken() {
+	make_go go1.26.0
+	install right
+	assets=$(<answer)
+	rm -f messages
+	install nowhere
+	[[ $(<answer) == "$assets" ]]
+	not test -s messages
+}
+
+assets_without_a_controller_manager_are_not_taken() {
+	make_go go1.26.0
+	mkdir assets
+	touch assets/etcd assets/kube-apiserver assets/kubectl
+	chmod +x assets/*
+	assets=$PWD/assets install right
+	all_say downloaded
+	says "there is no kube-controller-manager in"
+}
+
+# --- run.sh -----------------------------------------------------------------------
+
+# A control plane in ./cp; its ready line is awaited.
+start() {
+	coproc supervisor { CONTROL_PLANE_BIN=$real_binaries exec "$here/run.sh" cp 2>messages; }
+	input=${supervisor[1]}
+	exec {output}<&"${supervisor[0]}"
+	pid=$!
+	ready_again
+	children=$(cat cp/*.pid)
+}
+
+ready_again() {
+	local line
+	read -r -t 60 line <&"$output" || fail "not ready: $(<messages)"
+	[[ $line == ready ]]
+}
+
+kube() { "$real_binaries/kubectl" --kubeconfig cp/kubeconfig "$@"; }
+
+# A zombie that nobody has fetched yet does not count.
+runs() { grep -Eqs '^State:[[:space:]]+[^Z[:space:]]' "/proc/$1/status"; }
+
+# The exit code of the control plane, which is to end within ten seconds.
+ended() {
+	local deadline=$((SECONDS + 10))
+	while runs "$pid"; do
+		((SECONDS < deadline)) || fail "it goes on"
+		sleep 0.1
+	done
+	wait "$pid"
+}
+
+none_is_left() {
+	local child
+	for child in $children; do
+		not runs "$child"
+	done
+}
+
+it_ends_on_term() {
+	start
+	kill -TERM "$pid"
+	ended
+	none_is_left
+	not test -s messages
+}
+
+kill_9_leaves_nothing_running() {
+	start
+	kill -KILL "$pid"
+	sleep 1
+	none_is_left
+}
+
+it_serves_checks_rights_and_ends_with_its_input() {
+	start
+	[[ $(wc -w <<<"$children") == 3 ]]
+	kube create namespace demo
+	kube --namespace demo create serviceaccount nobody
+	local token
+	token=$(kube --namespace demo create token nobody)
+	sed "s/token: .*/token: $token}/" cp/kubeconfig >nobody
+	[[ $("$real_binaries/kubectl" --kubeconfig nobody auth can-i list secrets) == no ]]
+	grep '"subresource":"token"' cp/audit.log | grep '"username":"admin"' | grep -q '"name":"nobody"'
+	exec {input}>&-
+	ended
+	none_is_left
+}
+
+usr1_restarts_the_api_server_on_its_port() {
+	start
+	local before
+	before=$(<cp/kube-apiserver.pid)
+	kube create namespace kept
+	kill -USR1 "$pid"
+	ready_again
+	not runs "$before"
+	kube get namespace kept
+	children=$(cat cp/*.pid)
+	exec {input}>&-
+	ended
+	none_is_left
+}
+
+a_death_is_reported() {
+	start
+	kill -KILL "$(<cp/kube-apiserver.pid)"
+	not ended
+	says "kube-apiserver has died"
+	none_is_left
+}
+
+a_used_folder_is_refused() {
+	mkdir cp
+	touch cp/something
+	not "$here/run.sh" cp 2>messages
+	says "cp is not empty"
+}
+
+# --- all of them ------------------------------------------------------------------
+
+mirror_root=$work/mirror
+for flavour in right wrong-kubectl wrong-etcd page; do
+	make_mirror "$mirror_root/$flavour"
+done
+zeros=$(printf '0%.0s' {1..64})
+echo "$zeros" >"$mirror_root/wrong-kubectl/$kubernetes/bin/linux/$arch/kubectl.sha256"
+echo "$zeros  etcd-$etcd-linux-$arch.tar.gz" >"$mirror_root/wrong-etcd/$etcd/SHA256SUMS"
+echo '<html>please log in</html>' >"$mirror_root/page/$kubernetes/bin/linux/$arch/kubectl.sha256"
+
+setpriv --pdeathsig KILL python3 -u -m http.server 0 --bind 127.0.0.1 --directory "$mirror_root" >"$work/mirror.log" 2>/dev/null &
+mirror_pid=$!
+until grep -q ' port ' "$work/mirror.log"; do sleep 0.1; done
+mirror=http://127.0.0.1:$(grep -oE 'port [0-9]+' "$work/mirror.log" | cut -d' ' -f2)
+
+passed=0
+failed=0
+for name in \
+	right_checksums_install \
+	second_run_asks_nobody \
+	wrong_checksum_refuses \
+	wrong_checksum_of_the_archive_refuses \
+	a_page_instead_of_a_checksum_falls_through_to_the_build \
+	not_found_falls_through_to_the_build \
+	no_network_falls_through_to_the_build \
+	an_old_go_is_named_with_what_is_needed \
+	a_build_says_what_it_is_doing \
+	a_killed_run_leaves_nothing_that_counts_as_complete \
+	an_ended_run_cleans_up \
+	an_incomplete_place_is_made_anew \
+	two_runs_build_once \
+	complete_assets_are_taken \
+	assets_without_a_controller_manager_are_not_taken \
+	it_ends_on_term \
+	kill_9_leaves_nothing_running \
+	it_serves_checks_rights_and_ends_with_its_input \
+	usr1_restarts_the_api_server_on_its_port \
+	a_death_is_reported \
+	a_used_folder_is_refused; do
+	mkdir "$work/$name"
+	(
+		cd "$work/$name" || exit 1
+		set -e
+		"$name"
+	) >"$work/$name.log" 2>&1
+	status=$? # not "if ( ... )", which would switch set -e off
+	if ((status == 0)); then
+		passed=$((passed + 1))
+		echo "ok      ${name//_/ }"
+	else
+		failed=$((failed + 1))
+		echo "FAILED  ${name//_/ }"
+		sed 's/^/        /' "$work/$name.log"
+	fi
+done
+echo "$passed passed, $failed failed"
+((failed == 0))
