@@ -73,7 +73,7 @@ impl World {
     pub(super) fn begin_upload(&mut self, seq: u64) -> Option<Job> {
         let session = self.sessions.get_mut(&seq)?;
         let export = session.pending_export()?.clone();
-        
+        session.uploading = true;
         Some(Job {
             seq,
             session: session.id.clone(),
