@@ -3,7 +3,7 @@
 mod environment;
 mod server;
 
-use self::server::{Reply, Seen, http, json, serve};
+use self::server::{Reply, http, json, serve};
 use super::*;
 use aws_credential_types::Credentials;
 use std::sync::atomic::Ordering;
