@@ -53,7 +53,7 @@ async fn missing_credentials_come_out_as_such_and_send_nothing() {
 }
 
 #[tokio::test]
-async fn an_sts_that_hangs_is_credentials_trouble_too() {
+async fn an_sts_that_hangs_is_an_outage_and_sends_nothing() {
     let (sts, _) = serve(Reply::Silence).await;
     let (url, seen) = serve(json("200 OK", "", SESSION)).await;
     let token = std::env::temp_dir().join(format!("streams-test-token-{}", std::process::id()));
@@ -70,7 +70,7 @@ async fn an_sts_that_hangs_is_credentials_trouble_too() {
     });
     let told = told.await.unwrap();
     std::fs::remove_file(&token).unwrap();
-    assert!(told.contains("outcome Err(Credentials)"), "{told}");
+    assert!(told.contains("outcome Err(Unreachable)"), "{told}");
     assert_eq!(seen.connections.load(Ordering::SeqCst), 0);
 }
 
@@ -93,7 +93,7 @@ async fn all_who_wait_for_the_same_credentials_learn_that_they_failed() {
     let config = config.credentials_provider(SharedCredentialsProvider::new(Hanging)).build();
     let (client, arn) = (Client::new(config, &timing(), seen.clone()), arn());
     for call in futures::future::join_all((0..20).map(|_| client.get(&arn))).await {
-        assert_eq!(call.unwrap_err().class, FailureClass::Credentials);
+        assert_eq!(call.unwrap_err().class, FailureClass::Unreachable);
     }
     assert_eq!(seen.connections.load(Ordering::SeqCst), 0);
 }
