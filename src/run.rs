@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// A loop that shows no sign of life for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
@@ -156,7 +157,9 @@ impl Process {
         while !self.shutdown.is_requested() {
             let news = leadership.borrow_and_update().clone();
             match news {
-                Leadership::Leading(fence) => return Some(fence),
+                Leadership::Leading(fence) if fence.holds(Instant::now()) => return Some(fence),
+                // It ran out before the elector noticed.
+                Leadership::Leading(_) => {}
                 Leadership::Standby => self.health.set_ready(ReadyState::Standby),
                 Leadership::Unknown(why) => self.health.set_ready(ReadyState::Blocked(why)),
             }
