@@ -33,10 +33,9 @@ impl Controller {
             }
             memory.sharers(&target.arn)
         };
-        if sharers.len() > 1 {
-            for (namespace, name) in sharers.iter().filter(|(_, name)| *name != considered.export.name) {
-                self.wake(namespace, name);
-            }
+        let own = (&considered.export.namespace, &considered.export.name);
+        for (namespace, name) in sharers.iter().filter(|(namespace, name)| (namespace, name) != own) {
+            self.wake(namespace, name);
         }
         Next::Again(object.clone())
     }
