@@ -71,6 +71,19 @@ impl World {
         all.iter().map(told).collect()
     }
 
+    /// The reasons of the rows that the object has entered, in order, from the log: as many as status writes so far. What
+    /// depends on the machine's pace is left out: a short wait for a turn.
+    pub(crate) fn entered(&self, name: &str) -> Vec<String> {
+        let writes = self.status_writes(name);
+        let log = self.logs();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let of_it = lines.filter(|line| line["name"] == name && line["reason"].is_string());
+        let mut reasons: Vec<_> = of_it.map(|line| line["reason"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(writes, reasons.len(), "{name}: {reasons:?}");
+        reasons.retain(|reason| reason != "RateLimited");
+        reasons
+    }
+
     /// Waits until AWS has been asked for the session `more` further times.
     pub(crate) async fn looks(&self, session: &str, more: usize) {
         let before = self.simulator.calls("GetStreamSession", session).await.len();
@@ -117,6 +130,12 @@ fn holds_for_every_row(object: &SessionExport, reason: &str) {
 }
 
 impl Simulator {
+    /// How many exports AWS has promised for a session.
+    pub(crate) async fn promises(&self, session: &str) -> usize {
+        let all = self.ask("GET", &format!("journal?kind=export&session={session}"), Value::Null).await;
+        all["records"].as_array().unwrap().iter().filter(|record| record["to"] == "PENDING").count()
+    }
+
     /// How many calls of an operation (by the first word of its name) there were, for whichever session.
     pub(crate) async fn all_calls_of(&self, operation: &str) -> usize {
         let calls = self.ask("GET", "journal?kind=call", Value::Null).await;

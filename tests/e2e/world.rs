@@ -222,8 +222,20 @@ impl World {
         lines.filter(|line| line["user"]["username"] == user.as_str()).collect()
     }
 
-    /// How many status writes of one object the API server has accepted from this world's operators.
+    /// How many status writes of one object the API server has accepted from this world's operators. It answers a
+    /// moment before it audits: counted is what stays the same for a while.
     pub(crate) fn status_writes(&self, name: &str) -> usize {
+        let mut last = self.audited_writes(name);
+        loop {
+            std::thread::sleep(Duration::from_millis(200));
+            match self.audited_writes(name) {
+                same if same == last => return same,
+                more => last = more,
+            }
+        }
+    }
+
+    fn audited_writes(&self, name: &str) -> usize {
         let is_one = |line: &Value| {
             let object = &line["objectRef"];
             line["verb"] == "patch"

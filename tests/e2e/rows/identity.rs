@@ -1,23 +1,18 @@
 //! Credentials and permissions that are missing, and come.
 
-use crate::shown::{DONE, HELD, PENDING, STALLED, message};
-use crate::simulator::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use crate::shown::{DONE, HELD, PENDING, STALLED, message, row};
 use crate::world::World;
-use serde_json::json;
+use serde_json::{Value, json};
+use session_export_operator::api::SessionExportStatus;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+const NONE: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
+
 #[tokio::test]
-async fn without_credentials_an_export_waits_and_goes_on_when_there_are_some() {
+async fn without_credentials_an_export_waits_and_nothing_is_called() {
     let world = World::with("no-credentials", &[], json!({"timing": {"denialGrace": "2s"}})).await;
-    // As EKS Pod Identity has it: an agent on the node, which is not there yet.
-    let agent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = agent.local_addr().unwrap();
-    drop(agent);
-    let url = format!("http://{address}/v1/credentials");
-    let none =
-        [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", ""), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url)];
-    let operator = world.start(json!({}), &[("RUST_LOG","debug"), none[0], none[1], none[2]]).await;
+    let operator = world.start(json!({}), &NONE).await;
     operator.ready("").await;
     world.simulator.session("live", json!({})).await;
     world.export("one", "live", "s3://exports/a/").await;
@@ -26,20 +21,49 @@ async fn without_credentials_an_export_waits_and_goes_on_when_there_are_some() {
     world.tells(&stalled, &["Warning CredentialsUnavailable"]).await;
     assert_eq!(world.simulator.all_calls_of("").await, 0);
     assert_eq!(operator.get("/readyz").await.0, 200, "it goes on serving");
+    operator.stop().await;
 
-    let agent = TcpListener::bind(address).await.unwrap();
-    tokio::spawn(serve_credentials(agent));
+    let _operator = world.operator().await;
     let pending = world.shows("one", PENDING, "ExportPending").await;
     world.tells(&pending, &["Warning CredentialsUnavailable", "Normal ExportPending"]).await;
     assert_eq!((world.simulator.exports("live").await, world.status_writes("one")), (1, 4));
 }
 
-/// Answers every request with the key pair that the simulator knows.
+#[tokio::test]
+async fn a_source_of_credentials_that_is_down_is_waited_for() {
+    let world = World::new("agent").await;
+    world.simulator.ask("POST", "keys", temporary()).await;
+    // As EKS Pod Identity has it: an agent on the node, which is not there yet.
+    let agent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = agent.local_addr().unwrap();
+    drop(agent);
+    let url = format!("http://{address}/v1/credentials");
+    let environment = [NONE[0], NONE[1], ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url)];
+    let operator = world.start(json!({}), &environment).await;
+    operator.ready("").await;
+    world.simulator.session("live", json!({})).await;
+    world.export("one", "live", "s3://exports/a/").await;
+    let held = world.shows("one", HELD, "ServiceUnavailable").await;
+    world.tells(&held, &[]).await;
+
+    let agent = TcpListener::bind(address).await.unwrap();
+    tokio::spawn(serve_credentials(agent));
+    world.shows("one", PENDING, "ExportPending").await;
+    assert_eq!((world.simulator.exports("live").await, world.status_writes("one")), (1, 3));
+}
+
+/// A session's credentials, as STS gives them.
+fn temporary() -> Value {
+    json!({"accessKeyId": "ASIAIOSFODNN7EXAMPLE", "secretAccessKey": "secret", "sessionToken": "token"})
+}
+
+/// Answers every request with them.
 async fn serve_credentials(agent: TcpListener) {
+    let Value::Object(key) = temporary() else { return };
     let body = json!({
-        "AccessKeyId": ACCESS_KEY_ID,
-        "SecretAccessKey": SECRET_ACCESS_KEY,
-        "Token": "",
+        "AccessKeyId": key["accessKeyId"],
+        "SecretAccessKey": key["secretAccessKey"],
+        "Token": key["sessionToken"],
         "Expiration": "2099-01-01T00:00:00Z",
     });
     let body = body.to_string();
@@ -87,7 +111,7 @@ async fn a_denied_call_warns_at_once_stalls_later_and_is_made_again() {
     let metrics = operator.get("/metrics").await.1;
     assert!(metrics.contains("sessionexport_denials_total{"), "{metrics}");
     world.shows("one", STALLED, "AccessDenied").await;
-    assert_eq!(world.status_writes("one"), 3, "intent, denied, stalled");
+    assert_eq!(world.entered("one"), ["Requesting", "AccessDenied", "AccessDenied"]);
     world.simulator.no_faults().await;
     world.shows("one", PENDING, "ExportPending").await;
     world.simulator.end("live").await;
@@ -112,4 +136,24 @@ async fn a_denied_read_names_the_read_and_nothing_is_asked_for() {
     world.simulator.no_faults().await;
     world.shows("one", PENDING, "ExportPending").await;
     assert_eq!((world.simulator.exports("live").await, world.status_writes("one")), (1, 4));
+}
+
+#[tokio::test]
+async fn somebody_who_must_act_is_told_once_whatever_is_missing_next() {
+    let world = World::new("denied-twice").await;
+    let _operator = world.operator().await;
+    world.simulator.session("live", json!({})).await;
+    let denied = |operation| json!({"operation": operation, "action": {"type": "accessDenied"}});
+    let read = world.simulator.fault(denied("GetStreamSession")).await;
+    world.simulator.fault(denied("ExportStreamSessionFiles")).await;
+    world.export_with("one", "live", "s3://exports/a/", json!({})).await;
+    world.shows("one", HELD, "AccessDenied").await;
+    world.simulator.ask("DELETE", &format!("faults/{}", read["id"]), Value::Null).await;
+    let call = |status: &SessionExportStatus| row(status) == HELD && status.request_attempt_time.is_some();
+    world.until("one", "denied the call", call).await;
+    world.simulator.no_faults().await;
+    world.shows("one", PENDING, "ExportPending").await;
+    world.simulator.end("live").await;
+    let done = world.shows("one", DONE, "Exported").await;
+    world.tells(&done, &["Warning AccessDenied", "Normal ExportPending", "Normal Exported"]).await;
 }

@@ -90,7 +90,9 @@ async fn a_failed_export_shows_why_and_a_hostile_reason_does_no_harm() {
     assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
     assert!(log.chars().all(|c| c == '\n' || is_harmless(c)));
     let of_hostile = |line: &Value| line["name"] == "hostile" && line["reason"] == "ExportFailed";
-    assert_eq!(operator.lines().into_iter().filter(of_hostile).count(), 1);
+    let told: Vec<Value> = operator.lines().into_iter().filter(of_hostile).collect();
+    assert_eq!(told.len(), 1, "one line a transition");
+    assert_eq!(told[0]["exportStatus"], "FAILED", "as AWS and the status have it");
 }
 
 fn is_harmless(c: char) -> bool {
@@ -154,7 +156,8 @@ async fn whatever_uri_aws_shows_while_pending_the_export_is_ours() {
     let world = World::new("pending-uri").await;
     let _operator = world.operator().await;
     let answers = ["given", "final-key", "absent"];
-    let overrides = answers.map(|answer| json!({"session": answer, "set": {"pendingOutputUri": answer.replace("final-key", "finalKey")}}));
+    let overrides = answers
+        .map(|answer| json!({"session": answer, "set": {"pendingOutputUri": answer.replace("final-key", "finalKey")}}));
     world.simulator.behave(json!({"overrides": overrides})).await;
     for session in answers {
         world.simulator.session(session, json!({})).await;

@@ -1,18 +1,10 @@
 //! What the operator, or AWS, refuses although the session lives.
 
-use crate::operator::Operator;
 use crate::shown::{LOST, PENDING, STALLED, message};
 use crate::simulator::GROUP;
 use crate::world::World;
 use serde_json::{Value, json};
 use std::time::Duration;
-
-/// Ends an operator in good order, so that the next one leads at once.
-async fn stop(mut operator: Operator) {
-    operator.signal("TERM");
-    let status = operator.ended(Duration::from_secs(30)).await.expect("it ends");
-    assert_eq!(status.code(), Some(0), "{}", operator.log());
-}
 
 #[tokio::test]
 async fn a_forbidden_destination_prints_the_very_rule_that_lets_it_through() {
@@ -23,7 +15,7 @@ async fn a_forbidden_destination_prints_the_very_rule_that_lets_it_through() {
     let held = world.shows("one", STALLED, "DestinationForbidden").await;
     world.tells(&held, &["Warning DestinationForbidden"]).await;
     assert_eq!(world.simulator.all_calls_of("").await, 0, "nothing is read for what the rules don't cover");
-    stop(operator).await;
+    operator.stop().await;
 
     let said = message(&held);
     let (_, rule) = said.split_once("add to rules: ").unwrap();
