@@ -95,10 +95,9 @@ await_simulator() {
 	s3_url=${BASH_REMATCH[2]}
 }
 
-# There is no kubelet, so the Deployment gets no Pods; its process is started below instead.
+# There is no kubelet that would run Pods, so the Deployment gets none; the operator's process is started below.
 install_operator() {
-	kubectl apply -f crds/ -f examples/install.yaml
-	kubectl -n "$operator_namespace" scale deployment session-export-operator --replicas 0
+	sed 's/^  replicas: .*/  replicas: 0/' examples/install.yaml | kubectl apply -f crds/ -f -
 	kubectl wait --for=condition=Established --timeout=30s crd/sessionexports.sessionexport.dev
 	kubectl create namespace team-a
 	kubectl create namespace ci-nightly
@@ -279,6 +278,7 @@ how_to_play() {
 		One more export, from a session that is made on the spot to its ZIP:
 		    curl -X POST $aws_url/_simulator/sessions -d '{"ids": ["my-session"]}'
 		    sed 's/ABC123def4567/my-session/; s/abc123def4567/my-export/' examples/export.yaml | kubectl apply -f -
+		    kubectl -n team-a wait sx my-export --for=condition=Accepted --timeout=1m
 		    curl -X POST $aws_url/_simulator/sessions/my-session/end
 		    kubectl -n team-a wait sx my-export --for=condition=Succeeded --timeout=1m
 		    ls $dir/s3/exports/team-a

@@ -38,6 +38,7 @@ cells() {
 		{ print $1 "/" $2, cell(s, r), cell(r, e), cell(e, a) }'
 }
 
+# Without the sessions: an ARN would push the rest off the screen.
 draw() {
 	local line
 	((drawn == 0)) || printf '\e[%dA' "$drawn"
@@ -45,7 +46,8 @@ draw() {
 	while IFS= read -r line; do
 		printf '    %s\e[K\n' "${line:0:columns-5}"
 		drawn=$((drawn + 1))
-	done <<<"$1"
+	done < <(awk 'NR == 1 { a = index($0, "SESSION"); b = index($0, "STATUS") }
+		{ print substr($0, 1, a - 1) substr($0, b) }' <<<"$1")
 	printf '\e[J'
 }
 
