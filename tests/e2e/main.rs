@@ -2,6 +2,7 @@
 
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
+mod denial;
 mod happy;
 mod operator;
 mod simulator;
