@@ -2,7 +2,9 @@
 
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
+mod crash;
 mod happy;
 mod operator;
+mod oracle;
 mod simulator;
 mod world;
