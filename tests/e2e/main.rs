@@ -6,5 +6,6 @@ mod crash;
 mod happy;
 mod operator;
 mod oracle;
+mod rivals;
 mod simulator;
 mod world;
