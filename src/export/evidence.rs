@@ -74,7 +74,11 @@ pub(super) fn whose<'a>(known: &Known, export: &ExportView, others: impl Iterato
     match export.output_uri.as_deref() {
         Some(uri) if fits(&known.target.uri, uri, known.intended()) => {
             let own = known.target.uri.as_str().len();
-            let closer = |other: &Known| fits(&other.target.uri, uri, true) && other.target.uri.as_str().len() > own;
+            // Once AWS has promised it, one that merely names the very key can't take it away (squatting).
+            let counts = |other: &Known| known.claim != Claim::Accepted || other.holds();
+            let closer = |other: &Known| {
+                fits(&other.target.uri, uri, true) && other.target.uri.as_str().len() > own && counts(other)
+            };
             if others.clone().any(closer) { Whose::Anothers } else { Whose::Ours }
         }
         Some(_) => Whose::Anothers,
@@ -86,11 +90,12 @@ fn whose_unstated<'a>(known: &Known, others: impl Iterator<Item = &'a Known> + C
     if known.claim == Claim::Accepted {
         return Whose::Ours;
     }
-    let mut accepted = others.clone().filter(|other| other.claim == Claim::Accepted);
-    if let Some(rival) = accepted.next() {
-        return if rival.target == known.target { Whose::Ours } else { Whose::Rivals };
+    let mut accepted = others.clone().filter(|other| other.claim == Claim::Accepted).peekable();
+    if accepted.peek().is_some() {
+        return if accepted.any(|other| other.target == known.target) { Whose::Ours } else { Whose::Rivals };
     }
-    let alone = !others.clone().any(|other| other.intended());
+    // Whoever asked for the same destination is no rival: whichever call it was, the export is this one.
+    let alone = !others.clone().any(|other| other.intended() && other.target != known.target);
     if known.intended() && !known.attempt.refused_last && alone { Whose::Ours } else { Whose::Unstated }
 }
 

@@ -49,7 +49,8 @@ fn of_held(held: &Held) -> String {
         ),
         Held::DestinationForbidden { missing_rule } => format!(
             "No rule of the operator's configuration covers this namespace, stream group and destination. An \
-             administrator may add to rules: {missing_rule}"
+             administrator may add to rules: {}",
+            escaped(missing_rule)
         ),
         Held::AccountMismatch { named, ours } => {
             format!("The ARN names account {named}, but this operator works for account {ours}.")
@@ -109,6 +110,18 @@ pub fn safe(text: &str) -> String {
         out.push_str(&piece);
     }
     out
+}
+
+/// A line of YAML with what could mislead a reader escaped as YAML escapes it: it stays ready to paste.
+fn escaped(yaml: &str) -> String {
+    yaml.chars().fold(String::with_capacity(yaml.len()), |mut out, c| {
+        match u32::from(c) {
+            _ if is_plain(c) => out.push(c),
+            code @ ..=0xFFFF => out.push_str(&format!("\\u{code:04X}")),
+            code => out.push_str(&format!("\\U{code:08X}")),
+        }
+        out
+    })
 }
 
 /// Not a control character, not a format character that reorders or hides text.

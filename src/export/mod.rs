@@ -11,3 +11,18 @@ pub mod reconcile;
 pub mod request;
 pub mod row;
 pub mod status;
+
+#[cfg(test)]
+mod decide_tests;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod memory_tests;
+#[cfg(test)]
+mod message_tests;
+#[cfg(test)]
+mod status_tests;
+#[cfg(test)]
+mod world;
+#[cfg(test)]
+mod world_tests;

@@ -2,7 +2,7 @@
 
 use super::message::{is_plain, message, safe};
 use super::request::Export;
-use super::row::{Held, Outcome, Row};
+use super::row::{Held, Outcome, Reason, Row};
 use crate::api::{ExportStatus, ReadyWhen, SessionExportStatus, SessionStatusView};
 use crate::streams::identifiers::{MAX_OUTPUT_URI, SessionArn};
 use crate::streams::observation::SessionView;
@@ -93,7 +93,8 @@ fn of_outcome(outcome: &Outcome) -> Columns {
         }
         Outcome::ExportFailed { .. } | Outcome::OutcomeUnknown => failed(Mark::True),
         Outcome::SessionEnded | Outcome::SessionNotFound | Outcome::GaveUp(_) => failed(Mark::False),
-        Outcome::ExportConflict { .. } => failed(Mark::AsBefore),
+        Outcome::ExportConflict { shown: Some(_), .. } => failed(Mark::True),
+        Outcome::ExportConflict { shown: None, .. } => failed(Mark::AsBefore),
     }
 }
 
@@ -113,6 +114,7 @@ pub fn compose(
         }
         return status;
     }
+    let row = still_overdue(row, &status.conditions);
     let now = whole_seconds(now);
     status.start_time.get_or_insert_with(|| now.clone());
     record(&mut status, row, &now);
@@ -126,8 +128,10 @@ pub fn compose(
 /// The facts of a row, beside its conditions.
 fn record(status: &mut SessionExportStatus, row: &Row, now: &Time) {
     match row {
-        Row::Held(_) | Row::AtRest => {}
+        Row::AtRest => {}
+        Row::Held(_) => nothing_yet(status),
         Row::Requesting => {
+            nothing_yet(status);
             status.request_attempt_time.get_or_insert_with(|| now.clone());
         }
         Row::Pending | Row::Overdue => {
@@ -141,25 +145,38 @@ fn record(status: &mut SessionExportStatus, row: &Row, now: &Time) {
     }
 }
 
+/// AWS has said nothing of it. Leftovers of a half-cleared status go.
+fn nothing_yet(status: &mut SessionExportStatus) {
+    status.export_status = None;
+    status.export_status_reason = None;
+    status.output_uri = None;
+}
+
 fn record_outcome(status: &mut SessionExportStatus, outcome: &Outcome, now: &Time, explained: String) {
     status.export_status_reason = Some(explained);
     status.export_status = Some(match outcome {
         Outcome::Exported { output_uri } => {
             status.request_time.get_or_insert_with(|| now.clone());
-            status.output_uri = output_uri.as_deref().and_then(showable);
+            status.output_uri = output_uri.clone();
             status.export_status_reason = None;
             ExportStatus::Succeeded
         }
         Outcome::ExportFailed { reason, output_uri } => {
             status.request_time.get_or_insert_with(|| now.clone());
-            status.output_uri = output_uri.as_deref().and_then(showable);
+            status.output_uri = output_uri.clone();
             if let Some(reason) = reason {
                 status.export_status_reason = Some(safe(reason));
             }
             ExportStatus::Failed
         }
-        Outcome::OutcomeUnknown => ExportStatus::Pending,
-        Outcome::ExportConflict { shown: Some(shown), .. } => *shown,
+        Outcome::OutcomeUnknown => {
+            status.request_time.get_or_insert_with(|| now.clone());
+            ExportStatus::Pending
+        }
+        Outcome::ExportConflict { shown: Some(shown), .. } => {
+            status.request_time.get_or_insert_with(|| now.clone());
+            *shown
+        }
         Outcome::SessionEnded
         | Outcome::SessionNotFound
         | Outcome::ExportConflict { shown: None, .. }
@@ -169,7 +186,7 @@ fn record_outcome(status: &mut SessionExportStatus, outcome: &Outcome, now: &Tim
 }
 
 /// A URI that AWS reported, if a status may hold it as it is.
-fn showable(uri: &str) -> Option<String> {
+pub(super) fn showable(uri: &str) -> Option<String> {
     (uri.chars().count() <= MAX_OUTPUT_URI && uri.chars().all(is_plain)).then(|| uri.to_owned())
 }
 
@@ -196,7 +213,7 @@ fn is_ours(type_: &str) -> bool {
 
 fn set_conditions(conditions: &mut Vec<Condition>, row: &Row, export: &Export, now: &Time) {
     let Columns { accepted, succeeded, ready, progress } = columns(row, export.options.ready_when);
-    let reason = row.reason().map_or("", super::row::Reason::as_str);
+    let reason = row.reason().map_or("", Reason::as_str);
     let progress = unless_stalled_before(progress, conditions, reason);
     let entry = Entry { reason, message: &message(row), generation: export.generation, now };
     entry.set(conditions, ACCEPTED, accepted);
@@ -210,6 +227,13 @@ fn set_conditions(conditions: &mut Vec<Condition>, row: &Row, export: &Export, n
 fn unless_stalled_before(progress: Progress, conditions: &[Condition], reason: &str) -> Progress {
     let stalled = conditions.iter().any(|c| c.type_ == STALLED && c.status == "True" && c.reason == reason);
     if progress == Progress::Reconciling && stalled { Progress::Stalled } else { progress }
+}
+
+/// Overdue stays overdue until the end: what a read leaves out, or a new leader has not read, makes it no younger.
+fn still_overdue<'a>(row: &'a Row, conditions: &[Condition]) -> &'a Row {
+    let overdue = Reason::UploadOverdue.as_str();
+    let shown = conditions.iter().any(|c| c.type_ == SUCCEEDED && c.status == "Unknown" && c.reason == overdue);
+    if *row == Row::Pending && shown { &Row::Overdue } else { row }
 }
 
 struct Entry<'a> {

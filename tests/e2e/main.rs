@@ -3,6 +3,7 @@
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
 mod crash;
+mod denial;
 mod happy;
 mod operator;
 mod oracle;

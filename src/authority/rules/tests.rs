@@ -171,7 +171,7 @@ proptest! {
     fn the_printed_rule_allows_no_other_namespace_and_no_other_group(
         (namespace, session, uri) in requests(), other in namespaces(), group in "[a-b1]{1,3}"
     ) {
-        let rule = Rules::from_iter([Rule::for_request(&namespace, &session, &uri)]);
+        let rule = Rules::from_iter([Rule::for_request(&namespace, &session.group, &uri)]);
         let verdict = rule.judge(&other, &arn("us-west-2", &group), &uri);
         let same = other == namespace && group == session.group.as_str();
         prop_assert_eq!(verdict == Verdict::Allowed, same);
@@ -179,7 +179,7 @@ proptest! {
 
     #[test]
     fn a_further_rule_never_forbids(asked in requests(), present in requests(), added in requests()) {
-        let of = |(n, s, u): &(String, SessionArn, OutputUri)| Rule::for_request(n, s, u);
+        let of = |(n, s, u): &(String, SessionArn, OutputUri)| Rule::for_request(n, &s.group, u);
         let before = Rules::from_iter([of(&present)]);
         let after = Rules::from_iter([of(&present), of(&added)]);
         if before.judge(&asked.0, &asked.1, &asked.2) == Verdict::Allowed {

@@ -1,0 +1,610 @@
+//! The decision: named rows of the condition table, then every combination of abstract inputs.
+
+use super::decide::{Authority, Decision, Observed, Step, decide};
+use super::evidence::{Evidence, Rival, Whose};
+use super::fixtures::{ExportBuilder, FOREIGN, KEY, ZIP, account, at, export, observed, shows, timing, trouble};
+use super::memory::{Claim, Refusals};
+use super::request::Export;
+use super::row::{Held, Outcome, Reason, Row};
+use crate::api::ExportStatus;
+use crate::streams::observation::ExportFilesStatus::{Failed, Pending, Succeeded, Unknown};
+use crate::streams::observation::{FailureClass, SessionStatus, Source};
+
+const DAY: u64 = 86_400;
+
+fn decided(export: ExportBuilder, observed: &Observed, seconds: u64) -> Decision {
+    decide(&export.build(), observed, at(seconds), &timing())
+}
+
+fn wait(seconds: u64) -> Step {
+    Step::Wait(at(seconds).mono)
+}
+
+#[track_caller]
+fn is(decision: &Decision, row: Option<Row>, step: Step) {
+    assert_eq!((&decision.row, decision.step), (&row, step));
+}
+
+fn held(held: Held) -> Option<Row> {
+    Some(Row::Held(held))
+}
+
+fn ended(outcome: Outcome) -> Option<Row> {
+    Some(Row::Final(outcome))
+}
+
+fn over(since: u64) -> Evidence {
+    Evidence::Empty { status: SessionStatus::Terminated, ended_since: Some(at(since).mono) }
+}
+
+fn get(whose: Whose, status: crate::streams::observation::ExportFilesStatus, uri: Option<&str>) -> Evidence {
+    shows(whose, status, uri, Source::Get)
+}
+
+/// In this held row since second 0.
+fn since_0(observed: Observed, reason: Reason) -> Observed {
+    observed.attempt(|a| a.held = Some((reason, at(0).mono)))
+}
+
+fn forbidden() -> Authority {
+    Authority::Forbidden { missing_rule: "{namespaces: [team]}".to_owned() }
+}
+
+#[test]
+fn a_new_object_is_read_first() {
+    is(&decided(export(), &observed(), 0), None, Step::Read);
+}
+
+#[test]
+fn a_live_session_without_export_waits_for_its_turn_and_is_then_asked_for() {
+    is(&decided(export(), &observed().live(0), 5), None, Step::AskTurn(at(35).mono));
+    is(&decided(export(), &observed().live(0).turn(), 5), Some(Row::Requesting), Step::Call);
+    is(&decided(export().intended(), &observed().live(0).turn().claim(Claim::Unanswered), 5), None, Step::Call);
+}
+
+#[test]
+fn an_observation_older_than_a_minute_is_renewed_before_the_call() {
+    is(&decided(export(), &observed().live(0).turn(), 60), Some(Row::Requesting), Step::Call);
+    is(&decided(export(), &observed().live(0).turn(), 61), None, Step::Read);
+}
+
+#[test]
+fn activating_waits_and_is_looked_at_every_two_seconds() {
+    let empty = Evidence::Empty { status: SessionStatus::Activating, ended_since: None };
+    is(&decided(export(), &observed().evidence(empty, 0), 1), held(Held::WaitingForSession), wait(2));
+}
+
+#[test]
+fn suspended_is_read_at_the_pace_of_a_pending_one_and_may_end() {
+    is(&decided(export().suspended(), &observed().live(0).turn(), 1), held(Held::Suspended), wait(10));
+    is(&decided(export().suspended(), &observed().evidence(over(0), 30), 31), ended(Outcome::SessionEnded), Step::Rest);
+}
+
+#[test]
+fn what_aws_has_accepted_goes_on_though_suspended() {
+    let pending = observed().evidence(get(Whose::Ours, Pending, None), 0).claim(Claim::Accepted);
+    is(&decided(export().accepted().suspended(), &pending, 1), Some(Row::Pending), wait(10));
+}
+
+#[test]
+fn a_claim_makes_others_wait_and_shows_after_30_s() {
+    let rival = observed().live(0).rival(Rival::Undecided { name: None });
+    let waiting = Held::WaitingForOtherExport { rival: None };
+    let first = decided(export(), &rival, 1);
+    is(&first, None, wait(10));
+    assert_eq!(first.held, Some(Reason::WaitingForOtherExport));
+    let rival = since_0(observed().live(25).rival(Rival::Undecided { name: None }), Reason::WaitingForOtherExport);
+    is(&decided(export(), &rival, 29), None, wait(30));
+    is(&decided(export(), &rival, 30), held(waiting), wait(35));
+}
+
+#[test]
+fn an_accepted_rival_is_a_conflict() {
+    let rival = observed().live(0).rival(Rival::Accepted { name: Some("y".to_owned()) });
+    let conflict = Outcome::ExportConflict { shown: None, rival: Some("y".to_owned()) };
+    is(&decided(export(), &rival, 1), ended(conflict), Step::Rest);
+}
+
+#[test]
+fn pending_without_a_uri_waits_and_its_end_is_a_conflict() {
+    let unstated = since_0(observed().evidence(get(Whose::Unstated, Pending, None), 25), Reason::DestinationUnknown);
+    is(&decided(export(), &unstated, 30), held(Held::DestinationUnknown), wait(35));
+    let conflict = || ended(Outcome::ExportConflict { shown: None, rival: None });
+    for status in [Succeeded, Failed] {
+        let unstated = observed().evidence(get(Whose::Unstated, status, None), 0);
+        is(&decided(export(), &unstated, 1), conflict(), Step::Rest);
+    }
+    is(&decided(export(), &observed().evidence(get(Whose::Rivals, Pending, None), 0), 1), conflict(), Step::Rest);
+}
+
+#[test]
+fn what_a_list_leaves_out_needs_a_get() {
+    let list = |whose, status, uri| observed().evidence(shows(whose, status, uri, Source::List), 0);
+    is(&decided(export(), &list(Whose::Ours, Succeeded, None), 1), None, Step::Read);
+    is(&decided(export(), &list(Whose::Unstated, Pending, None), 1), None, Step::Read);
+    is(&decided(export(), &list(Whose::Rivals, Failed, None), 1), None, Step::Read);
+    is(&decided(export(), &list(Whose::Ours, Failed, Some(KEY)), 1), None, Step::Read);
+    is(&decided(export(), &list(Whose::Ours, Pending, None), 1), Some(Row::Pending), wait(10));
+    let exported = |uri: &str| ended(Outcome::Exported { output_uri: Some(uri.to_owned()) });
+    is(&decided(export(), &list(Whose::Ours, Succeeded, Some(KEY)), 1), exported(KEY), Step::Rest);
+    is(&decided(export().to(ZIP), &list(Whose::Ours, Succeeded, None), 1), exported(ZIP), Step::Rest);
+}
+
+#[test]
+fn succeeded_without_a_uri_finishes_a_zip_with_its_own_and_a_prefix_with_none() {
+    let done = observed().evidence(get(Whose::Ours, Succeeded, None), 0);
+    let exported = |uri: Option<&str>| ended(Outcome::Exported { output_uri: uri.map(str::to_owned) });
+    is(&decided(export().to(ZIP).accepted(), &done, 1), exported(Some(ZIP)), Step::Rest);
+    is(&decided(export().accepted(), &done, 1), exported(None), Step::Rest);
+}
+
+#[test]
+fn a_wait_for_the_quota_shows_after_30_s() {
+    let waits = observed().live(0).attempt(|a| a.waiting_since = Some(at(0).mono));
+    is(&decided(export(), &waits, 29), None, Step::AskTurn(at(59).mono));
+    is(&decided(export(), &waits, 30), held(Held::RateLimited), Step::AskTurn(at(60).mono));
+    let unread = observed().attempt(|a| a.waiting_since = Some(at(0).mono));
+    is(&decided(export(), &unread, 30), held(Held::RateLimited), Step::Read);
+}
+
+#[test]
+fn trouble_with_reading_shows_after_30_s_also_while_it_is_being_retried() {
+    let failing = |retry| {
+        let troubled = observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::Unavailable, 0, 5, retry)));
+        since_0(troubled, Reason::ServiceUnavailable)
+    };
+    is(&decided(export(), &failing(40), 20), None, wait(30));
+    is(&decided(export(), &failing(40), 31), held(Held::ServiceUnavailable), wait(40));
+    is(&decided(export(), &failing(40), 40), held(Held::ServiceUnavailable), Step::Read);
+    // Neither an old answer nor suspension takes its place in between.
+    let old = failing(40).live(0);
+    is(&decided(export(), &old, 40), held(Held::ServiceUnavailable), Step::Read);
+    is(&decided(export().suspended(), &old, 41), held(Held::ServiceUnavailable), Step::Read);
+}
+
+#[test]
+fn a_denial_shows_at_once_and_stalls_after_two_minutes() {
+    let denied = observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::AccessDenied, 0, 0, 10)));
+    let row = |stalled| held(Held::AccessDenied { stalled, operation: "GetStreamSession" });
+    is(&decided(export(), &denied, 1), row(false), wait(10));
+    let denied = observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::AccessDenied, 0, 4, 150)));
+    is(&decided(export(), &denied, 119), row(false), wait(120));
+    is(&decided(export(), &denied, 120), row(true), wait(150));
+    let broke = observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::Credentials, 0, 4, 150)));
+    is(&decided(export(), &broke, 119), held(Held::CredentialsUnavailable { stalled: false }), wait(120));
+    is(&decided(export(), &broke, 120), held(Held::CredentialsUnavailable { stalled: true }), wait(150));
+}
+
+#[test]
+fn a_denied_call_keeps_its_row_while_it_is_tried_again() {
+    let denied = |read| {
+        observed().live(read).claim(Claim::Refused).attempt(|a| {
+            a.call_trouble = Some(trouble(FailureClass::AccessDenied, 0, 1, 20));
+        })
+    };
+    let row = held(Held::AccessDenied { stalled: false, operation: "GetStreamSession" });
+    is(&decided(export().intended(), &denied(0), 19), row.clone(), wait(20));
+    is(&decided(export().intended(), &denied(0), 100), row.clone(), Step::Read);
+    is(&decided(export().intended(), &denied(99), 100), row.clone(), Step::AskTurn(at(120).mono));
+    is(&decided(export().intended(), &denied(99).turn(), 100), row, Step::Call);
+}
+
+#[test]
+fn a_rejected_call_shows_after_three_tries_and_is_repeated_every_five_minutes() {
+    let refused = |count, retry| {
+        observed().live(50).claim(Claim::Refused).attempt(|a| {
+            a.refusals = Some(Refusals { count, retry_at: at(retry).mono });
+        })
+    };
+    is(&decided(export().intended(), &refused(2, 55), 51), None, wait(55));
+    let rejected = held(Held::RequestRejected { detail: None });
+    is(&decided(export().intended(), &refused(3, 350), 51), rejected, wait(60));
+    is(&decided(export().intended(), &refused(3, 50).turn(), 51), None, Step::Call);
+}
+
+#[test]
+fn a_rejected_read_shows_after_three_tries_too() {
+    let rejected = |tries| observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::Rejected, 0, tries, 40)));
+    is(&decided(export(), &rejected(1), 20), None, wait(40));
+    is(&decided(export(), &rejected(2), 20), held(Held::RequestRejected { detail: None }), wait(40));
+}
+
+#[test]
+fn the_barred_are_told_why_and_nothing_is_read_or_called() {
+    let bound = wait(25 * 3600);
+    let rules = Held::DestinationForbidden { missing_rule: "{namespaces: [team]}".to_owned() };
+    is(&decided(export(), &observed().authority(forbidden()), 1), held(rules), bound);
+    let other = Authority::OtherAccount { named: "999988887777".parse().unwrap(), ours: account() };
+    let mismatch = Held::AccountMismatch { named: "999988887777".to_owned(), ours: "111122223333".to_owned() };
+    is(&decided(export(), &observed().authority(other), 1), held(mismatch), bound);
+    let account = observed().authority(Authority::ServiceAccount);
+    is(&decided(export(), &account, 1), held(Held::ServiceAccountNotSupported), bound);
+    is(&decided(export().suspended(), &account, 1), held(Held::ServiceAccountNotSupported), Step::Rest);
+    let malformed = observed().authority(Authority::Malformed { detail: "d".to_owned() });
+    is(&decided(export(), &malformed, 1), held(Held::RequestRejected { detail: Some("d".to_owned()) }), bound);
+}
+
+#[test]
+fn tightened_rules_stop_calls_but_not_the_reads_of_what_may_have_been_asked_for() {
+    let tightened = || observed().authority(forbidden()).claim(Claim::Unanswered);
+    is(&decided(export().intended(), &tightened(), 1), None, Step::Read);
+    let rules = Held::DestinationForbidden { missing_rule: "{namespaces: [team]}".to_owned() };
+    is(&decided(export().intended(), &tightened().live(0).turn(), 1), held(rules), wait(10));
+    let pending = tightened().evidence(get(Whose::Ours, Pending, Some(KEY)), 0);
+    is(&decided(export().intended(), &pending, 1), Some(Row::Pending), wait(10));
+    let accepted = tightened().claim(Claim::Accepted).evidence(get(Whose::Ours, Succeeded, Some(KEY)), 0);
+    let exported = ended(Outcome::Exported { output_uri: Some(KEY.to_owned()) });
+    is(&decided(export().accepted(), &accepted, 1), exported, Step::Rest);
+}
+
+#[test]
+fn session_end_is_believed_after_two_reads_a_settle_window_apart() {
+    let confirming = since_0(observed().evidence(over(0), 29), Reason::ConfirmingSessionEnd);
+    is(&decided(export(), &confirming, 29), None, wait(30));
+    is(&decided(export(), &confirming, 30), held(Held::ConfirmingSessionEnd), Step::Read);
+    is(&decided(export(), &observed().evidence(over(0), 30), 30), ended(Outcome::SessionEnded), Step::Rest);
+    is(&decided(export().intended(), &observed().evidence(over(0), 30), 30), ended(Outcome::SessionEnded), Step::Rest);
+}
+
+#[test]
+fn not_found_needs_three_reads_over_a_minute() {
+    let missing = |reads, last| observed().evidence(Evidence::Missing { since: at(0).mono, reads }, last);
+    is(&decided(export(), &missing(1, 0), 1), None, wait(30));
+    is(&decided(export(), &missing(3, 59), 59), None, wait(89));
+    is(&decided(export(), &missing(2, 60), 60), None, wait(90));
+    is(&decided(export(), &missing(3, 60), 60), ended(Outcome::SessionNotFound), Step::Rest);
+    let gone = missing(3, 60).claim(Claim::Accepted);
+    is(&decided(export().accepted(), &gone, 60), ended(Outcome::OutcomeUnknown), Step::Rest);
+}
+
+#[test]
+fn a_stale_empty_read_decides_nothing() {
+    let stale = since_0(observed().evidence(Evidence::Stale, 30 * 3600), Reason::ServiceUnavailable);
+    is(&decided(export(), &stale, 30 * 3600), held(Held::ServiceUnavailable), wait(30 * 3600 + 10));
+    is(&decided(export(), &observed().evidence(Evidence::Stale, 0).turn(), 1), None, wait(10));
+    let rival = observed().evidence(Evidence::Stale, 0).rival(Rival::Accepted { name: None });
+    let conflict = Outcome::ExportConflict { shown: None, rival: None };
+    is(&decided(export(), &rival, 1), ended(conflict), Step::Rest);
+    let ours = observed().evidence(Evidence::Stale, 0).claim(Claim::Accepted);
+    is(&decided(export().accepted(), &ours, 1), Some(Row::Pending), wait(10));
+}
+
+#[test]
+fn anothers_export_is_a_conflict_at_once_before_an_intent() {
+    let foreign = observed().evidence(get(Whose::Anothers, Pending, Some(FOREIGN)), 0);
+    let conflict = Outcome::ExportConflict { shown: None, rival: None };
+    is(&decided(export(), &foreign, 1), ended(conflict), Step::Rest);
+}
+
+#[test]
+fn after_an_intent_anothers_export_needs_two_reads_a_settle_window_apart() {
+    let foreign = |since: Option<u64>, last| {
+        observed()
+            .evidence(get(Whose::Anothers, Succeeded, Some(FOREIGN)), last)
+            .claim(Claim::Unanswered)
+            .attempt(|a| a.foreign_since = since.map(|s| at(s).mono))
+    };
+    is(&decided(export().intended(), &foreign(Some(0), 0), 1), None, wait(30));
+    is(&decided(export().intended(), &foreign(Some(0), 29), 29), None, wait(30));
+    let conflict = |shown| ended(Outcome::ExportConflict { shown, rival: None });
+    is(&decided(export().intended(), &foreign(Some(0), 30), 30), conflict(None), Step::Rest);
+    let ours = foreign(Some(0), 30).claim(Claim::Accepted);
+    is(&decided(export().accepted(), &ours, 30), conflict(Some(ExportStatus::Succeeded)), Step::Rest);
+}
+
+#[test]
+fn accepted_waits_without_writing_what_is_on_record() {
+    let fresh = observed().claim(Claim::Accepted);
+    is(&decided(export().intended(), &fresh, 1), Some(Row::Pending), Step::Read);
+    is(&decided(export().accepted(), &fresh, 1), None, Step::Read);
+    let denied = fresh.attempt(|a| a.read_trouble = Some(trouble(FailureClass::AccessDenied, 0, 9, 500)));
+    is(&decided(export().accepted(), &denied, 400), None, wait(500));
+}
+
+#[test]
+fn no_result_a_day_after_the_latest_end_is_overdue_and_looked_at_hourly() {
+    let pending = |read| observed().evidence(get(Whose::Ours, Pending, Some(KEY)), read).claim(Claim::Accepted);
+    let late = DAY + 3600;
+    is(&decided(export().accepted(), &pending(late - 1), late - 1), Some(Row::Pending), wait(late + 9));
+    is(&decided(export().accepted(), &pending(late), late), Some(Row::Overdue), wait(late + 3600));
+}
+
+#[test]
+fn unknown_words_keep_it_polling() {
+    let odd = observed().evidence(get(Whose::Ours, Unknown, Some(KEY)), 0);
+    is(&decided(export(), &odd, 1), Some(Row::Pending), wait(10));
+    let empty = Evidence::Empty { status: SessionStatus::Unknown, ended_since: None };
+    is(&decided(export(), &observed().evidence(empty, 0).turn(), 1), None, wait(10));
+}
+
+#[test]
+fn the_25_h_bound_spares_intents_the_suspended_and_what_aws_shows_pending() {
+    let late = 25 * 3600;
+    let activating = || Evidence::Empty { status: SessionStatus::Activating, ended_since: None };
+    let held_up = observed().evidence(activating(), late);
+    let gave_up = ended(Outcome::GaveUp(Box::new(Held::WaitingForSession)));
+    is(&decided(export(), &held_up, late - 1), held(Held::WaitingForSession), wait(late));
+    is(&decided(export(), &held_up, late), gave_up, Step::Rest);
+    is(&decided(export().intended(), &held_up, late), held(Held::WaitingForSession), wait(late + 2));
+    is(&decided(export().suspended(), &observed().live(late), late), held(Held::Suspended), wait(late + 10));
+    let unstated = observed().evidence(get(Whose::Unstated, Pending, None), late);
+    let unstated = since_0(unstated, Reason::DestinationUnknown);
+    let decision = decided(export(), &unstated, late);
+    assert_eq!(decision.row, held(Held::DestinationUnknown));
+    assert_eq!(decided(export(), &observed().authority(forbidden()), late).step, Step::Rest);
+}
+
+#[test]
+fn a_finished_object_rests_until_its_time_to_live_is_over() {
+    let done = || export().accepted().finished(ExportStatus::Succeeded);
+    is(&decided(done(), &observed(), 1), Some(Row::AtRest), Step::Rest);
+    is(&decided(done().ttl(60), &observed(), 59), Some(Row::AtRest), wait(60));
+    is(&decided(done().ttl(60), &observed(), 60), Some(Row::AtRest), Step::Delete);
+    is(&decided(done().ttl(0), &observed(), 0), Some(Row::AtRest), Step::Delete);
+}
+
+// ---- every combination ----
+
+struct Case {
+    phase: usize,
+    export: Export,
+    observed: Observed,
+    seconds: u64,
+}
+
+fn phase(number: usize) -> Option<(ExportBuilder, Claim)> {
+    Some(match number {
+        0 => (export(), Claim::None),
+        1 => (export(), Claim::Unanswered),
+        2 => (export().intended(), Claim::Unanswered),
+        3 => (export().intended(), Claim::Refused),
+        4 => (export().intended(), Claim::Accepted),
+        5 => (export().accepted(), Claim::Accepted),
+        6 => (export().accepted().finished(ExportStatus::Succeeded), Claim::Accepted),
+        7 => (export().finished(ExportStatus::Failed), Claim::None),
+        _ => return None,
+    })
+}
+
+fn every_evidence(read: u64) -> Vec<Evidence> {
+    let since = at(read.saturating_sub(30)).mono;
+    let mut all = vec![Evidence::Unread, Evidence::Stale];
+    for whose in [Whose::Ours, Whose::Anothers, Whose::Unstated, Whose::Rivals] {
+        for status in [Pending, Succeeded, Failed, Unknown] {
+            for source in [Source::Get, Source::List] {
+                let uri = matches!(whose, Whose::Ours | Whose::Anothers).then_some(KEY);
+                all.push(shows(whose, status, uri, source));
+            }
+        }
+    }
+    for status in [
+        SessionStatus::Activating,
+        SessionStatus::Active,
+        SessionStatus::Connected,
+        SessionStatus::PendingClientReconnection,
+        SessionStatus::Reconnecting,
+        SessionStatus::Unknown,
+    ] {
+        all.push(Evidence::Empty { status, ended_since: None });
+    }
+    for status in [SessionStatus::Terminating, SessionStatus::Terminated, SessionStatus::Error] {
+        all.push(Evidence::Empty { status, ended_since: Some(since) });
+        all.push(Evidence::Empty { status, ended_since: Some(at(read).mono) });
+    }
+    all.push(Evidence::Missing { since: at(read).mono, reads: 1 });
+    all.push(Evidence::Missing { since: at(read.saturating_sub(60)).mono, reads: 3 });
+    all
+}
+
+fn authorities() -> [Authority; 5] {
+    let named = "999988887777".parse().unwrap();
+    [
+        Authority::Allowed,
+        forbidden(),
+        Authority::ServiceAccount,
+        Authority::Malformed { detail: "d".to_owned() },
+        Authority::OtherAccount { named, ours: account() },
+    ]
+}
+
+fn troubled(observed: &Observed, number: usize, now: u64) -> Option<Observed> {
+    let observed = observed.clone();
+    Some(match number {
+        0 => observed,
+        1 => observed.attempt(|a| a.read_trouble = Some(trouble(FailureClass::Throttled, now - 40, 3, now + 5))),
+        2 => observed.attempt(|a| a.read_trouble = Some(trouble(FailureClass::AccessDenied, now - 200, 5, now))),
+        3 => observed.attempt(|a| a.call_trouble = Some(trouble(FailureClass::Unavailable, now - 40, 3, now + 5))),
+        4 => observed.attempt(|a| a.call_trouble = Some(trouble(FailureClass::AccessDenied, now - 200, 5, now))),
+        5 => observed.attempt(|a| a.refusals = Some(Refusals { count: 3, retry_at: at(now + 100).mono })),
+        6 => observed.attempt(|a| {
+            a.waiting_since = Some(at(now - 31).mono);
+            a.foreign_since = Some(at(now - 60).mono);
+        }),
+        _ => return None,
+    })
+}
+
+fn every_case(mut check: impl FnMut(&Case, &Decision)) -> usize {
+    let phases: Vec<_> =
+        (0..).map_while(phase).map(|(builder, claim)| (builder.clone().build(), builder, claim)).collect();
+    let mut count = 0;
+    let mut judge = |export: &Export, observed: &Observed, phase, seconds| {
+        let case = Case { phase, export: export.clone(), observed: observed.clone(), seconds };
+        check(&case, &decide(export, observed, at(seconds), &timing()));
+        count += 1;
+    };
+    for (number, (free, builder, claim)) in phases.iter().enumerate() {
+        let suspended = builder.clone().suspended().build();
+        for (seconds, scene) in every_scene() {
+            let scene = scene.claim(*claim);
+            for trouble in (0..).map_while(|number| troubled(&scene, number, seconds)) {
+                for export in [free, &suspended] {
+                    judge(export, &trouble, number, seconds);
+                    judge(export, &trouble.clone().turn(), number, seconds);
+                }
+            }
+        }
+    }
+    count
+}
+
+fn every_scene() -> Vec<(u64, Observed)> {
+    let mut all = Vec::new();
+    for (seconds, age) in [(300, 1), (300, 90), (25 * 3600 + 300, 1), (3 * DAY, 1)] {
+        for evidence in every_evidence(seconds - age) {
+            for authority in authorities() {
+                for rival in [Rival::None, Rival::Undecided { name: None }, Rival::Accepted { name: None }] {
+                    let seen = observed().evidence(evidence.clone(), seconds - age);
+                    all.push((seconds, seen.authority(authority.clone()).rival(rival)));
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn every_combination_of_inputs_keeps_the_rules() {
+    let count = every_case(|case, decision| {
+        let broken = broken_rule(case, decision);
+        assert!(broken.is_none(), "{broken:?}: phase {} {:?} -> {decision:?}", case.phase, case.observed);
+    });
+    println!("{count} combinations");
+    assert!(count > 600_000);
+}
+
+/// The first rule that this decision breaks.
+fn broken_rule(case: &Case, decision: &Decision) -> Option<&'static str> {
+    let Case { phase, export, observed, seconds } = case;
+    let seen = &observed.recollection;
+    let accepted = (4..=5).contains(phase);
+    let intended = (1..=5).contains(phase);
+    let finished = *phase >= 6;
+    let allowed = observed.authority == Authority::Allowed;
+    let barred = !allowed && !(matches!(observed.authority, Authority::Forbidden { .. }) && intended);
+    let live = matches!(seen.evidence, Evidence::Empty { status, .. } if !status.is_over()
+        && !matches!(status, SessionStatus::Activating | SessionStatus::Unknown));
+    let final_row = match &decision.row {
+        Some(Row::Final(outcome)) => Some(outcome),
+        Some(Row::Held(_) | Row::Requesting | Row::Pending | Row::Overdue | Row::AtRest) | None => None,
+    };
+    let fresh = seen.read_at.is_some_and(|read| at(*seconds).mono - read <= timing().observation_max_age);
+    let rules = [
+        (
+            "a finished object is at rest",
+            finished && (decision.row != Some(Row::AtRest) || decision.step != Step::Rest),
+        ),
+        ("AtRest is for the finished", !finished && decision.row == Some(Row::AtRest)),
+        (
+            "a call needs leave, a live fresh read, no rival, no suspension, no acceptance, and a turn",
+            decision.step == Step::Call
+                && !(allowed
+                    && live
+                    && fresh
+                    && seen.rival == Rival::None
+                    && !export.options.suspend
+                    && !accepted
+                    && observed.turn
+                    && seen.attempt.read_trouble.is_none()),
+        ),
+        (
+            "a call without a recorded intent records one",
+            decision.step == Step::Call && !export.intended() && decision.row != Some(Row::Requesting),
+        ),
+        ("Requesting leads to a call", decision.row == Some(Row::Requesting) && decision.step != Step::Call),
+        (
+            "an accepted export shows only Pending, Overdue or its end",
+            accepted && matches!(decision.row, Some(Row::Held(_) | Row::Requesting)),
+        ),
+        (
+            "an accepted export never ends as never asked for",
+            accepted
+                && matches!(final_row, Some(Outcome::SessionEnded | Outcome::SessionNotFound | Outcome::GaveUp(_))),
+        ),
+        ("the end rests", final_row.is_some() && decision.step != Step::Rest),
+        (
+            "rest is for the finished and the barred",
+            decision.step == Step::Rest && final_row.is_none() && !finished && !barred,
+        ),
+        ("the barred are not read", barred && !finished && matches!(decision.step, Step::Read | Step::Call)),
+        ("the barred ask for no turn", !allowed && matches!(decision.step, Step::AskTurn(_))),
+        ("the suspended ask for no turn", export.options.suspend && matches!(decision.step, Step::AskTurn(_))),
+        (
+            "SessionEnded needs two empty reads",
+            final_row == Some(&Outcome::SessionEnded)
+                && !matches!(seen.evidence, Evidence::Empty { status, ended_since: Some(since) }
+                    if status.is_over() && seen.read_at.unwrap() - since >= timing().settle_window),
+        ),
+        (
+            "giving up needs 25 h, no intent, no suspension",
+            matches!(final_row, Some(Outcome::GaveUp(_)))
+                && (intended || export.options.suspend || *seconds < 25 * 3600),
+        ),
+        (
+            "success is AWS's word for our export",
+            matches!(final_row, Some(Outcome::Exported { .. } | Outcome::ExportFailed { .. }))
+                && !matches!(seen.evidence, Evidence::Export { whose: Whose::Ours, .. }),
+        ),
+        (
+            "what is ours is never in conflict",
+            matches!(final_row, Some(Outcome::ExportConflict { .. }))
+                && matches!(seen.evidence, Evidence::Export { whose: Whose::Ours, .. }),
+        ),
+        (
+            "no wait in the past",
+            matches!(decision.step, Step::Wait(then) | Step::AskTurn(then) if then <= at(*seconds).mono),
+        ),
+    ];
+    rules.into_iter().find_map(|(rule, broken)| broken.then_some(rule))
+}
+
+/// The order of precedence, told a second time and differently: which reasons a status may show.
+#[test]
+fn the_order_of_precedence_holds_in_every_combination() {
+    every_case(|case, decision| {
+        let Some(reason) = decision.row.as_ref().and_then(Row::reason) else { return };
+        let Case { export, observed, .. } = case;
+        let seen = &observed.recollection;
+        let intended = (1..=5).contains(&case.phase);
+        let accepted = (4..=5).contains(&case.phase);
+        let waits = matches!(seen.evidence, Evidence::Empty { status: SessionStatus::Activating, .. });
+        let expected = match (&observed.authority, &seen.evidence) {
+            (Authority::ServiceAccount, _) => vec![Reason::ServiceAccountNotSupported],
+            (Authority::OtherAccount { .. }, _) => vec![Reason::AccountMismatch],
+            (Authority::Malformed { .. }, _) => vec![Reason::RequestRejected],
+            (Authority::Forbidden { .. }, _) if !intended => vec![Reason::DestinationForbidden],
+            (_, Evidence::Export { .. }) => vec![
+                Reason::Exported,
+                Reason::ExportFailed,
+                Reason::ExportConflict,
+                Reason::ExportPending,
+                Reason::UploadOverdue,
+                Reason::DestinationUnknown,
+                Reason::RateLimited,
+            ],
+            (_, Evidence::Empty { status, .. }) if status.is_over() && !accepted => {
+                vec![Reason::SessionEnded, Reason::ConfirmingSessionEnd]
+            }
+            (_, Evidence::Missing { .. }) if accepted => vec![Reason::SessionNotFound, Reason::ExportPending],
+            (_, Evidence::Missing { .. }) => vec![Reason::SessionNotFound, Reason::ConfirmingSessionEnd],
+            _ if accepted => vec![Reason::ExportPending, Reason::UploadOverdue],
+            _ if seen.attempt.read_trouble.is_some() => vec![Reason::ServiceUnavailable, Reason::AccessDenied],
+            (_, Evidence::Unread) => vec![Reason::ServiceUnavailable, Reason::AccessDenied, Reason::RateLimited],
+            _ if export.options.suspend => vec![Reason::Suspended],
+            _ if waits => vec![Reason::WaitingForSession],
+            (_, Evidence::Empty { status: SessionStatus::Unknown, .. }) => vec![Reason::ServiceUnavailable],
+            _ if matches!(seen.rival, Rival::Accepted { .. }) => vec![Reason::ExportConflict],
+            _ if matches!(seen.rival, Rival::Undecided { .. }) => vec![Reason::WaitingForOtherExport],
+            (_, Evidence::Stale) => vec![Reason::ServiceUnavailable],
+            (Authority::Forbidden { .. }, _) => vec![Reason::DestinationForbidden],
+            _ => vec![
+                Reason::Requesting,
+                Reason::RateLimited,
+                Reason::ServiceUnavailable,
+                Reason::AccessDenied,
+                Reason::RequestRejected,
+            ],
+        };
+        assert!(expected.contains(&reason), "{reason:?} not in {expected:?}: phase {} {observed:?}", case.phase);
+    });
+}
