@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use kube::runtime::watcher::{self, Event};
 use serde_json::{Value, json};
 use session_export_operator::api::{SessionExport, SessionExportStatus};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -101,6 +101,15 @@ impl History {
         let seen = self.seen.lock().unwrap();
         let mut versions = seen.values().flatten().filter(|object| object.metadata.name.as_deref() == Some(name));
         versions.any(|object| object.status.iter().flat_map(|s| &s.conditions).any(|c| c.reason == reason))
+    }
+
+    /// How many status writes of an object it shows. After a broken watch it may show fewer than there were.
+    pub(crate) async fn writes(&self, world: &World, name: &str) -> usize {
+        self.catch_up(world).await;
+        let seen = self.seen.lock().unwrap();
+        let versions = seen.values().flatten().filter(|object| object.metadata.name.as_deref() == Some(name));
+        let versions: BTreeSet<_> = versions.map(|object| object.metadata.resource_version.clone()).collect();
+        versions.len() - 1
     }
 
     async fn catch_up(&self, world: &World) {

@@ -3,7 +3,7 @@
 use crate::control_plane::ControlPlane;
 use crate::operator::Operator;
 use crate::simulator::{ACCESS_KEY_ID, ACCOUNT, GROUP, REGION, SECRET_ACCESS_KEY, Simulator, merge};
-use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenReview};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const SERVICE_ACCOUNT: &str = "session-export-operator";
+/// Which token a request came with, in the audit log and in reviews.
+const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
 const LEASE: &str = "session-export-operator";
 /// Longest that a test waits for anything; never what it measures.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -274,17 +276,51 @@ impl World {
         lines.filter(|line| line["user"]["username"] == user.as_str()).collect()
     }
 
+    /// The audit log's name for the token of the operator that was started as number `n`.
+    pub(crate) async fn credential(&self, n: u32) -> Value {
+        let text = std::fs::read_to_string(self.dir.join(format!("kubeconfig-{n}"))).unwrap();
+        let kubeconfig: Value = serde_json::from_str(&text).unwrap();
+        let review = json!({"metadata": {}, "spec": {"token": kubeconfig["users"][0]["user"]["token"]}});
+        let reviews: Api<TokenReview> = Api::all(self.client.clone());
+        let review = reviews.create(&PostParams::default(), &serde_json::from_value(review).unwrap()).await.unwrap();
+        let user = review.status.unwrap().user.unwrap();
+        json!(user.extra.unwrap()[CREDENTIAL])
+    }
+
+    /// What one operator has asked the API server to change, in order: verb, resource and name.
+    pub(crate) async fn changes_by(&self, n: u32) -> Vec<String> {
+        let credential = self.credential(n).await;
+        let lines = self.audited();
+        let own = lines.iter().filter(|line| line["user"]["extra"][CREDENTIAL] == credential);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let words =
+            |line: &Value| [&line["verb"], &line["objectRef"]["resource"], &line["objectRef"]["name"]].map(text);
+        let reads = ["get", "list", "watch"];
+        let changes = own
+            .map(words)
+            .filter(|[verb, resource, _]| !reads.contains(&verb.as_str()) && resource != "selfsubjectaccessreviews");
+        changes.map(|words| words.join(" ")).collect()
+    }
+
     /// How many status writes of one object the API server has accepted from this world's operators.
     pub(crate) fn status_writes(&self, name: &str) -> usize {
-        let is_one = |line: &Value| {
+        self.status_writes_by_name().get(name).copied().unwrap_or_default()
+    }
+
+    /// The same of all objects.
+    pub(crate) fn status_writes_by_name(&self) -> BTreeMap<String, usize> {
+        let mut writes = BTreeMap::new();
+        for line in self.audited() {
             let object = &line["objectRef"];
-            line["verb"] == "patch"
+            let is_one = line["verb"] == "patch"
                 && object["resource"] == "sessionexports"
                 && object["subresource"] == "status"
-                && object["name"] == name
-                && line["responseStatus"]["code"] == 200
-        };
-        self.audited().iter().filter(|line| is_one(line)).count()
+                && line["responseStatus"]["code"] == 200;
+            if is_one {
+                *writes.entry(object["name"].as_str().unwrap().to_owned()).or_default() += 1;
+            }
+        }
+        writes
     }
 
     pub(crate) fn control(&self) -> &'static ControlPlane {
