@@ -25,4 +25,6 @@ mod status_tests;
 #[cfg(test)]
 mod world;
 #[cfg(test)]
+mod world_aws;
+#[cfg(test)]
 mod world_tests;
