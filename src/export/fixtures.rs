@@ -181,7 +181,7 @@ pub(crate) fn session() -> SessionView {
         status_reason: None,
         application_arn: Some("arn:aws:gameliftstreams:us-west-2:111122223333:application/a-1".to_owned()),
         location: Some("us-east-1".to_owned()),
-        created_at: SystemTime::try_from(wall(0)).ok(),
+        created_at: Some(SystemTime::from(wall(0))),
         session_length: Some(secs(3600)),
         export: None,
     }

@@ -13,6 +13,8 @@ pub mod row;
 pub mod status;
 
 #[cfg(test)]
+mod decide_table_tests;
+#[cfg(test)]
 mod decide_tests;
 #[cfg(test)]
 mod fixtures;

@@ -51,7 +51,10 @@ pub(crate) struct Object {
 struct Flight {
     uid: Uid,
     target: Target,
-    before: BeforeCall,
+    /// Absent while it waits for its slot in the quota.
+    before: Option<BeforeCall>,
+    begins: Option<Instant>,
+    plan: CallPlan,
     effect: Option<Instant>,
     ends: Instant,
     answer: Option<Result<(), FailureClass>>,
@@ -71,6 +74,8 @@ pub(crate) struct World {
     pub(crate) deleted_at: Option<u64>,
     pub(crate) calls_made: u32,
     pub(crate) pace: Duration,
+    /// From the decision to call until the call goes out.
+    pub(crate) slot_wait: u64,
     flights: Vec<Flight>,
 }
 
@@ -88,6 +93,7 @@ impl World {
             deleted_at: None,
             calls_made: 0,
             pace: Duration::from_secs(10),
+            slot_wait: 0,
             flights: Vec::new(),
         }
     }
@@ -169,7 +175,8 @@ impl World {
     }
 
     fn next_event(&self) -> Option<Instant> {
-        let flights = self.flights.iter().flat_map(|flight| flight.effect.into_iter().chain([flight.ends]));
+        let flights =
+            self.flights.iter().flat_map(|flight| flight.begins.into_iter().chain(flight.effect).chain([flight.ends]));
         self.objects.values().filter_map(|object| object.due).chain(flights).min()
     }
 
@@ -180,6 +187,9 @@ impl World {
     fn settle_flights(&mut self) {
         let now = self.mono();
         for mut flight in std::mem::take(&mut self.flights) {
+            if flight.begins.is_some_and(|begins| begins <= now) && !self.begin(&mut flight, now) {
+                continue;
+            }
             if flight.effect.is_some_and(|effect| effect <= now) {
                 flight.effect = None;
                 let done = self.aws.export(&flight.target.arn, &flight.target.uri, true, now);
@@ -202,7 +212,8 @@ impl World {
         match flight.answer.unwrap_or(Err(FailureClass::Unavailable)) {
             Ok(()) => self.memory.call_accepted(&flight.uid, "id".to_owned()),
             Err(class) => {
-                self.memory.call_failed(&flight.uid, &flight.before, class, "ExportStreamSessionFiles", now);
+                let before = flight.before.unwrap();
+                self.memory.call_failed(&flight.uid, &before, class, "ExportStreamSessionFiles", now);
             }
         }
         self.wake(&flight.target);
@@ -333,19 +344,40 @@ impl World {
     }
 
     fn call(&mut self, export: &Export, target: &Target) {
-        let now = self.mono();
-        self.calls_made += 1;
         assert!(export.intended(), "called without a recorded intent");
-        let before = self.memory.call_begun(&export.uid, now).unwrap();
-        let after = |seconds| Some(now + Duration::from_secs(seconds));
-        let (effect, ends, answer) = match self.calls.pop_front().unwrap_or(CallPlan::Answers) {
-            CallPlan::Answers => (after(1), after(1), Some(Ok(()))),
-            CallPlan::LosesReply(seconds) => (after(seconds.min(4)), after(4), None),
+        let begins = self.mono() + Duration::from_secs(self.slot_wait);
+        let plan = self.calls.pop_front().unwrap_or(CallPlan::Answers);
+        let mut flight = Flight {
+            uid: export.uid.clone(),
+            target: target.clone(),
+            before: None,
+            begins: Some(begins),
+            plan,
+            effect: None,
+            ends: begins,
+            answer: None,
+            orphan: false,
+        };
+        if self.slot_wait > 0 || self.begin(&mut flight, begins) {
+            self.flights.push(flight);
+        }
+    }
+
+    /// The call goes out, unless nobody is there any more to make it.
+    fn begin(&mut self, flight: &mut Flight, now: Instant) -> bool {
+        flight.begins = None;
+        if !flight.orphan {
+            flight.before = self.memory.call_begun(&flight.uid, now);
+        }
+        let after = |seconds| now + Duration::from_secs(seconds);
+        (flight.effect, flight.ends, flight.answer) = match flight.plan {
+            CallPlan::Answers => (Some(after(1)), after(1), Some(Ok(()))),
+            CallPlan::LosesReply(seconds) => (Some(after(seconds.min(4))), after(4), None),
             CallPlan::Lost => (None, after(4), None),
             CallPlan::Refused(class) => (None, after(1), Some(Err(class))),
         };
-        let (uid, target, ends) = (export.uid.clone(), target.clone(), ends.unwrap());
-        self.flights.push(Flight { uid, target, before, effect, ends, answer, orphan: false });
+        self.calls_made += u32::from(flight.before.is_some());
+        flight.before.is_some()
     }
 
     // ---- what must never happen ----

@@ -295,6 +295,7 @@ enum Event {
     Delete(usize),
     Create(usize),
     Dry(bool),
+    SlotWait(u64),
     Moves(usize, SessionStatus),
     Delivers(usize, bool),
     Foreign(usize),
@@ -346,7 +347,7 @@ fn event() -> impl Strategy<Value = Event> {
         SessionStatus::Error,
     ];
     prop_oneof![
-        8 => prop_oneof![0..6_u64, 0..40_u64, Just(300), Just(4000)].prop_map(Event::Run),
+        8 => prop_oneof![0..6_u64, 0..40_u64, Just(300), Just(1500)].prop_map(Event::Run),
         4 => proptest::collection::vec(read_plan(), 0..12).prop_map(Event::Reads),
         4 => proptest::collection::vec(call_plan(), 0..6).prop_map(Event::Calls),
         2 => Just(Event::Crash),
@@ -357,6 +358,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0..OBJECTS.len()).prop_map(Event::Delete),
         4 => (0..OBJECTS.len()).prop_map(Event::Create),
         1 => any::<bool>().prop_map(Event::Dry),
+        2 => (0..4_u64).prop_map(Event::SlotWait),
         2 => (0..2_usize, proptest::sample::select(states)).prop_map(|(s, state)| Event::Moves(s, state)),
         1 => (0..2_usize, any::<bool>()).prop_map(|(s, good)| Event::Delivers(s, good)),
         1 => (0..2_usize).prop_map(Event::Foreign),
@@ -387,6 +389,7 @@ fn happens(world: &mut World, event: Event, foreigners: bool, round: usize) {
             }
         }
         Event::Dry(dry) => world.dry = dry,
+        Event::SlotWait(seconds) => world.slot_wait = seconds,
         Event::Moves(number, state) => world.aws.moves(&arn(SESSIONS[number]), state, now),
         Event::Delivers(number, succeeds) => world.aws.delivers(&arn(SESSIONS[number]), succeeds, now),
         Event::Foreign(number) if foreigners => {
@@ -454,6 +457,7 @@ proptest! {
         for session in SESSIONS {
             world.aws.starts(&arn(session), SessionStatus::Active, super::fixtures::at(0).mono);
         }
+        world.pace = super::fixtures::secs(30);
         world.create(export().named("a").of_session("sess1").to(PREFIX));
         for (round, event) in events.into_iter().enumerate() {
             happens(&mut world, event, foreigners, round);
