@@ -20,6 +20,7 @@ say() {
 note() { printf '    %s\n' "$*"; }
 
 die() {
+	outcome=wrong
 	printf '\ndemo: %s\n' "$*" >&2
 	exit 1
 }

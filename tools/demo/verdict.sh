@@ -78,6 +78,5 @@ say_what_is_wrong() {
 	((${#wrong[@]} > 0)) || return 0
 	say "The operator's last words"
 	tail -n 20 "$dir/operator.log"
-	printf '\ndemo: wrong: %s\n' "${wrong[@]}" >&2
-	exit 1
+	die "this did not come out as it should:$(printf '\n  %s' "${wrong[@]}")"
 }
