@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::operator::client::{api_client, events_client, lease_client, watch_client};
 use crate::operator::events::EventSink;
 use crate::operator::health::{Health, ReadyState, Server};
-use crate::operator::lease::{self, Elector, Fence, Leadership, won};
+use crate::operator::lease::{self, Elector, Fence, Leadership};
 use crate::operator::metrics::Metrics;
 use crate::operator::preflight::{self, Missing};
 use crate::operator::shutdown::Shutdown;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// A loop that shows no sign of life for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
@@ -104,10 +105,9 @@ impl Process {
             () = self.shutdown.requested() => return,
         }
         let (elector, mut leadership, release) = self.elect(leases, lease_namespace, identity);
-        self.stand_by();
         while let Some(fence) = self.elected(&mut leadership).await {
             self.lead(fence, leadership.clone()).await;
-            self.stand_by();
+            self.metrics.leader(false);
         }
         self.health.set_ready(ReadyState::ShuttingDown);
         drop(release);
@@ -120,7 +120,12 @@ impl Process {
     async fn preflight(&self, lease_namespace: &str) {
         let namespaces = &self.config.watch.namespaces;
         let permissions = preflight::needed(namespaces, (lease_namespace, &self.config.lease.name));
-        let report = |missing: &Missing| self.health.set_ready(ReadyState::MissingPermission(missing.to_string()));
+        let report = |missing: &Missing| {
+            self.health.set_ready(match missing {
+                Missing::Permissions(_) | Missing::Crd => ReadyState::MissingPermission(missing.to_string()),
+                Missing::Unreachable(_) => ReadyState::Blocked(missing.to_string()),
+            });
+        };
         preflight::passed(&self.kube, namespaces, &permissions, report).await;
     }
 
@@ -147,20 +152,23 @@ impl Process {
         (tokio::spawn(elector.run(sender, until_released)), leadership, release)
     }
 
-    fn stand_by(&self) {
-        self.metrics.leader(false);
-        self.health.set_ready(ReadyState::Standby);
-    }
-
-    /// Waits for a term of office; `None` at the end of the process.
+    /// Waits for a term of office, showing how things stand; `None` at the end of the process.
     async fn elected(&self, leadership: &mut watch::Receiver<Leadership>) -> Option<Fence> {
-        if self.shutdown.is_requested() {
-            return None;
+        while !self.shutdown.is_requested() {
+            let news = leadership.borrow_and_update().clone();
+            match news {
+                Leadership::Leading(fence) if fence.holds(Instant::now()) => return Some(fence),
+                // It ran out before the elector noticed.
+                Leadership::Leading(_) => {}
+                Leadership::Standby => self.health.set_ready(ReadyState::Standby),
+                Leadership::Unknown(why) => self.health.set_ready(ReadyState::Blocked(why)),
+            }
+            tokio::select! {
+                changed = leadership.changed() => changed.ok()?,
+                () = self.shutdown.requested() => {}
+            }
         }
-        tokio::select! {
-            fence = won(leadership) => fence,
-            () = self.shutdown.requested() => None,
-        }
+        None
     }
 
     /// One term of office, with empty memory and a fresh list.

@@ -1,6 +1,6 @@
 //! One term of office: what a leader works with, from its fresh list to the loss of its lease.
 
-use crate::api::SessionExport;
+use crate::api::{FIELD_MANAGER, SessionExport};
 use crate::authority::OperatorIdentity;
 use crate::export::announce::Announcer;
 use crate::export::memory::{Census, Memory};
@@ -13,7 +13,7 @@ use crate::operator::metrics::Phase;
 use crate::operator::queue::{self, Handler, Setup};
 use crate::operator::watch::Scope;
 use crate::run::Process;
-use crate::streams::access::Access;
+use crate::streams::access::{Access, Called};
 use crate::streams::turns::Shares;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -37,7 +37,9 @@ pub(crate) struct Post<'a> {
 pub(crate) async fn serve(post: Post<'_>, over: impl Future<Output = Duration> + Send) {
     let Post { process, fence, pulse } = post;
     let (wake, triggers) = mpsc::unbounded_channel::<ObjectRef<SessionExport>>();
-    let (access, grants) = Access::new(process.aws.clone(), shares(process));
+    let timing = &process.config.timing;
+    let denied_retry = (timing.denied_retry_min, timing.denied_retry_max);
+    let (access, called) = Access::new(process.aws.clone(), FIELD_MANAGER, shares(process), denied_retry);
     let controller = Arc::new(controller(process, fence, access.clone(), wake));
     let term = Arc::new(Term { controller: controller.clone(), health: process.health.clone() });
     let setup = Setup {
@@ -51,8 +53,8 @@ pub(crate) async fn serve(post: Post<'_>, over: impl Future<Output = Duration> +
     };
     tokio::select! {
         () = queue::run(setup, term, triggers, over) => {}
-        () = access.grant_turns() => {}
-        () = pass_on(grants, &controller) => {}
+        () = access.serve() => {}
+        () = pass_on(called, &controller) => {}
         () = take_census(&controller, process) => {}
     }
 }
@@ -83,19 +85,16 @@ fn controller(
         memory: Mutex::new(Memory::new(config.timing.clone(), Instant::now())),
         own: OwnWrites::default(),
         pace: AtomicU64::new(millis(config.timing.pending_look_min)),
-        wake: Box::new(move |namespace, name| {
-            // Nobody listens any more only at the end of the term.
-            drop(wake.send(ObjectRef::new(name).within(namespace)));
-        }),
+        wake,
     }
 }
 
-/// A granted turn re-queues its object.
-async fn pass_on(mut grants: mpsc::UnboundedReceiver<Arc<str>>, controller: &Controller) {
-    while let Some(uid) = grants.recv().await {
-        let place = controller.memory().place(&uid);
+/// Whose turn has come is looked at again.
+async fn pass_on(mut called: Called, controller: &Controller) {
+    while let Some(uid) = called.next().await {
+        let place = controller.memory().called(&uid, Instant::now());
         if let Some((namespace, name)) = place {
-            (controller.wake)(&namespace, &name);
+            controller.wake(&namespace, &name);
         }
     }
 }

@@ -117,7 +117,7 @@ impl Default for Config {
             faults: Vec::new(),
             sessions: Vec::new(),
             journal: None,
-            journal_keep: 200_000,
+            journal_keep: 100_000,
         }
     }
 }

@@ -69,11 +69,20 @@ impl S3Access for Gate {
         if path.get_bucket_name().is_some_and(|bucket| self.denied.iter().any(|denied| denied == bucket)) {
             return Err(s3_error!(AccessDenied, "Access Denied"));
         }
-        match path.as_object() {
-            Some((bucket, _)) if !self.folder.join(bucket).is_dir() => {
-                Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"))
-            }
-            Some(_) | None => Ok(()),
+        let Some((bucket, key)) = path.as_object() else { return Ok(()) };
+        if !self.folder.join(bucket).is_dir() {
+            return Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"));
         }
+        if !fits(bucket, key) {
+            return Err(s3_error!(KeyTooLongError, "Your key is too long for the simulator's embedded S3"));
+        }
+        Ok(())
     }
+}
+
+/// s3s-fs keeps an object's metadata in a file named by bucket and key in Base64, and fails in the
+/// middle of a PUT when that name is longer than a file's may be.
+fn fits(bucket: &str, key: &str) -> bool {
+    let base64 = |text: &str| (text.len() * 4).div_ceil(3);
+    base64(bucket) + base64(key) + ".bucket-.object-.metadata.json".len() <= 255
 }

@@ -1,9 +1,8 @@
 //! Connections: one task each, and a way to reset one, which a web framework doesn't have.
 
-use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,28 +77,18 @@ fn answer(app: Arc<App>, control: Router, peer: SocketAddr, request: Request<Inc
             *refusal.status_mut() = StatusCode::FORBIDDEN;
             return Ok(refusal);
         }
-        let Ok(response) = infallible(control.oneshot(request.map(Body::new)).await);
+        let Ok(response) = control.oneshot(request.map(Body::new)).await;
         Ok(response)
     })
-}
-
-fn infallible<T>(result: Result<T, Infallible>) -> Result<T, Infallible> {
-    result
 }
 
 async fn connection<S>(stream: TcpStream, service: S)
 where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Reset, Future = Answering> + Unpin,
 {
-    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-    let mut served = pin!(Some(served));
-    let ended = poll_fn(|context| match served.as_mut().get_mut() {
-        Some(connection) => connection.poll_without_shutdown(context),
-        None => std::task::Poll::Ready(Ok(())),
-    })
-    .await;
-    let Some(connection) = served.as_mut().get_mut().take() else { return };
-    let stream = connection.into_parts().io.into_inner();
+    let mut served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let ended = poll_fn(|context| served.poll_without_shutdown(context)).await;
+    let stream = served.into_parts().io.into_inner();
     if ended.is_err_and(|error| error.is_user()) {
         // Zero linger: closing sends RST instead of FIN.
         drop(SockRef::from(&stream).set_linger(Some(Duration::ZERO)));

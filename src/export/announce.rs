@@ -2,8 +2,8 @@
 
 use super::message::message;
 use super::request::Export;
-use super::row::{Held, Outcome, Row};
-use super::status::READY;
+use super::row::{Outcome, Reason, Row};
+use crate::api::condition::READY;
 use crate::api::{SessionExport, SessionExportStatus};
 use crate::operator::events::{EventKind, EventSink, ExportEvent};
 use crate::operator::metrics::Metrics;
@@ -52,7 +52,7 @@ impl Announcer {
 /// At most three an export: the first time that somebody must act, the promise, the end.
 fn worth_an_event(row: &Row, before: &SessionExportStatus) -> Option<EventKind> {
     match row {
-        Row::Held(held) => (warns(held) && !has_warned(before)).then_some(EventKind::Warning),
+        Row::Held(held) => (warns(held.reason()) && !has_warned(before)).then_some(EventKind::Warning),
         Row::Pending => before.request_time.is_none().then_some(EventKind::Normal),
         Row::Final(Outcome::Exported { .. }) => Some(EventKind::Normal),
         Row::Final(_) => Some(EventKind::Warning),
@@ -60,35 +60,37 @@ fn worth_an_event(row: &Row, before: &SessionExportStatus) -> Option<EventKind> 
     }
 }
 
-fn warns(held: &Held) -> bool {
-    match held {
-        Held::CredentialsUnavailable { .. }
-        | Held::AccessDenied { .. }
-        | Held::DestinationForbidden { .. }
-        | Held::AccountMismatch { .. }
-        | Held::ServiceAccountNotSupported
-        | Held::RequestRejected { .. } => true,
-        Held::WaitingForSession
-        | Held::Suspended
-        | Held::WaitingForOtherExport { .. }
-        | Held::DestinationUnknown
-        | Held::RateLimited
-        | Held::ServiceUnavailable
-        | Held::ConfirmingSessionEnd => false,
+/// Rows in which somebody must act.
+fn warns(reason: Reason) -> bool {
+    match reason {
+        Reason::CredentialsUnavailable
+        | Reason::AccessDenied
+        | Reason::DestinationForbidden
+        | Reason::AccountMismatch
+        | Reason::ServiceAccountNotSupported
+        | Reason::RequestRejected => true,
+        Reason::WaitingForSession
+        | Reason::Suspended
+        | Reason::WaitingForOtherExport
+        | Reason::DestinationUnknown
+        | Reason::RateLimited
+        | Reason::Requesting
+        | Reason::ServiceUnavailable
+        | Reason::ConfirmingSessionEnd
+        | Reason::ExportPending
+        | Reason::UploadOverdue
+        | Reason::Exported
+        | Reason::ExportFailed
+        | Reason::SessionEnded
+        | Reason::SessionNotFound
+        | Reason::ExportConflict => false,
     }
 }
 
 /// True if the recorded row is one that has been warned of.
 fn has_warned(before: &SessionExportStatus) -> bool {
-    const WARNED: [&str; 6] = [
-        "CredentialsUnavailable",
-        "AccessDenied",
-        "DestinationForbidden",
-        "AccountMismatch",
-        "ServiceAccountNotSupported",
-        "RequestRejected",
-    ];
-    ready_reason(before).is_some_and(|reason| WARNED.contains(&reason))
+    let recorded = ready_reason(before);
+    Reason::ALL.into_iter().any(|reason| warns(reason) && recorded == Some(reason.as_str()))
 }
 
 fn ready_reason(status: &SessionExportStatus) -> Option<&str> {

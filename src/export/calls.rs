@@ -1,7 +1,7 @@
 //! The part of the shell that talks to AWS: reads, turns and the call, and what memory makes of the answers.
 
 use super::evidence::Evidence;
-use super::memory::Trouble;
+use super::memory::{Target, Trouble};
 use super::reconcile::{Considered, Controller, Next};
 use crate::api::SessionExport;
 use crate::streams::access::{Asked, Asker};
@@ -20,7 +20,7 @@ impl Controller {
             Err(next) => return next,
         };
         let Some(token) = self.aws.token(permit).await else { return Next::Again(object.clone()) };
-        let answer = self.aws.get(token, &target.arn).await;
+        let answer = self.aws.get(token, &asker(Operation::Get, considered, target)).await;
         let now = Instant::now();
         let sharers = {
             let mut memory = self.memory();
@@ -33,10 +33,9 @@ impl Controller {
             }
             memory.sharers(&target.arn)
         };
-        if sharers.len() > 1 {
-            for (namespace, name) in sharers.iter().filter(|(_, name)| *name != considered.export.name) {
-                (self.wake)(namespace, name);
-            }
+        let own = (&considered.export.namespace, &considered.export.name);
+        for (namespace, name) in sharers.iter().filter(|(namespace, name)| (namespace, name) != own) {
+            self.wake(namespace, name);
         }
         Next::Again(object.clone())
     }
@@ -73,7 +72,7 @@ impl Controller {
             return Next::Again(object.clone());
         }
         let Some(before) = self.memory().call_begun(uid, Instant::now()) else { return Next::Done };
-        let answer = self.aws.export(token, &target.arn, &target.uri).await;
+        let answer = self.aws.export(token, &asker(Operation::Export, considered, target)).await;
         let mut memory = self.memory();
         match answer {
             Ok(request_id) => memory.call_accepted(uid, request_id),
@@ -90,13 +89,7 @@ impl Controller {
         let Some(target) = &considered.target else { return Err(Next::Done) };
         let now = Instant::now();
         let export = &considered.export;
-        let asker = Asker {
-            holder: Holder { uid: export.uid.clone(), namespace: export.namespace.clone() },
-            arn: &target.arn,
-            uri: &target.uri,
-            urgency: urgency(operation, considered),
-        };
-        let asked = self.aws.ask(operation, asker, now);
+        let asked = self.aws.ask(operation, asker(operation, considered, target), now);
         let mut memory = self.memory();
         match asked {
             Asked::Granted(permit) => {
@@ -129,6 +122,16 @@ impl Controller {
         if matches!(failure.class, FailureClass::AccessDenied | FailureClass::Credentials) {
             self.announcer.metrics.denial(failure.class.label());
         }
+    }
+}
+
+fn asker<'a>(operation: Operation, considered: &Considered, target: &'a Target) -> Asker<'a> {
+    let export = &considered.export;
+    Asker {
+        holder: Holder { uid: export.uid.clone(), namespace: export.namespace.clone() },
+        arn: &target.arn,
+        uri: &target.uri,
+        urgency: urgency(operation, considered),
     }
 }
 

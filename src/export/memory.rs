@@ -17,7 +17,7 @@ use super::request::{Export, Uid};
 use crate::api::ExportStatus;
 use crate::config::Timing;
 use crate::streams::identifiers::{AccountId, OutputUri, SessionArn};
-use crate::streams::observation::Reading;
+use crate::streams::observation::{FailureFamily, Reading};
 use session::Session;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -219,9 +219,17 @@ impl Memory {
         census
     }
 
-    /// Where an object lives.
-    pub fn place(&self, uid: &str) -> Option<(Arc<str>, Arc<str>)> {
-        self.known.get(uid).map(|known| (known.namespace.clone(), known.name.clone()))
+    /// An object's turn has come: what was denied may be tried again. Returns its namespace and name.
+    pub fn called(&mut self, uid: &str, now: Instant) -> Option<(Arc<str>, Arc<str>)> {
+        let known = self.known.get_mut(uid)?;
+        let Attempt { read_trouble, call_trouble, .. } = &mut known.attempt;
+        for trouble in [read_trouble, call_trouble].into_iter().flatten() {
+            match trouble.class.family() {
+                FailureFamily::Credentials | FailureFamily::Denied => trouble.retry_at = now,
+                FailureFamily::Service | FailureFamily::Request => {}
+            }
+        }
+        Some((known.namespace.clone(), known.name.clone()))
     }
 
     /// Takes in what AWS said of a session. An older read never undoes what a newer one showed.

@@ -19,9 +19,11 @@ use crate::streams::access::Access;
 use crate::streams::turns::Permit;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Passes over one object before others get their turn: a whole export takes seven.
@@ -50,7 +52,7 @@ pub struct Controller {
     /// How often a pending export is looked at, in milliseconds; follows the load.
     pub pace: AtomicU64,
     /// Re-queues objects.
-    pub wake: Box<dyn Fn(&str, &str) + Send + Sync>,
+    pub wake: mpsc::UnboundedSender<ObjectRef<SessionExport>>,
 }
 
 /// How the work on one object goes on.
@@ -238,6 +240,12 @@ impl Controller {
 
     fn api(&self, namespace: &str) -> Api<SessionExport> {
         Api::namespaced(self.kube.clone(), namespace)
+    }
+
+    /// Has an object looked at soon.
+    pub fn wake(&self, namespace: &str, name: &str) {
+        // Nobody listens any more only at the end of the term.
+        drop(self.wake.send(ObjectRef::new(name).within(namespace)));
     }
 
     /// The one lock. A panic elsewhere leaves plain data behind, which stays usable.

@@ -1,21 +1,47 @@
-//! AWS behind its quota: turns, tokens and calls in one place.
+//! AWS behind its gates and its quota: turns, tokens and calls in one place.
 //!
-//! Owns: the order in which these are used. Never: decides what to ask for.
+//! Owns: the order in which these are used. What is denied to one is not asked by the others; who may call waits for
+//! its turn; the token is taken last. Never: decides what to ask for.
 
 use super::client::Client;
+use super::denial::{Admission, Gate, Gates};
 use super::identifiers::{OutputUri, SessionArn};
 use super::observation::{CallFailure, FailureClass, Reading};
 use super::operation::Operation;
 use super::turns::{Bucket, Holder, Permit, Shares, Turn, Turns, Urgency};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
+
+/// How often the gates are looked at, at least: one that has just closed is due no sooner.
+const GATES: Duration = Duration::from_secs(1);
 
 /// One identity's access to AWS for one term of office. Cheap to clone.
 #[derive(Clone)]
 pub struct Access {
     client: Client,
+    identity: Arc<str>,
     turns: Turns,
+    gates: Arc<Gates>,
+    admitted: mpsc::UnboundedSender<Arc<str>>,
+}
+
+/// The uids of those whose turn has come, or who may try again what was denied.
+#[derive(Debug)]
+pub struct Called {
+    granted: mpsc::UnboundedReceiver<Arc<str>>,
+    admitted: mpsc::UnboundedReceiver<Arc<str>>,
+}
+
+impl Called {
+    /// The next one; `None` once nobody can be called any more.
+    pub async fn next(&mut self) -> Option<Arc<str>> {
+        tokio::select! {
+            uid = self.granted.recv() => uid,
+            uid = self.admitted.recv() => uid,
+        }
+    }
 }
 
 /// Who asks for a turn, for what.
@@ -57,28 +83,70 @@ pub enum Asked {
 pub struct Token(Instant);
 
 impl Access {
-    /// Starts with an empty bucket, as a new leader must. The channel brings the uids of granted holders.
-    pub fn new(client: Client, shares: Shares) -> (Self, mpsc::UnboundedReceiver<Arc<str>>) {
-        let (turns, grants) = Turns::new(shares);
-        (Self { client, turns }, grants)
+    /// Starts with an empty bucket, as a new leader must, and with all gates open. What is denied is tried again
+    /// after `denied_retry.0`, doubling up to `denied_retry.1`.
+    pub fn new(client: Client, identity: &str, shares: Shares, denied_retry: (Duration, Duration)) -> (Self, Called) {
+        let (turns, granted) = Turns::new(shares);
+        let (sender, admitted) = mpsc::unbounded_channel();
+        let gates = Arc::new(Gates::new(denied_retry.0, denied_retry.1));
+        (Self { client, identity: identity.into(), turns, gates, admitted: sender }, Called { granted, admitted })
     }
 
-    /// Grants turns as the quota allows, until it is dropped.
-    pub async fn grant_turns(&self) {
-        self.turns.clone().run().await;
+    /// Grants turns and elects who may probe a gate, until it is dropped.
+    pub async fn serve(&self) {
+        tokio::select! {
+            () = self.turns.clone().run() => {}
+            () = self.tend_gates() => {}
+        }
+    }
+
+    async fn tend_gates(&self) {
+        loop {
+            let now = Instant::now();
+            let (elected, next) = self.gates.due(now);
+            self.call(elected);
+            sleep_until(next.unwrap_or(now + GATES).clamp(now + Duration::from_millis(10), now + GATES)).await;
+        }
+    }
+
+    fn call(&self, uids: Vec<Arc<str>>) {
+        for uid in uids {
+            // Nobody listens any more only at the end of the term.
+            drop(self.admitted.send(uid));
+        }
     }
 
     /// Asks for a turn, once or again.
     pub fn ask(&self, operation: Operation, asker: Asker<'_>, now: Instant) -> Asked {
+        let uid = &asker.holder.uid;
+        let gates = self.gates(operation, asker.arn, asker.uri);
+        for gate in &gates {
+            if let Admission::Closed { class, since, next } = self.gates.admit(gate, uid, asker.urgency, now) {
+                // Nothing will come of a probe of the other one.
+                gates.iter().for_each(|gate| self.gates.inconclusive(gate, uid, now));
+                self.turns.withdraw(uid);
+                return Asked::Denied { class, since, next };
+            }
+        }
         match self.turns.ask(&bucket(operation, asker.arn), asker.holder, asker.urgency, now) {
             Turn::Granted(permit) => Asked::Granted(permit),
             Turn::Waiting { since } => Asked::Waiting { since },
         }
     }
 
+    /// Its credentials first: without them nothing else can be told.
+    fn gates(&self, operation: Operation, arn: &SessionArn, uri: &OutputUri) -> [Gate; 2] {
+        let permission = match operation {
+            Operation::Export => Gate::export(self.identity.clone(), arn, uri),
+            Operation::Get | Operation::List => Gate::read(self.identity.clone(), operation, arn),
+        };
+        [Gate::credentials(self.identity.clone(), arn.region.clone()), permission]
+    }
+
     /// Gives back whatever an object waits for.
     pub fn withdraw(&self, uid: &str) {
         self.turns.withdraw(uid);
+        self.gates.withdraw(uid);
     }
 
     /// Takes the token, last before the send. `None`: the turn is back at the head of its queue.
@@ -90,9 +158,9 @@ impl Access {
     ///
     /// # Errors
     /// The classified failure.
-    pub async fn get(&self, token: Token, arn: &SessionArn) -> Result<Reading, CallFailure> {
-        let answer = self.client.get(arn).await;
-        self.note(Operation::Get, token, arn, answer.as_ref().err());
+    pub async fn get(&self, token: Token, asker: &Asker<'_>) -> Result<Reading, CallFailure> {
+        let answer = self.client.get(asker.arn).await;
+        self.note(Operation::Get, token, asker, answer.as_ref().err());
         answer
     }
 
@@ -100,15 +168,42 @@ impl Access {
     ///
     /// # Errors
     /// The classified failure.
-    pub async fn export(&self, token: Token, arn: &SessionArn, uri: &OutputUri) -> Result<String, CallFailure> {
-        let answer = self.client.export(arn, uri).await;
-        self.note(Operation::Export, token, arn, answer.as_ref().err());
+    pub async fn export(&self, token: Token, asker: &Asker<'_>) -> Result<String, CallFailure> {
+        let answer = self.client.export(asker.arn, asker.uri).await;
+        self.note(Operation::Export, token, asker, answer.as_ref().err());
         answer.map(|answer| answer.request_id)
     }
 
-    fn note(&self, operation: Operation, token: Token, arn: &SessionArn, failure: Option<&CallFailure>) {
-        if failure.is_some_and(|failure| failure.class == FailureClass::Throttled) {
-            self.turns.throttled(&bucket(operation, arn), token.0, Instant::now());
+    /// Lets limiter and gates know how a call went.
+    fn note(&self, operation: Operation, token: Token, asker: &Asker<'_>, failure: Option<&CallFailure>) {
+        let now = Instant::now();
+        let uid = &asker.holder.uid;
+        let [credentials, permission] = self.gates(operation, asker.arn, asker.uri);
+        match failure.map(|failure| failure.class) {
+            None => {
+                self.call(self.gates.succeeded(&credentials));
+                self.call(self.gates.succeeded(&permission));
+            }
+            Some(class @ FailureClass::Credentials) => {
+                self.gates.denied(&credentials, uid, class, now);
+                self.gates.inconclusive(&permission, uid, now);
+            }
+            Some(class @ FailureClass::AccessDenied) => {
+                self.call(self.gates.succeeded(&credentials));
+                self.gates.denied(&permission, uid, class, now);
+            }
+            // AWS knew who asked, and looked at what was asked.
+            Some(FailureClass::NotFound | FailureClass::Rejected) => {
+                self.call(self.gates.succeeded(&credentials));
+                self.gates.inconclusive(&permission, uid, now);
+            }
+            Some(class @ (FailureClass::Throttled | FailureClass::Unavailable | FailureClass::Unreachable)) => {
+                if class == FailureClass::Throttled {
+                    self.turns.throttled(&bucket(operation, asker.arn), token.0, now);
+                }
+                self.gates.inconclusive(&credentials, uid, now);
+                self.gates.inconclusive(&permission, uid, now);
+            }
         }
     }
 

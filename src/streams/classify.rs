@@ -50,7 +50,8 @@ pub enum Variant {
 pub enum Cause {
     /// A credentials provider failed: nothing was sent.
     Credentials,
-    /// No connection came about (DNS, refused, TLS, time-out while connecting): nothing was sent.
+    /// No connection came about, to AWS or to the source of credentials (DNS, refused, TLS, time-out while
+    /// connecting, STS down): nothing was sent.
     Connect,
     /// AWS says that the signature's time is off.
     Clock,
@@ -63,8 +64,8 @@ pub fn classify(symptom: Symptom<'_>) -> FailureClass {
     let Symptom { variant, http, code, cause } = symptom;
     match (variant, cause) {
         (Variant::Construction | Variant::Dispatch, Cause::Credentials) => FailureClass::Credentials,
-        (Variant::Construction, Cause::Connect | Cause::Clock | Cause::Other) => FailureClass::Rejected,
-        (Variant::Dispatch, Cause::Connect) => FailureClass::Unreachable,
+        (Variant::Construction | Variant::Dispatch, Cause::Connect) => FailureClass::Unreachable,
+        (Variant::Construction, Cause::Clock | Cause::Other) => FailureClass::Rejected,
         (Variant::Dispatch, Cause::Clock | Cause::Other) | (Variant::Timeout | Variant::Unknown, _) => {
             FailureClass::Unavailable
         }

@@ -116,10 +116,10 @@ pub enum FailureClass {
     Throttled,
     /// 5xx, broken body, time-out, reset, an answer that isn't AWS's: nobody knows whether it happened.
     Unavailable,
-    /// The request never left (DNS, refused, TLS, too many unanswered calls of this identity), or AWS refused it for
+    /// The request never left (DNS, refused, TLS, STS down, too many unanswered calls of this identity), or AWS refused it for
     /// our clock's sake, which the SDK corrects from then on: nothing happened, and soon trying again is right.
     Unreachable,
-    /// No credentials (none configured, or their source, such as STS, failed or is down), or AWS doesn't accept them
+    /// No credentials (none configured, or their source, such as STS, refuses them), or AWS doesn't accept them
     /// (expired, unknown key, wrong signature): refused.
     Credentials,
     /// 403 AccessDenied: refused.

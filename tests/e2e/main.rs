@@ -1,8 +1,16 @@
 //! The whole job against the real thing: a real kube-apiserver, the operator and the simulator as processes, real HTTP.
 
+mod api_server;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
+mod crash;
+mod denial;
 mod happy;
+mod latency;
 mod operator;
+mod oracle;
+mod proxy;
+mod replicas;
+mod rivals;
 mod simulator;
 mod world;

@@ -98,6 +98,26 @@ impl Simulator {
         self.ask("GET", &path, Value::Null).await["records"].as_array().unwrap().clone()
     }
 
+    /// The truth about a session, without lag.
+    pub(crate) async fn truth(&self, session: &str) -> Value {
+        self.ask("GET", &format!("sessions/{session}"), Value::Null).await
+    }
+
+    /// How many calls all fault rules together have touched so far.
+    pub(crate) async fn faults_applied(&self) -> u64 {
+        let faults = self.ask("GET", "faults", Value::Null).await;
+        faults["faults"].as_array().unwrap().iter().map(|fault| fault["applied"].as_u64().unwrap()).sum()
+    }
+
+    /// The destinations that an export of a session was ever made PENDING for, in order: more than one is a second
+    /// export.
+    pub(crate) async fn accepted(&self, session: &str) -> Vec<String> {
+        let path = format!("journal?kind=export&session={session}");
+        let records = self.ask("GET", &path, Value::Null).await["records"].as_array().unwrap().clone();
+        let pending = records.iter().filter(|record| record["to"] == "PENDING");
+        pending.map(|record| record["outputUri"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
     /// How often ExportStreamSessionFiles was called for a session, refusals included.
     pub(crate) async fn exports(&self, session: &str) -> usize {
         self.calls("ExportStreamSessionFiles", session).await.len()

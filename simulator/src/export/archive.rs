@@ -12,8 +12,14 @@ pub const FOLDERS: [(&str, &[&str]); 3] = [
     ("temp/", &["trace.tmp", "shader-cache.bin"]),
 ];
 
+/// The most that one ZIP may hold: it is made in memory.
+const LARGEST: u64 = 1 << 30;
+
 /// A ZIP of `files` files of `bytes` bytes in each folder, the same for the same session.
 pub fn pack(session: &str, files: u32, bytes: u64) -> io::Result<Vec<u8>> {
+    if bytes.saturating_mul(u64::from(files)).saturating_mul(3) > LARGEST {
+        return Err(io::Error::other("more than a gigabyte to pack"));
+    }
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
     for (folder, names) in FOLDERS {
@@ -67,5 +73,7 @@ mod tests {
     #[test]
     fn empty_files_are_possible() {
         assert!(pack("s1", 1, 0).is_ok());
+        assert!(pack("s1", 0, u64::MAX).is_ok());
+        assert!(pack("s1", 1, u64::MAX).is_err(), "but not as large as that");
     }
 }

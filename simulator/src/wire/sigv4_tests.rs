@@ -1,7 +1,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use http::{Method, Request};
 
@@ -37,6 +37,7 @@ struct Client {
     region: &'static str,
     service: &'static str,
     at: Millis,
+    hash_in_header: bool,
 }
 
 impl Default for Client {
@@ -51,6 +52,7 @@ impl Default for Client {
             region: "us-west-2",
             service: SERVICE,
             at: NOW,
+            hash_in_header: false,
         }
     }
 }
@@ -59,12 +61,16 @@ impl Client {
     fn sign(&self) -> Parts {
         let uri = format!("http://127.0.0.1:8474{}", self.path);
         let identity = Credentials::new(self.key_id, self.secret, self.token.map(str::to_owned), None, "test").into();
+        let mut settings = SigningSettings::default();
+        if self.hash_in_header {
+            settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        }
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(self.region)
             .name(self.service)
             .time(UNIX_EPOCH + Duration::from_millis(self.at as u64))
-            .settings(SigningSettings::default())
+            .settings(settings)
             .build()
             .unwrap()
             .into();
@@ -155,6 +161,9 @@ fn every_change_after_signing_is_noticed() {
     assert_eq!(spoil(&|parts| drop(parts.headers.insert("x-odd", "c".parse().unwrap()))), invalid);
     assert_eq!(spoil(&|parts| drop(parts.headers.remove("x-odd"))), invalid);
     assert_eq!(code(verdict(&client.sign(), r#"{"a":1}"#, &keys)), invalid);
+    assert!(client.verdict(&keys).is_ok());
+    let client = Client { hash_in_header: true, ..client };
+    assert_eq!(code(verdict(&client.sign(), r#"{"a":1}"#, &keys)), invalid, "the header claims another body");
     assert!(client.verdict(&keys).is_ok());
 }
 

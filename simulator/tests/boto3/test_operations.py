@@ -73,6 +73,20 @@ def test_a_zip_of_its_own_name_and_size(start):
         assert [info.file_size for info in archive.infolist() if not info.is_dir()] == [100_000] * 3
 
 
+@pytest.mark.parametrize("length, status", [(161, "SUCCEEDED"), (162, "FAILED"), (1000, "FAILED")])
+def test_the_longest_key_of_the_embedded_s3(sim, length, status):
+    sim.seed("s")
+    key = ("d" * 49 + "/") * (length // 50 - 1)
+    key += "k" * (length - len(key) - len(".zip")) + ".zip"
+    assert len(key) == length
+    sim.export("s", f"s3://exports/{key}")
+    sim.terminate("s")
+    export = sim.wait_exported("s")
+    assert export["Status"] == status, export
+    if status == "FAILED":
+        assert export["StatusReason"].startswith("KeyTooLongError: "), export
+
+
 def test_a_second_export_to_the_same_key_overwrites(sim):
     for session in ("first", "second"):
         sim.seed(session)

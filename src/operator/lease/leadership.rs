@@ -23,12 +23,6 @@ impl Leadership {
     }
 }
 
-/// Waits until this replica leads. `None` when the elector has ended.
-pub async fn won(leadership: &mut watch::Receiver<Leadership>) -> Option<Fence> {
-    let leading = leadership.wait_for(|now| matches!(now, Leadership::Leading(_))).await.ok()?;
-    if let Leadership::Leading(fence) = &*leading { Some(fence.clone()) } else { None }
-}
-
 impl Fence {
     /// Resolves when this term is over: the lease was lost or released, the elector has ended, or the renew deadline
     /// has passed without anybody noticing.
@@ -50,6 +44,11 @@ mod tests {
     use super::*;
     use futures::FutureExt;
     use std::time::Duration;
+
+    async fn won(leadership: &mut watch::Receiver<Leadership>) -> Option<Fence> {
+        let leading = leadership.wait_for(|now| matches!(now, Leadership::Leading(_))).await.ok()?;
+        if let Leadership::Leading(fence) = &*leading { Some(fence.clone()) } else { None }
+    }
 
     fn fence(term: u64) -> Fence {
         Fence::new(term, Instant::now(), Instant::now() + Duration::from_secs(10))

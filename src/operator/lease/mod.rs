@@ -15,7 +15,7 @@ mod record;
 
 pub use elector::Elector;
 pub use fence::Fence;
-pub use leadership::{Leadership, won};
+pub use leadership::Leadership;
 pub use record::Timing;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::streams::operation::Operation;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_gameliftstreams::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_gameliftstreams::operation::RequestId;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::Response;
 use std::error::Error;
 use std::io;
@@ -55,8 +56,8 @@ where
 {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(link) = next {
-        if link.is::<CredentialsError>() {
-            return Cause::Credentials;
+        if let Some(error) = link.downcast_ref::<CredentialsError>() {
+            return if is_source_down(error) { Cause::Connect } else { Cause::Credentials };
         }
         if link.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|e| e.is_connect()) {
             return Cause::Connect;
@@ -64,6 +65,21 @@ where
         next = below(link);
     }
     if is_clock(error.message()) { Cause::Clock } else { Cause::Other }
+}
+
+/// The source of credentials (STS, instance metadata) can't be reached: that passes, as any outage does.
+fn is_source_down(error: &CredentialsError) -> bool {
+    if matches!(error, CredentialsError::ProviderTimedOut(_)) {
+        return true;
+    }
+    let mut next = error.source();
+    while let Some(link) = next {
+        if link.is::<ConnectorError>() {
+            return true;
+        }
+        next = below(link);
+    }
+    false
 }
 
 /// What an error wraps. The `source()` of an `io::Error` skips the very error that it carries.

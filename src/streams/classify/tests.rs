@@ -9,7 +9,7 @@ fn answer(variant: Variant, http: u16, code: Option<&str>, cause: Cause) -> Fail
 fn without_an_answer() {
     use Cause::{Clock, Connect, Credentials as NoCredentials, Other};
     let rows = [
-        (Variant::Construction, [Credentials, Rejected, Rejected, Rejected]),
+        (Variant::Construction, [Credentials, Unreachable, Rejected, Rejected]),
         (Variant::Timeout, [Unavailable; 4]),
         (Variant::Dispatch, [Credentials, Unreachable, Unavailable, Unavailable]),
         (Variant::Response, [Unavailable; 4]),

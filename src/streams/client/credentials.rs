@@ -22,7 +22,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Bounded {
     source: SharedCredentialsProvider,
     limit: Duration,
-    failed: Mutex<Option<Instant>>,
+    failed: Mutex<Option<(Instant, Failed)>>,
+}
+
+/// What a load came to nothing for, as far as its class goes.
+#[derive(Clone, Copy)]
+enum Failed {
+    TimedOut,
+    Refused,
 }
 
 impl Bounded {
@@ -32,14 +39,20 @@ impl Bounded {
 
     async fn load(&self) -> Result<Credentials, CredentialsError> {
         let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed.is_some_and(|at| at.elapsed() < PAUSE) {
-            return Err(CredentialsError::not_loaded("the source of credentials failed a moment ago"));
+        match failed.filter(|(at, _)| at.elapsed() < PAUSE) {
+            Some((_, Failed::TimedOut)) => return Err(CredentialsError::provider_timed_out(self.limit)),
+            Some((_, Failed::Refused)) => {
+                return Err(CredentialsError::not_loaded("the source of credentials failed a moment ago"));
+            }
+            None => {}
         }
         let outcome = tokio::time::timeout(self.limit, self.source.provide_credentials())
             .await
             .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(self.limit)));
-        if outcome.is_err() {
-            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        if let Err(error) = &outcome {
+            let down = matches!(error, CredentialsError::ProviderTimedOut(_));
+            let failed = if down { Failed::TimedOut } else { Failed::Refused };
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), failed));
         }
         outcome
     }

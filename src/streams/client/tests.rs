@@ -1,82 +1,13 @@
 //! Against a scripted server on loopback: what arrives on the wire, and what is made of every answer.
 
+mod environment;
+mod server;
+
+use self::server::{Reply, http, json, serve};
 use super::*;
 use aws_credential_types::Credentials;
-use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
-#[derive(Clone)]
-enum Reply {
-    Text(String),
-    Reset,
-    Close,
-    Silence,
-}
-
-#[derive(Default)]
-struct Seen {
-    requests: Mutex<Vec<String>>,
-    attempts: Mutex<Vec<Option<FailureClass>>>,
-    connections: AtomicUsize,
-}
-
-impl Observer for Seen {
-    fn call(&self, _: Operation, class: Option<FailureClass>, _: Duration) {
-        self.attempts.lock().unwrap().push(class);
-    }
-}
-
-fn http(status: &str, headers: &str, body: &str) -> Reply {
-    Reply::Text(format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len()))
-}
-
-fn json(status: &str, code: &str, body: &str) -> Reply {
-    let code = if code.is_empty() { String::new() } else { format!("x-amzn-errortype: {code}\r\n") };
-    http(status, &format!("content-type: application/json\r\nx-amzn-requestid: req-1\r\n{code}"), body)
-}
-
-async fn converse(mut stream: TcpStream, seen: Arc<Seen>, reply: Reply) {
-    loop {
-        let mut request = Vec::new();
-        let complete = |text: &str| {
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-            let length = head
-                .to_lowercase()
-                .split("content-length: ")
-                .nth(1)
-                .map_or(0, |rest| rest.split("\r\n").next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(0));
-            body.len() >= length
-        };
-        while !complete(&String::from_utf8_lossy(&request)) {
-            if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
-                return;
-            }
-        }
-        seen.requests.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
-        match &reply {
-            Reply::Text(text) => stream.write_all(text.as_bytes()).await.unwrap(),
-            Reply::Close => return,
-            Reply::Reset => return stream.set_zero_linger().unwrap(),
-            Reply::Silence => tokio::time::sleep(Duration::from_secs(60)).await,
-        }
-    }
-}
-
-async fn serve(reply: Reply) -> (String, Arc<Seen>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let seen = Arc::new(Seen::default());
-    let server = seen.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            server.connections.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(converse(stream, server.clone(), reply.clone()));
-        }
-    });
-    (url, seen)
-}
+use std::sync::atomic::Ordering;
+use tokio::net::TcpListener;
 
 fn timing() -> Timing {
     Timing { call_timeout: Duration::from_millis(700), ..Timing::default() }
@@ -294,96 +225,4 @@ async fn invented_regions_do_not_pile_up() {
         client.region(&format!("us-{word}-1").parse().unwrap());
     }
     assert!(client.inner.regions.lock().unwrap().len() <= MAX_REGIONS);
-}
-
-/// Runs [`as_the_environment_says`] in a process with this environment alone.
-fn child(environment: &[(&str, &str)]) -> String {
-    let name = "streams::client::tests::as_the_environment_says";
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--ignored", "--nocapture"])
-        .env_clear()
-        .env("HOME", "/nonexistent")
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap();
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-#[tokio::test]
-#[ignore = "run by the tests below, in a process of its own"]
-async fn as_the_environment_says() {
-    let client = Client::load(None, &timing(), Arc::new(())).await;
-    let outcome = client.get(&arn()).await.map_err(|failure| failure.class);
-    println!("region {:?} outcome {:?}", client.resolved_region(), outcome.map(|reading| reading.found.is_some()));
-}
-
-#[tokio::test]
-async fn the_environment_gives_region_keys_and_endpoint() {
-    let (url, seen) = serve(json("200 OK", "", SESSION)).await;
-    let told = tokio::task::spawn_blocking(move || {
-        child(&[
-            ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", &url),
-            ("AWS_REGION", "eu-central-1"),
-            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
-        ])
-    });
-    let told = told.await.unwrap();
-    assert!(told.contains("region Some(Region(\"eu-central-1\")) outcome Ok(true)"), "{told}");
-    assert_eq!(seen.requests.lock().unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn missing_credentials_come_out_as_such_and_send_nothing() {
-    let (url, seen) = serve(json("200 OK", "", SESSION)).await;
-    let told = tokio::task::spawn_blocking(move || child(&[("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", &url)])).await.unwrap();
-    assert!(told.contains("region None outcome Err(Credentials)"), "{told}");
-    assert_eq!(seen.connections.load(Ordering::SeqCst), 0);
-}
-
-#[tokio::test]
-async fn an_sts_that_hangs_is_credentials_trouble_too() {
-    let (sts, _) = serve(Reply::Silence).await;
-    let (url, seen) = serve(json("200 OK", "", SESSION)).await;
-    let token = std::env::temp_dir().join(format!("streams-test-token-{}", std::process::id()));
-    std::fs::write(&token, "token").unwrap();
-    let path = token.to_str().unwrap().to_owned();
-    let told = tokio::task::spawn_blocking(move || {
-        child(&[
-            ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", &url),
-            ("AWS_ENDPOINT_URL_STS", &sts),
-            ("AWS_REGION", "us-west-2"),
-            ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/r"),
-            ("AWS_WEB_IDENTITY_TOKEN_FILE", &path),
-        ])
-    });
-    let told = told.await.unwrap();
-    std::fs::remove_file(&token).unwrap();
-    assert!(told.contains("outcome Err(Credentials)"), "{told}");
-    assert_eq!(seen.connections.load(Ordering::SeqCst), 0);
-}
-
-#[derive(Debug)]
-struct Hanging;
-
-impl aws_credential_types::provider::ProvideCredentials for Hanging {
-    fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        aws_credential_types::provider::future::ProvideCredentials::new(std::future::pending())
-    }
-}
-
-#[tokio::test]
-async fn all_who_wait_for_the_same_credentials_learn_that_they_failed() {
-    let (url, seen) = serve(json("200 OK", "", SESSION)).await;
-    let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).endpoint_url(url);
-    let config = config.credentials_provider(SharedCredentialsProvider::new(Hanging)).build();
-    let (client, arn) = (Client::new(config, &timing(), seen.clone()), arn());
-    for call in futures::future::join_all((0..20).map(|_| client.get(&arn))).await {
-        assert_eq!(call.unwrap_err().class, FailureClass::Credentials);
-    }
-    assert_eq!(seen.connections.load(Ordering::SeqCst), 0);
 }

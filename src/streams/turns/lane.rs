@@ -59,15 +59,14 @@ pub(super) struct Lane {
     queue: Queue,
     grants: HashMap<Arc<str>, Grant>,
     numbers: u64,
-    /// Smoothed time from grant to readiness, and its mean deviation, in seconds.
-    lead: f64,
-    deviation: f64,
+    /// Smoothed time from grant to readiness, in seconds.
+    lead: Option<f64>,
 }
 
 impl Lane {
     pub(super) fn new(share: f64, now: Instant) -> Self {
         let (limiter, queue, grants) = (Limiter::new(share, now), Queue::default(), HashMap::new());
-        Self { limiter, queue, grants, numbers: 0, lead: FIRST_GUESS, deviation: FIRST_GUESS }
+        Self { limiter, queue, grants, numbers: 0, lead: None }
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -135,8 +134,7 @@ impl Lane {
         if let Some(grant) = self.grants.get_mut(uid).filter(|grant| grant.number == number) {
             grant.stage = Stage::Ready;
             let sample = now.saturating_duration_since(grant.at).min(GRANT_LIFE).as_secs_f64();
-            self.deviation += ((sample - self.lead).abs() - self.deviation) / 4.0;
-            self.lead += (sample - self.lead) / 8.0;
+            self.lead = Some(self.lead.map_or(sample, |lead| lead + (sample - lead) / 8.0));
         }
         self.limiter.interval(now).clamp(PATIENCE.0, PATIENCE.1)
     }
@@ -177,7 +175,7 @@ impl Lane {
     /// How long before its token a turn is granted: what callers take, and a little more, so that one of them stands
     /// ready when a token becomes free.
     fn ahead(&self, now: Instant) -> Duration {
-        let takes = Duration::try_from_secs_f64(self.lead + self.deviation).unwrap_or_default();
+        let takes = Duration::try_from_secs_f64(self.lead.unwrap_or(FIRST_GUESS)).unwrap_or_default();
         takes.min(GRANT_LIFE) + self.limiter.interval(now).min(PATIENCE.0)
     }
 }
