@@ -8,11 +8,18 @@
     reason = "these are tests, helpers included"
 )]
 
+mod api_server;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
+mod crash;
 mod denial;
 mod happy;
+mod latency;
 mod operator;
+mod oracle;
+mod proxy;
+mod replicas;
+mod rivals;
 mod rows;
 mod shown;
 mod simulator;

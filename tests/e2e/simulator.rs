@@ -17,7 +17,6 @@ pub(crate) const GROUP: &str = "sg-1AB2C3De4";
 pub(crate) struct Simulator {
     child: Child,
     pub(crate) aws: String,
-    pub(crate) s3: String,
     http: Client<HttpConnector, Full<hyper::body::Bytes>>,
 }
 
@@ -40,7 +39,7 @@ impl Simulator {
         let said: Value = serde_json::from_str(&line).unwrap();
         let address = |key: &str| said[key].as_str().unwrap().to_owned();
         let http = Client::builder(TokioExecutor::new()).build_http();
-        Self { aws: address("aws"), s3: address("s3"), child, http }
+        Self { aws: address("aws"), child, http }
     }
 
     /// One request to a control endpoint.
@@ -96,6 +95,26 @@ impl Simulator {
             path = format!("{path}&session={session}");
         }
         self.ask("GET", &path, Value::Null).await["records"].as_array().unwrap().clone()
+    }
+
+    /// The truth about a session, without lag.
+    pub(crate) async fn truth(&self, session: &str) -> Value {
+        self.ask("GET", &format!("sessions/{session}"), Value::Null).await
+    }
+
+    /// How many calls all fault rules together have touched so far.
+    pub(crate) async fn faults_applied(&self) -> u64 {
+        let faults = self.ask("GET", "faults", Value::Null).await;
+        faults["faults"].as_array().unwrap().iter().map(|fault| fault["applied"].as_u64().unwrap()).sum()
+    }
+
+    /// The destinations that an export of a session was ever made PENDING for, in order: more than one is a second
+    /// export.
+    pub(crate) async fn accepted(&self, session: &str) -> Vec<String> {
+        let path = format!("journal?kind=export&session={session}");
+        let records = self.ask("GET", &path, Value::Null).await["records"].as_array().unwrap().clone();
+        let pending = records.iter().filter(|record| record["to"] == "PENDING");
+        pending.map(|record| record["outputUri"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// How often ExportStreamSessionFiles was called for a session, refusals included.

@@ -1,0 +1,98 @@
+//! A way to the API server that can be cut, silenced, or made to lose every answer. It passes TLS on as it is.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Mode {
+    Open,
+    /// Nothing gets through in either direction, and nothing breaks.
+    Hole,
+    /// What the client says gets through; the first word of the server's breaks the connection.
+    Losing,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    mode: Mode,
+    cuts: u32,
+}
+
+pub(crate) struct Proxy {
+    /// As it goes into a kubeconfig.
+    pub(crate) server: String,
+    state: watch::Sender<State>,
+    accepting: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Passes everything on to `HOST:PORT`.
+    pub(crate) async fn to(upstream: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("https://{}", listener.local_addr().unwrap());
+        let (state, told) = watch::channel(State { mode: Mode::Open, cuts: 0 });
+        let accepting = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(pass(client, upstream.clone(), told.clone()));
+            }
+        });
+        Self { server, state, accepting }
+    }
+
+    pub(crate) fn open(&self) {
+        self.set(Mode::Open);
+    }
+
+    pub(crate) fn black_hole(&self) {
+        self.set(Mode::Hole);
+    }
+
+    pub(crate) fn lose_replies(&self) {
+        self.set(Mode::Losing);
+    }
+
+    /// Breaks all connections; new ones go through.
+    pub(crate) fn cut(&self) {
+        self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    fn set(&self, mode: Mode) {
+        self.state.send_modify(|state| state.mode = mode);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn pass(client: TcpStream, upstream: String, state: watch::Receiver<State>) {
+    let Ok(server) = TcpStream::connect(upstream).await else { return };
+    let cuts = state.borrow().cuts;
+    let mut cut = state.clone();
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::select! {
+        () = pump(from_client, to_server, state.clone(), false) => {}
+        () = pump(from_server, to_client, state, true) => {}
+        _ = cut.wait_for(|state| state.cuts > cuts) => {}
+    }
+}
+
+async fn pump(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    mut state: watch::Receiver<State>,
+    answers: bool,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let Ok(mode) = state.wait_for(|state| state.mode != Mode::Hole).await.map(|state| state.mode) else { return };
+        if (answers && mode == Mode::Losing) || to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
