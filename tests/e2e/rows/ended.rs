@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn an_ended_session_is_confirmed_before_it_is_believed() {
-    let world = World::with("ended", &[], json!({"timing": {"heldAfter": "200ms"}})).await;
+    let world = World::with("row-ended", &[], json!({"timing": {"heldAfter": "200ms"}})).await;
     let _operator = world.operator().await;
     for (session, status) in [("over", "TERMINATED"), ("going", "TERMINATING"), ("broken", "ERROR")] {
         world.simulator.session(session, json!({"status": status})).await;
@@ -34,7 +34,7 @@ async fn an_ended_session_is_confirmed_before_it_is_believed() {
 
 #[tokio::test]
 async fn a_session_or_group_that_aws_does_not_know_fails_after_three_reads() {
-    let world = World::with("unknown", &[], json!({"timing": {"heldAfter": "200ms"}})).await;
+    let world = World::with("row-unknown", &[], json!({"timing": {"heldAfter": "200ms"}})).await;
     let _operator = world.operator().await;
     world.export("session", "nowhere", "s3://exports/a/").await;
     world.export_with("group", "elsewhere", "s3://exports/a/", json!({"streamGroupIdentifier": "sg-none"})).await;
@@ -56,7 +56,7 @@ async fn a_session_or_group_that_aws_does_not_know_fails_after_three_reads() {
 
 #[tokio::test]
 async fn a_promised_export_whose_session_is_forgotten_has_an_unknown_outcome() {
-    let world = World::new("forgotten").await;
+    let world = World::new("row-forgotten").await;
     let _operator = world.operator().await;
     for (name, ready_when) in [("late", "Exported"), ("early", "Accepted")] {
         world.simulator.session(name, json!({})).await;
@@ -75,7 +75,7 @@ async fn a_promised_export_whose_session_is_forgotten_has_an_unknown_outcome() {
 
 #[tokio::test]
 async fn a_session_that_somebody_else_exports_is_left_to_them() {
-    let world = World::new("conflict").await;
+    let world = World::new("row-conflict").await;
     let _operator = world.operator().await;
     let theirs = json!({"export": {"status": "PENDING", "outputUri": "s3://exports/theirs/"}});
     world.simulator.session("taken", theirs).await;
@@ -109,7 +109,7 @@ async fn what_is_never_accepted_ends_at_the_bound_and_keeps_its_reason() {
     let changes = json!({"timing": {"acceptanceBound": "4s", "heldAfter": "200ms"}});
     // Denials are shared by a group; one of its own leaves the others alone.
     let groups = ["--group", "sg-1AB2C3De4", "--group", "sg-Denied"];
-    let world = World::with("bound", &groups, changes).await;
+    let world = World::with("row-bound", &groups, changes).await;
     let _operator = world.operator().await;
     let denied = json!({"operation": "GetStreamSession", "session": "denied", "action": {"type": "accessDenied"}});
     world.simulator.fault(denied).await;

@@ -21,7 +21,7 @@ async fn a_time_to_live_deletes_the_object_and_not_the_zip() {
     let s3 = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e/ttl-s3");
     std::fs::remove_dir_all(&s3).ok();
     std::fs::create_dir_all(&s3).unwrap();
-    let world = World::with("ttl", &["--s3-folder", s3.to_str().unwrap()], json!({})).await;
+    let world = World::with("row-ttl", &["--s3-folder", s3.to_str().unwrap()], json!({})).await;
     let _operator = world.operator().await;
     let ttl = json!({"ttlSecondsAfterFinished": 1});
     world.simulator.session("live", json!({})).await;
@@ -39,7 +39,7 @@ async fn a_time_to_live_deletes_the_object_and_not_the_zip() {
 
 #[tokio::test]
 async fn a_finished_object_that_is_made_again_adopts_with_one_read_and_no_call() {
-    let world = World::new("again").await;
+    let world = World::new("row-again").await;
     let _operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     world.simulator.session("pending", json!({})).await;
@@ -73,7 +73,7 @@ async fn a_finished_object_that_is_made_again_adopts_with_one_read_and_no_call()
 
 #[tokio::test]
 async fn a_status_cleared_by_hand_is_rebuilt_from_aws() {
-    let world = World::new("cleared").await;
+    let world = World::new("row-cleared").await;
     let _operator = world.operator().await;
     for session in ["pending", "done"] {
         world.simulator.session(session, json!({})).await;
@@ -102,7 +102,7 @@ async fn a_status_cleared_by_hand_is_rebuilt_from_aws() {
 
 #[tokio::test]
 async fn what_others_write_survives_and_an_edit_costs_one_write() {
-    let world = World::new("edits").await;
+    let world = World::new("row-edits").await;
     let _operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     world.export_with("one", "live", "s3://exports/a/", json!({"suspend": true})).await;

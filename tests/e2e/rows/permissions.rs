@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn a_missing_permission_is_named_and_waited_for() {
-    let world = World::new("rbac").await;
+    let world = World::new("row-rbac").await;
     let roles: Api<Role> = world.namespaced();
     let role = roles.get("session-export-operator-0").await.unwrap();
     let whole = serde_json::to_value(&role.rules).unwrap();

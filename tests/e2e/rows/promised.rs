@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_pending_export_is_looked_at_and_never_written() {
-    let world = World::new("pending").await;
+    let world = World::new("row-pending").await;
     let _operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     world.export("one", "live", "s3://exports/a/").await;
@@ -23,7 +23,7 @@ async fn a_pending_export_is_looked_at_and_never_written() {
 
 #[tokio::test]
 async fn an_exported_zip_is_named_as_aws_names_it() {
-    let world = World::new("exported").await;
+    let world = World::new("row-exported").await;
     let _operator = world.operator().await;
     let silent = json!({"session": "silent*", "action": {"type": "omitOutputUri"}});
     world.simulator.fault(silent).await;
@@ -64,7 +64,7 @@ async fn an_exported_zip_is_named_as_aws_names_it() {
 async fn a_failed_export_shows_why_and_a_hostile_reason_does_no_harm() {
     let rules = json!({"rules": [{"namespaces": ["*"], "streamGroups": ["*"],
         "outputPrefixes": ["s3://exports/", "s3://denied/", "s3://missing/"]}]});
-    let world = World::with("failed", &[], rules).await;
+    let world = World::with("row-failed", &[], rules).await;
     let operator = world.operator().await;
     world.simulator.fault(json!({"session": "hostile", "action": {"type": "statusReason"}})).await;
     let wanted = [
@@ -101,7 +101,7 @@ fn is_harmless(c: char) -> bool {
 
 #[tokio::test]
 async fn ready_at_acceptance_stays_until_a_final_failure() {
-    let world = World::new("ready-when").await;
+    let world = World::new("row-ready-when").await;
     let _operator = world.operator().await;
     let early = json!({"readyWhen": "Accepted"});
     for (session, uri) in [("good", "s3://exports/a/"), ("bad", "s3://denied/a/")] {
@@ -124,7 +124,7 @@ async fn ready_at_acceptance_stays_until_a_final_failure() {
 #[tokio::test]
 async fn a_promise_without_a_result_is_overdue_and_may_still_be_kept() {
     let changes = json!({"timing": {"overdueAfter": "3s", "overdueLook": "300ms"}});
-    let world = World::with("overdue", &[], changes).await;
+    let world = World::with("row-overdue", &[], changes).await;
     let _operator = world.operator().await;
     let stuck = |uri| {
         json!({
@@ -153,7 +153,7 @@ async fn a_promise_without_a_result_is_overdue_and_may_still_be_kept() {
 
 #[tokio::test]
 async fn whatever_uri_aws_shows_while_pending_the_export_is_ours() {
-    let world = World::new("pending-uri").await;
+    let world = World::new("row-pending-uri").await;
     let _operator = world.operator().await;
     let answers = ["given", "final-key", "absent"];
     let overrides = answers

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn a_forbidden_destination_prints_the_very_rule_that_lets_it_through() {
-    let world = World::new("forbidden").await;
+    let world = World::new("row-forbidden").await;
     let operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     world.export("one", "live", "s3://elsewhere/team/it.zip").await;
@@ -29,7 +29,7 @@ async fn a_forbidden_destination_prints_the_very_rule_that_lets_it_through() {
 
 #[tokio::test]
 async fn another_account_and_a_service_account_are_refused_without_a_call() {
-    let world = World::new("foreign").await;
+    let world = World::new("row-foreign").await;
     let _operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     let group = format!("arn:aws:gameliftstreams:us-west-2:999988887777:streamgroup/{GROUP}");
@@ -49,7 +49,7 @@ async fn another_account_and_a_service_account_are_refused_without_a_call() {
 
 #[tokio::test]
 async fn a_live_session_that_aws_refuses_stalls_after_three_tries_and_is_tried_again() {
-    let world = World::new("rejected").await;
+    let world = World::new("row-rejected").await;
     let _operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     let fault = json!({
@@ -69,7 +69,7 @@ async fn a_live_session_that_aws_refuses_stalls_after_three_tries_and_is_tried_a
 
 #[tokio::test]
 async fn a_session_that_ends_between_read_and_call_has_ended_and_is_not_invalid() {
-    let world = World::new("between").await;
+    let world = World::new("row-between").await;
     let _operator = world.operator().await;
     world.simulator.session("ends", json!({"ageSeconds": 600, "status": "TERMINATED"})).await;
     // The first read still shows it alive.

@@ -24,7 +24,7 @@ fn backend(endpoint: &str) -> Client {
 
 #[tokio::test]
 async fn nothing_secret_leaves_a_session() {
-    let world = World::new("secrets").await;
+    let world = World::new("row-secrets").await;
     // All that can be logged is logged.
     let operator = world.start(json!({}), &[("RUST_LOG", "trace")]).await;
     operator.ready("").await;

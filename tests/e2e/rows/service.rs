@@ -19,7 +19,7 @@ fn troubles() -> [(&'static str, Value); 7] {
 
 #[tokio::test]
 async fn reads_that_say_nothing_hold_an_export_until_they_do() {
-    let world = World::with("reads", &[], json!({"timing": {"heldAfter": "500ms"}})).await;
+    let world = World::with("row-reads", &[], json!({"timing": {"heldAfter": "500ms"}})).await;
     let _operator = world.operator().await;
     for (session, action) in troubles() {
         world.simulator.session(session, json!({})).await;
@@ -42,7 +42,7 @@ async fn reads_that_say_nothing_hold_an_export_until_they_do() {
 
 #[tokio::test]
 async fn calls_that_fail_are_made_again_and_the_intent_stays() {
-    let world = World::with("calls", &[], json!({"timing": {"heldAfter": "500ms"}})).await;
+    let world = World::with("row-calls", &[], json!({"timing": {"heldAfter": "500ms"}})).await;
     let _operator = world.operator().await;
     let failing = || troubles().into_iter().filter(|(name, _)| ["throttle", "error", "html", "reset"].contains(name));
     for (session, action) in failing() {
@@ -65,7 +65,7 @@ async fn calls_that_fail_are_made_again_and_the_intent_stays() {
 
 #[tokio::test]
 async fn a_lost_reply_is_answered_by_a_read_and_not_by_a_second_call() {
-    let world = World::new("replies").await;
+    let world = World::new("row-replies").await;
     let _operator = world.operator().await;
     let lost = [
         ("json", json!({"type": "brokenJson"})),
@@ -91,7 +91,7 @@ async fn a_lost_reply_is_answered_by_a_read_and_not_by_a_second_call() {
 
 #[tokio::test]
 async fn trouble_with_reading_a_promised_export_writes_nothing() {
-    let world = World::new("promised-reads").await;
+    let world = World::new("row-promised-reads").await;
     let operator = world.operator().await;
     // Throttling apart: it slows all others down. The session's own word says nothing about a promised export.
     let mut troubles: Vec<_> =
@@ -126,7 +126,7 @@ async fn trouble_with_reading_a_promised_export_writes_nothing() {
 
 #[tokio::test]
 async fn a_denied_read_of_a_promised_export_writes_nothing() {
-    let world = World::new("promised-denied").await;
+    let world = World::new("row-promised-denied").await;
     let _operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     world.export("one", "live", "s3://exports/a/").await;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn a_session_that_is_activating_is_asked_for_once_it_is_live_and_lost_if_it_fails() {
-    let world = World::new("activating").await;
+    let world = World::new("row-activating").await;
     let _operator = world.operator().await;
     for session in ["starts", "breaks"] {
         world.simulator.session(session, json!({"status": "ACTIVATING"})).await;
@@ -34,7 +34,7 @@ async fn a_session_that_is_activating_is_asked_for_once_it_is_live_and_lost_if_i
 
 #[tokio::test]
 async fn a_suspended_export_is_asked_for_when_it_is_released_and_lost_if_the_session_ends_first() {
-    let world = World::new("suspended").await;
+    let world = World::new("row-suspended").await;
     let _operator = world.operator().await;
     for session in ["released", "ended"] {
         world.simulator.session(session, json!({})).await;
@@ -58,7 +58,7 @@ async fn a_suspended_export_is_asked_for_when_it_is_released_and_lost_if_the_ses
 #[tokio::test]
 async fn the_intent_shows_while_the_reply_is_under_way() {
     let timing = json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}});
-    let world = World::with("requesting", &[], timing).await;
+    let world = World::with("row-requesting", &[], timing).await;
     let _operator = world.operator().await;
     world.simulator.session("slow", json!({})).await;
     let late = json!({"operation": "ExportStreamSessionFiles", "action": {"type": "latency", "ms": 2000}});
@@ -76,7 +76,7 @@ async fn the_intent_shows_while_the_reply_is_under_way() {
 #[tokio::test]
 async fn two_objects_of_one_session_wait_for_the_first_and_the_second_never_calls() {
     let timing = json!({"timing": {"callTimeout": "5s", "settleWindow": "6s", "heldAfter": "200ms"}});
-    let world = World::with("rivals", &[], timing).await;
+    let world = World::with("row-rivals", &[], timing).await;
     let _operator = world.operator().await;
     world.simulator.session("shared", json!({})).await;
     let late = json!({"operation": "ExportStreamSessionFiles", "action": {"type": "latency", "ms": 4000}});
@@ -96,7 +96,7 @@ async fn two_objects_of_one_session_wait_for_the_first_and_the_second_never_call
 
 #[tokio::test]
 async fn a_pending_export_without_a_destination_is_waited_for_and_adopted_or_refused_by_what_shows() {
-    let world = World::with("destination", &[], json!({"timing": {"heldAfter": "200ms"}})).await;
+    let world = World::with("row-destination", &[], json!({"timing": {"heldAfter": "200ms"}})).await;
     let _operator = world.operator().await;
     for session in ["ours", "theirs", "unsaid"] {
         world.simulator.session(session, json!({"export": {"status": "PENDING"}})).await;
@@ -124,7 +124,7 @@ async fn a_pending_export_without_a_destination_is_waited_for_and_adopted_or_ref
 #[tokio::test]
 async fn an_export_without_a_turn_says_so_and_goes_on_when_it_comes() {
     let changes = json!({"quota": {"export": 0.25}, "timing": {"heldAfter": "200ms"}});
-    let world = World::with("turns", &[], changes).await;
+    let world = World::with("row-turns", &[], changes).await;
     let _operator = world.operator().await;
     for session in ["one", "two"] {
         world.simulator.session(session, json!({})).await;
