@@ -1,6 +1,13 @@
 //! The API server itself killed and stopped: a test binary, and so a control plane, of its own, for nobody else could
 //! work meanwhile.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "these are tests, helpers included"
+)]
 #![allow(dead_code, reason = "the harness is shared with the end-to-end tests")]
 
 #[path = "../control_plane/mod.rs"]
