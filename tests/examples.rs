@@ -1,7 +1,13 @@
-//! The manifests and the configuration in `examples/` are what they claim to be.
+//! The manifests and configurations in `examples/`, those of the demo and those in the README are what they claim to be.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests, helpers included")]
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use session_export_operator::api::{GROUP, KIND, SessionExport, VERSION};
 use session_export_operator::authority::rules::Verdict;
 use session_export_operator::config::{Config, Lease, Quota, Timing, Watch};
@@ -11,19 +17,45 @@ use session_export_operator::streams::identifiers::{
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
+    root().join("examples")
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// The manifests of one folder, by file name.
+fn manifests_in(folder: &str) -> BTreeMap<String, SessionExport> {
+    let files = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let other = |path: &PathBuf| path.is_dir() || path.ends_with("config.yaml") || path.ends_with("install.yaml");
+    let parse = |path: PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let object = manifest(&name, &std::fs::read_to_string(&path).unwrap());
+        (name, object)
+    };
+    files.filter(|path| !other(path)).map(parse).collect()
+}
+
+/// A SessionExport that holds no field which the API doesn't know.
+fn manifest(name: &str, text: &str) -> SessionExport {
+    let object: SessionExport = serde_yaml::from_str(text).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let written: Value = serde_yaml::from_str(text).unwrap();
+    assert_eq!(written["apiVersion"], format!("{GROUP}/{VERSION}"), "{name}");
+    assert_eq!(written["kind"], KIND, "{name}");
+    let known = serde_json::to_value(&object.spec).unwrap();
+    for (key, value) in written["spec"].as_object().unwrap() {
+        assert_eq!(known.get(key), Some(value), "{name}: spec.{key}");
+    }
+    object
 }
 
 fn manifests() -> BTreeMap<String, SessionExport> {
-    let files = std::fs::read_dir(examples()).unwrap().map(|entry| entry.unwrap().path());
-    let manifests = files.filter(|path| !path.ends_with("config.yaml"));
-    let parse = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let object = serde_yaml::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        (path.file_name().unwrap().to_str().unwrap().to_owned(), object)
-    };
-    manifests.map(parse).collect()
+    manifests_in("examples")
 }
 
 fn config() -> Config {
@@ -56,29 +88,33 @@ fn there_is_one_for_each_way_to_use_it() {
     assert_eq!(names, expected);
 }
 
+fn verdict(file: &str, object: &SessionExport, config: &Config) -> Verdict {
+    let uri: OutputUri = object.spec.output_uri.parse().unwrap_or_else(|e| panic!("{file}: {e}"));
+    let namespace = object.metadata.namespace.clone().unwrap_or_else(|| panic!("{file} has no namespace"));
+    config.rules.judge(&namespace, &session_of(object, config), &uri)
+}
+
 #[test]
 fn the_example_rules_allow_every_manifest() {
     let config = config();
     for (file, object) in manifests() {
-        let uri: OutputUri = object.spec.output_uri.parse().unwrap_or_else(|e| panic!("{file}: {e}"));
-        let namespace = object.metadata.namespace.clone().unwrap_or_else(|| panic!("{file} has no namespace"));
-        let verdict = config.rules.judge(&namespace, &session_of(&object, &config), &uri);
-        assert_eq!(verdict, Verdict::Allowed, "{file}");
+        assert_eq!(verdict(&file, &object, &config), Verdict::Allowed, "{file}");
     }
 }
 
 #[test]
-fn manifests_hold_no_field_that_the_api_doesnt_know() {
-    for (file, object) in manifests() {
-        let text = std::fs::read_to_string(examples().join(&file)).unwrap();
-        let written: serde_json::Value = serde_yaml::from_str(&text).unwrap();
-        assert_eq!(written["apiVersion"], format!("{GROUP}/{VERSION}"), "{file}");
-        assert_eq!(written["kind"], KIND, "{file}");
-        let known = serde_json::to_value(&object.spec).unwrap();
-        for (key, value) in written["spec"].as_object().unwrap() {
-            assert_eq!(known.get(key), Some(value), "{file}: spec.{key}");
-        }
-    }
+fn the_demos_rules_forbid_what_they_are_to_forbid_and_nothing_else() {
+    let config = Config::load(&root().join("tools/demo/config.yaml")).unwrap();
+    let mut all = manifests();
+    all.extend(manifests_in("examples/demo"));
+    let refused = all.remove("refused.yaml").unwrap();
+    assert!(refused.spec.output_uri.parse::<OutputUri>().is_err());
+    let forbidden: Vec<String> = all
+        .iter()
+        .filter(|(file, object)| verdict(file, object, &config) != Verdict::Allowed)
+        .map(|(file, _)| file.clone())
+        .collect();
+    assert_eq!(forbidden, ["not-allowed.yaml"]);
 }
 
 #[test]
@@ -106,4 +142,84 @@ fn the_example_configuration_names_every_key() {
     assert_eq!(keys("lease"), ["namespace", "name"]);
     let sections: Vec<&str> = written.keys().map(|key| key.as_str().unwrap()).collect();
     assert_eq!(sections, ["aws", "rules", "quota", "watch", "lease", "timing"]);
+}
+
+/// The objects of examples/install.yaml of one kind.
+fn installed<K: DeserializeOwned>(kind: &str) -> Vec<K> {
+    let text = read("examples/install.yaml");
+    let documents = serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap());
+    let wanted = documents.filter(|object| object["kind"] == kind);
+    wanted.map(|object| serde_json::from_value(object).unwrap_or_else(|e| panic!("{kind}: {e}"))).collect()
+}
+
+fn operators_container() -> Container {
+    let mut deployments: Vec<Deployment> = installed("Deployment");
+    let mut pod = deployments.remove(0).spec.unwrap().template.spec.unwrap();
+    assert_eq!(pod.service_account_name.as_deref(), Some("session-export-operator"));
+    pod.containers.remove(0)
+}
+
+#[test]
+fn the_installation_is_made_of_objects_that_kubernetes_knows() {
+    let kinds = [
+        installed::<Namespace>("Namespace").len(),
+        installed::<ServiceAccount>("ServiceAccount").len(),
+        installed::<ClusterRole>("ClusterRole").len(),
+        installed::<ClusterRoleBinding>("ClusterRoleBinding").len(),
+        installed::<Role>("Role").len(),
+        installed::<RoleBinding>("RoleBinding").len(),
+        installed::<ConfigMap>("ConfigMap").len(),
+        installed::<Deployment>("Deployment").len(),
+    ];
+    assert_eq!(kinds, [1; 8]);
+    assert_eq!(serde_yaml::Deserializer::from_str(&read("examples/install.yaml")).count(), kinds.len());
+}
+
+#[test]
+fn the_installed_configuration_is_one() {
+    let maps: Vec<ConfigMap> = installed("ConfigMap");
+    let files = maps[0].data.clone().unwrap();
+    let config = Config::parse(&files["config.yaml"], Path::new("config.yaml")).unwrap();
+    assert_eq!(config.rules.as_slice().len(), 1);
+}
+
+#[test]
+fn the_installed_operator_gets_the_arguments_and_the_environment_that_it_needs() {
+    let container = operators_container();
+    assert_eq!(container.args.unwrap(), ["run", "--config", "/etc/session-export-operator/config.yaml"]);
+    let environment = container.env.unwrap();
+    let entry = |name: &str| environment.iter().find(|entry| entry.name == name).unwrap().clone();
+    let source = entry("POD_UUID").value_from.unwrap().field_ref.unwrap();
+    assert_eq!(source.field_path, "metadata.uid");
+    assert_eq!(entry("AWS_EC2_METADATA_DISABLED").value.as_deref(), Some("true"));
+    assert_eq!(container.ports.unwrap()[0].container_port, 8080);
+}
+
+/// The blocks of one language in the README.
+fn readme_blocks(language: &str) -> Vec<String> {
+    let text = read("README.md");
+    let fence = format!("```{language}\n");
+    let blocks = text.split(&fence).skip(1).map(|rest| rest.split("\n```").next().unwrap().to_owned());
+    blocks.collect()
+}
+
+#[test]
+fn what_the_readme_shows_in_yaml_is_a_manifest_or_a_configuration() {
+    let (manifests, configurations): (Vec<_>, Vec<_>) =
+        readme_blocks("yaml").into_iter().partition(|block| block.contains("kind: SessionExport"));
+    assert!(!manifests.is_empty() && !configurations.is_empty());
+    for text in manifests {
+        let uri = manifest("README.md", &text).spec.output_uri;
+        uri.parse::<OutputUri>().unwrap_or_else(|e| panic!("{uri}: {e}"));
+    }
+    for text in configurations {
+        Config::parse(&text, Path::new("README.md")).unwrap_or_else(|e| panic!("{e:?}:\n{text}"));
+    }
+}
+
+#[test]
+fn the_policy_in_the_readme_is_json() {
+    for text in readme_blocks("json") {
+        serde_json::from_str::<Value>(&text).unwrap_or_else(|e| panic!("{e}:\n{text}"));
+    }
 }

@@ -66,6 +66,7 @@ pub(crate) fn arn(session: &str) -> SessionArn {
 #[derive(Debug, Clone)]
 pub(crate) struct ExportBuilder {
     name: String,
+    uid: Option<String>,
     spec: SessionExportSpec,
     status: SessionExportStatus,
     rows: Vec<Row>,
@@ -75,6 +76,7 @@ pub(crate) struct ExportBuilder {
 pub(crate) fn export() -> ExportBuilder {
     ExportBuilder {
         name: "x".to_owned(),
+        uid: None,
         spec: SessionExportSpec {
             stream_group_identifier: GROUP.to_owned(),
             stream_session_identifier: "sess1".to_owned(),
@@ -93,6 +95,12 @@ pub(crate) fn export() -> ExportBuilder {
 impl ExportBuilder {
     pub(crate) fn named(mut self, name: &str) -> Self {
         self.name = name.to_owned();
+        self
+    }
+
+    /// Another incarnation of the same name.
+    pub(crate) fn with_uid(mut self, uid: &str) -> Self {
+        self.uid = Some(uid.to_owned());
         self
     }
 
@@ -148,7 +156,7 @@ impl ExportBuilder {
     pub(crate) fn build(self) -> Export {
         let object = SessionExport {
             metadata: ObjectMeta {
-                uid: Some(format!("uid-{}", self.name)),
+                uid: Some(self.uid.unwrap_or_else(|| format!("uid-{}", self.name))),
                 namespace: Some("team".to_owned()),
                 name: Some(self.name),
                 generation: Some(1),
@@ -173,7 +181,7 @@ pub(crate) fn session() -> SessionView {
         status_reason: None,
         application_arn: Some("arn:aws:gameliftstreams:us-west-2:111122223333:application/a-1".to_owned()),
         location: Some("us-east-1".to_owned()),
-        created_at: SystemTime::try_from(wall(0)).ok(),
+        created_at: Some(SystemTime::from(wall(0))),
         session_length: Some(secs(3600)),
         export: None,
     }

@@ -13,6 +13,8 @@ pub mod row;
 pub mod status;
 
 #[cfg(test)]
+mod decide_table_tests;
+#[cfg(test)]
 mod decide_tests;
 #[cfg(test)]
 mod fixtures;
@@ -24,5 +26,7 @@ mod message_tests;
 mod status_tests;
 #[cfg(test)]
 mod world;
+#[cfg(test)]
+mod world_aws;
 #[cfg(test)]
 mod world_tests;

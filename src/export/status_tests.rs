@@ -220,6 +220,16 @@ fn a_conflict_after_an_acceptance_that_was_cleared_by_hand_shows_it_again() {
 }
 
 #[test]
+fn accepted_stays_true_where_the_table_says_as_before() {
+    let mut half = export().showing(Row::Pending).build();
+    (half.status.request_time, half.status.export_status) = (None, None);
+    for row in [conflict(None, None), held(Held::ServiceUnavailable)] {
+        let status = composed_bare(&half, &row);
+        assert!(status.conditions.iter().any(|c| c.type_ == ACCEPTED && c.status == "True"), "{row:?}");
+    }
+}
+
+#[test]
 fn leftovers_of_a_half_cleared_status_go() {
     let mut half = export().finished(ExportStatus::Failed).build();
     half.status.completion_time = None;

@@ -1,5 +1,13 @@
 //! The whole job against the real thing: a real kube-apiserver, the operator and the simulator as processes, real HTTP.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "these are tests, helpers included"
+)]
+
 mod api_server;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
