@@ -44,7 +44,8 @@ async fn a_hundred_at_once_cost_one_call_and_three_writes_each() {
     assert_eq!(calls.len(), COUNT, "one call each");
     let all_seen = || async { finished.lock().unwrap().len() == COUNT };
     world.eventually("the watch shows all ends", all_seen).await;
-    report(&world, &created, &calls, &finished.lock().unwrap()).await;
+    let finished = finished.lock().unwrap().clone();
+    report(&world, &created, &calls, &finished).await;
 }
 
 /// The waits that matter here, as they are by default.

@@ -17,6 +17,7 @@ pub(crate) const GROUP: &str = "sg-1AB2C3De4";
 pub(crate) struct Simulator {
     child: Child,
     pub(crate) aws: String,
+    #[allow(dead_code, reason = "the condition rows use it")]
     pub(crate) s3: String,
     http: Client<HttpConnector, Full<hyper::body::Bytes>>,
 }
