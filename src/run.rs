@@ -26,7 +26,7 @@ const STUCK: Duration = Duration::from_secs(60);
 pub struct RunOptions {
     /// Where health and metrics are served.
     pub listen: SocketAddr,
-    /// Who holds the Lease: unique among all processes, also across restarts.
+    /// Who holds the Lease: unique among all processes that may live at the same time, such as the Pod's UID.
     pub identity: String,
 }
 

@@ -30,7 +30,8 @@ pub struct SessionExportStatus {
     #[schemars(with = "String")]
     pub export_status_reason: Option<String>,
 
-    /// Where the ZIP is, as AWS reported it; for a prefix in `spec.outputUri` with the name that AWS gave it, such as
+    /// Where the ZIP is once `exportStatus` is SUCCEEDED (where it should have gone, if FAILED), as AWS reported it; for a
+    /// prefix in `spec.outputUri` with the name that AWS gave it, such as
     /// `s3://exports/team-a/20260131-120000-a-9ZY8X7Wv6-sg-1AB2C3De4-ABC123def4567.zip`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]

@@ -39,6 +39,9 @@ impl FromStr for LogLevel {
     }
 }
 
+/// The client's own lines, one for each try, where ours tell each trouble once. `kube_client=debug` brings them back.
+const QUIET: &str = "kube_client=off,kube_runtime=error";
+
 /// Starts logging. A second call does nothing.
 pub(super) fn start(format: LogFormat, level: &LogLevel) {
     let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| OneLine(io::stderr()));
@@ -46,7 +49,7 @@ pub(super) fn start(format: LogFormat, level: &LogLevel) {
         LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
         LogFormat::Text => layer.boxed(),
     };
-    let filter = EnvFilter::new(&level.0).and(filter_fn(keeps_secrets));
+    let filter = EnvFilter::new(format!("{QUIET},{}", level.0)).and(filter_fn(keeps_secrets));
     // Fails only if logging runs already.
     tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().ok();
 }

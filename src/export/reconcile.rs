@@ -156,7 +156,10 @@ impl Controller {
             Ok(patch) => patch,
             Err(error) => return Some(self.cannot_write(export, &error)),
         };
-        Some(self.write(object, export, row, patch, seen.attempt.request_id.as_deref()).await)
+        Some(
+            self.write(object, export, row, patch, seen.attempt.request_id.as_deref().filter(|_| *row == Row::Pending))
+                .await,
+        )
     }
 
     fn cannot_write(&self, export: &Export, error: &dyn std::fmt::Display) -> Next {
@@ -188,7 +191,10 @@ impl Controller {
                 self.announcer.metrics.status_write("conflict");
                 self.read_live(export).await
             }
-            Err(error) => self.kube_trouble(export, "status write", &error),
+            Err(error) => {
+                self.announcer.metrics.status_write(error_class(&error));
+                self.kube_trouble(export, "status write", &error)
+            }
         }
     }
 
@@ -206,7 +212,6 @@ impl Controller {
             return Next::Done;
         }
         let kind = error_class(error);
-        self.announcer.metrics.status_write("failed");
         self.announcer.metrics.kube_error(kind);
         tracing::warn!(namespace = &*export.namespace, name = &*export.name, kind, "{doing} failed: {error}");
         Next::At(Instant::now() + API_RETRY)

@@ -174,7 +174,7 @@ impl Metrics {
         self.0.facts.panics.inc();
     }
 
-    /// A status was written, or not; `outcome` is `ok` or the class of the error.
+    /// A status was written, or not; `outcome` is `written`, `conflict` or the class of the error.
     pub fn status_write(&self, outcome: &'static str) {
         self.0.facts.status_writes.get_or_create(&ByOutcome { outcome }).inc();
     }

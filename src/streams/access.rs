@@ -23,6 +23,7 @@ pub struct Access {
     client: Client,
     identity: Arc<str>,
     turns: Turns,
+    shares: Shares,
     gates: Arc<Gates>,
     admitted: mpsc::UnboundedSender<Arc<str>>,
 }
@@ -89,7 +90,10 @@ impl Access {
         let (turns, granted) = Turns::new(shares);
         let (sender, admitted) = mpsc::unbounded_channel();
         let gates = Arc::new(Gates::new(denied_retry.0, denied_retry.1));
-        (Self { client, identity: identity.into(), turns, gates, admitted: sender }, Called { granted, admitted })
+        (
+            Self { client, identity: identity.into(), turns, shares, gates, admitted: sender },
+            Called { granted, admitted },
+        )
     }
 
     /// Grants turns and elects who may probe a gate, until it is dropped.
@@ -207,12 +211,12 @@ impl Access {
         }
     }
 
-    /// Operation, share in force and number of those who wait, summed over accounts and Regions.
+    /// Operation, share in force (the lowest of all accounts and Regions) and number of those who wait in all of them.
     pub fn load(&self) -> Vec<(Operation, f64, usize)> {
         let lanes = self.turns.load(Instant::now());
         let of = |operation| lanes.iter().filter(move |lane| lane.bucket.operation == operation);
         let sum = |operation| {
-            let share = of(operation).map(|lane| lane.share_in_force).sum();
+            let share = of(operation).map(|lane| lane.share_in_force).fold(self.shares.of(operation), f64::min);
             (operation, share, of(operation).map(|lane| lane.waiting).sum())
         };
         Operation::ALL.into_iter().map(sum).collect()

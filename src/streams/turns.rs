@@ -63,7 +63,8 @@ pub struct Shares {
 }
 
 impl Shares {
-    const fn of(&self, operation: Operation) -> f64 {
+    /// The share of one operation.
+    pub const fn of(&self, operation: Operation) -> f64 {
         match operation {
             Operation::Export => self.export,
             Operation::Get => self.get,

@@ -212,6 +212,7 @@ impl World {
     }
 
     /// Changes a SessionExport by merge patch.
+    #[allow(dead_code, reason = "the condition rows use it")]
     pub(crate) async fn patch(&self, name: &str, patch: Value) {
         self.exports().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     }

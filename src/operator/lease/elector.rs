@@ -52,7 +52,8 @@ enum Pause {
 
 impl Elector {
     /// For the Lease `namespace`/`name`. `client` is the lease's own (`lease_client`), `watch` may be shared by watches.
-    /// `identity` must differ between any two processes, restarts of the same Pod's container included.
+    /// `identity` must differ between any two processes that may live at the same time. A restarted container of the
+    /// same Pod may keep it: its predecessor is gone, and it takes the unexpired lease over at once.
     #[must_use]
     pub fn new(
         client: Client,
