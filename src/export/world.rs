@@ -72,6 +72,8 @@ pub(crate) struct World {
     pub(crate) dry: bool,
     pub(crate) crash_point: Option<CrashPoint>,
     pub(crate) deleted_at: Option<u64>,
+    /// An intent has gone from the API server.
+    pub(crate) intent_wiped: bool,
     pub(crate) calls_made: u32,
     pub(crate) pace: Duration,
     /// From the decision to call until the call goes out.
@@ -91,6 +93,7 @@ impl World {
             dry: false,
             crash_point: None,
             deleted_at: None,
+            intent_wiped: false,
             calls_made: 0,
             pace: Duration::from_secs(10),
             slot_wait: 0,
@@ -119,10 +122,12 @@ impl World {
         if let Some(object) = self.objects.remove(name) {
             self.memory.forget(&object.export.uid, self.mono());
             self.deleted_at = Some(self.seconds);
+            self.intent_wiped |= object.export.intended();
         }
     }
 
     pub(crate) fn clear_status(&mut self, name: &str) {
+        self.intent_wiped |= self.objects.get(name).is_some_and(|object| object.export.intended());
         self.edit(name, |export| export.status = crate::api::SessionExportStatus::default());
     }
 
