@@ -2,7 +2,7 @@
 
 use super::{Next, Scene, Verdict, later, remaining};
 use crate::api::ExportStatus;
-use crate::export::evidence::{Evidence, Whose};
+use crate::export::evidence::{Evidence, Rival, Whose};
 use crate::export::row::{Held, Outcome, Row};
 use crate::export::status::showable;
 use crate::streams::identifiers::OutputUri;
@@ -110,7 +110,11 @@ impl Scene<'_> {
             ExportFilesStatus::Succeeded => ExportStatus::Succeeded,
             ExportFilesStatus::Failed => ExportStatus::Failed,
         });
-        Verdict::ended(Outcome::ExportConflict { shown, rival: None })
+        let rival = match &self.seen.rival {
+            Rival::Accepted { name } => name.clone(),
+            Rival::None | Rival::Undecided { .. } => None,
+        };
+        Verdict::ended(Outcome::ExportConflict { shown, rival })
     }
 
     /// No export, and none can be asked for any more; or AWS doesn't know the session.
