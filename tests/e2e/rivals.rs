@@ -69,9 +69,8 @@ async fn of_two_uris_created_at_the_same_moment_one_wins_and_the_other_never_cal
     for session in sessions {
         world.simulator.session(session, json!({})).await;
     }
-    // Replies take their time, so that the other meets a claim without an answer.
-    let slow = json!({"operation": EXPORT, "every": 2, "action": {"type": "latency", "ms": 700, "afterEffect": true}});
-    world.simulator.fault(slow).await;
+    // The calls take their time, so that the others' reads show nothing yet.
+    world.simulator.fault(json!({"operation": EXPORT, "action": {"type": "latency", "ms": 900}})).await;
     let pairs = sessions.map(|session| (session, format!("{session}-one"), format!("{session}-two")));
     for (n, (session, one, two)) in pairs.iter().enumerate() {
         let arn = format!("arn:aws:gameliftstreams:{REGION}:{ACCOUNT}:streamsession/{GROUP}/{session}");
@@ -80,7 +79,6 @@ async fn of_two_uris_created_at_the_same_moment_one_wins_and_the_other_never_cal
             world.export(one, session, "s3://exports/one/"),
             world.export(two, &other, "s3://exports/two/this.zip"),
         );
-        world.simulator.no_faults().await;
     }
     for (session, one, two) in &pairs {
         let outcome = settled(&world, one, two).await;
