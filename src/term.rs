@@ -2,7 +2,7 @@
 
 use crate::api::{FIELD_MANAGER, SessionExport};
 use crate::authority::OperatorIdentity;
-use crate::export::announce::Announcer;
+use crate::export::announce::{Announcer, Warned};
 use crate::export::memory::{Census, Memory};
 use crate::export::own_writes::OwnWrites;
 use crate::export::reconcile::Controller;
@@ -81,7 +81,11 @@ fn controller(
         kube: process.kube.clone(),
         aws,
         fence,
-        announcer: Announcer { events: process.events.clone(), metrics: process.metrics.clone() },
+        announcer: Announcer {
+            events: process.events.clone(),
+            metrics: process.metrics.clone(),
+            warned: Warned::default(),
+        },
         memory: Mutex::new(Memory::new(config.timing.clone(), Instant::now())),
         own: OwnWrites::default(),
         pace: AtomicU64::new(millis(config.timing.pending_look_min)),
@@ -159,6 +163,7 @@ impl Handler<SessionExport> for Term {
         self.controller.memory().forget(&uid.into(), Instant::now());
         self.controller.own.forget(uid);
         self.controller.aws.withdraw(uid);
+        self.controller.announcer.warned.forget(uid);
     }
 
     async fn reconcile(&self, object: Arc<SessionExport>) -> Action {

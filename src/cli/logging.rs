@@ -3,8 +3,11 @@
 use clap::ValueEnum;
 use std::io::{self, Write};
 use std::str::FromStr;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{Directive, FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -36,18 +39,24 @@ impl FromStr for LogLevel {
     }
 }
 
+/// The client's own lines, one for each try, where ours tell each trouble once. `kube_client=debug` brings them back.
+const QUIET: &str = "kube_client=off,kube_runtime=error";
+
 /// Starts logging. A second call does nothing.
 pub(super) fn start(format: LogFormat, level: &LogLevel) {
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&level.0))
-        .with_ansi(false)
-        .with_writer(|| OneLine(io::stderr()));
-    let started = match format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
-        LogFormat::Text => builder.try_init(),
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| OneLine(io::stderr()));
+    let layer = match format {
+        LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
+        LogFormat::Text => layer.boxed(),
     };
+    let filter = EnvFilter::new(format!("{QUIET},{}", level.0)).and(filter_fn(keeps_secrets));
     // Fails only if logging runs already.
-    started.ok();
+    tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().ok();
+}
+
+/// At `trace` the AWS SDK prints whole answers, user ids and signals of sessions among them. Nobody gets to see those.
+fn keeps_secrets(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() < Level::TRACE || !metadata.target().starts_with("aws_")
 }
 
 /// Writes each event, which arrives whole, as one line.

@@ -1,13 +1,15 @@
 //! Tells of a transition: one canonical log line, one metric, and an Event where a person should know.
 
 use super::message::message;
-use super::request::Export;
+use super::request::{Export, Uid};
 use super::row::{Outcome, Reason, Row};
-use crate::api::condition::READY;
-use crate::api::{SessionExport, SessionExportStatus};
+use crate::api::condition::{READY, STALLED};
+use crate::api::{ExportStatus, SessionExport, SessionExportStatus};
 use crate::operator::events::{EventKind, EventSink, ExportEvent};
 use crate::operator::metrics::Metrics;
 use kube::Resource;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where transitions are told.
 #[derive(Clone)]
@@ -16,6 +18,28 @@ pub struct Announcer {
     pub events: EventSink,
     /// Counters.
     pub metrics: Metrics,
+    /// Who has been told that somebody must act. A status remembers only the last row.
+    pub warned: Warned,
+}
+
+/// The objects of this term that have had their Event that somebody must act.
+#[derive(Debug, Clone, Default)]
+pub struct Warned(Arc<Mutex<HashSet<Uid>>>);
+
+impl Warned {
+    /// True the first time.
+    fn first(&self, uid: &Uid) -> bool {
+        self.lock().insert(uid.clone())
+    }
+
+    /// The object is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<Uid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Announcer {
@@ -23,7 +47,7 @@ impl Announcer {
     pub fn transition(&self, export: &Export, object: &SessionExport, row: &Row, request_id: Option<&str>) {
         let Some(reason) = row.reason() else { return };
         let after = object.status.clone().unwrap_or_default();
-        if ready_reason(&export.status) == ready_reason(&after) {
+        if row_of(&export.status) == row_of(&after) {
             return;
         }
         let reason = reason.as_str();
@@ -34,12 +58,12 @@ impl Announcer {
             uid = &*export.uid,
             session = after.session.as_ref().and_then(|session| session.arn.as_deref()),
             reason,
-            exportStatus = after.export_status.map(tracing::field::debug),
+            exportStatus = after.export_status.and_then(word),
             awsRequestId = request_id,
             "{}",
             message(row)
         );
-        if let Some(kind) = worth_an_event(row, &export.status) {
+        if let Some(kind) = self.worth_an_event(row, export) {
             let note = match request_id {
                 Some(id) => format!("{} (AWS request {id})", message(row)),
                 None => message(row),
@@ -47,16 +71,29 @@ impl Announcer {
             self.events.publish(ExportEvent { regarding: object.object_ref(&()), kind, reason, note });
         }
     }
+
+    /// At most three an export: the first time that somebody must act, the promise, the end.
+    fn worth_an_event(&self, row: &Row, export: &Export) -> Option<EventKind> {
+        let before = &export.status;
+        match row {
+            Row::Held(held) if warns(held.reason()) => {
+                (self.warned.first(&export.uid) && !has_warned(before)).then_some(EventKind::Warning)
+            }
+            Row::Pending => before.request_time.is_none().then_some(EventKind::Normal),
+            Row::Final(Outcome::Exported { .. }) => Some(EventKind::Normal),
+            Row::Final(_) => Some(EventKind::Warning),
+            Row::Held(_) | Row::Requesting | Row::Overdue | Row::AtRest => None,
+        }
+    }
 }
 
-/// At most three an export: the first time that somebody must act, the promise, the end.
-fn worth_an_event(row: &Row, before: &SessionExportStatus) -> Option<EventKind> {
-    match row {
-        Row::Held(held) => (warns(held.reason()) && !has_warned(before)).then_some(EventKind::Warning),
-        Row::Pending => before.request_time.is_none().then_some(EventKind::Normal),
-        Row::Final(Outcome::Exported { .. }) => Some(EventKind::Normal),
-        Row::Final(_) => Some(EventKind::Warning),
-        Row::Requesting | Row::Overdue | Row::AtRest => None,
+/// AWS's word, as the status has it.
+const fn word(status: ExportStatus) -> Option<&'static str> {
+    match status {
+        ExportStatus::Pending => Some("PENDING"),
+        ExportStatus::Succeeded => Some("SUCCEEDED"),
+        ExportStatus::Failed => Some("FAILED"),
+        ExportStatus::Unrecognized => None,
     }
 }
 
@@ -91,6 +128,13 @@ fn warns(reason: Reason) -> bool {
 fn has_warned(before: &SessionExportStatus) -> bool {
     let recorded = ready_reason(before);
     Reason::ALL.into_iter().any(|reason| warns(reason) && recorded == Some(reason.as_str()))
+}
+
+/// What tells a row from the last one: why, whether somebody must act, and whether it is over. The bound keeps the
+/// reason that held the export, and a denial that lasts becomes Stalled under the same one.
+fn row_of(status: &SessionExportStatus) -> (Option<&str>, bool, bool) {
+    let stalled = status.conditions.iter().any(|condition| condition.type_ == STALLED);
+    (ready_reason(status), stalled, status.completion_time.is_some())
 }
 
 fn ready_reason(status: &SessionExportStatus) -> Option<&str> {

@@ -11,7 +11,7 @@ mod adapter;
 #[cfg(test)]
 mod tests;
 
-pub(super) use adapter::{failure, printable};
+pub(super) use adapter::{failure, is_source_down, printable};
 
 use super::observation::FailureClass;
 

@@ -20,5 +20,7 @@ mod oracle;
 mod proxy;
 mod replicas;
 mod rivals;
+mod rows;
+mod shown;
 mod simulator;
 mod world;

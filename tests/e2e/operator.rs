@@ -104,6 +104,13 @@ impl Operator {
         None
     }
 
+    /// Ends it in good order, so that the next one leads at once.
+    pub(crate) async fn stop(mut self) {
+        self.signal("TERM");
+        let status = self.ended(Duration::from_secs(30)).await;
+        assert!(status.is_some_and(|status| status.success()), "{status:?}: {}", self.log());
+    }
+
     /// kill -9, as a crash.
     pub(crate) fn crash(mut self) {
         self.child.kill().unwrap();

@@ -17,8 +17,6 @@ pub(crate) const GROUP: &str = "sg-1AB2C3De4";
 pub(crate) struct Simulator {
     child: Child,
     pub(crate) aws: String,
-    #[allow(dead_code, reason = "the condition rows use it")]
-    pub(crate) s3: String,
     http: Client<HttpConnector, Full<hyper::body::Bytes>>,
 }
 
@@ -41,7 +39,7 @@ impl Simulator {
         let said: Value = serde_json::from_str(&line).unwrap();
         let address = |key: &str| said[key].as_str().unwrap().to_owned();
         let http = Client::builder(TokioExecutor::new()).build_http();
-        Self { aws: address("aws"), s3: address("s3"), child, http }
+        Self { aws: address("aws"), child, http }
     }
 
     /// One request to a control endpoint.

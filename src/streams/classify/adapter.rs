@@ -68,7 +68,7 @@ where
 }
 
 /// The source of credentials (STS, instance metadata) can't be reached: that passes, as any outage does.
-fn is_source_down(error: &CredentialsError) -> bool {
+pub(in crate::streams) fn is_source_down(error: &CredentialsError) -> bool {
     if matches!(error, CredentialsError::ProviderTimedOut(_)) {
         return true;
     }

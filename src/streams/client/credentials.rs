@@ -6,6 +6,7 @@
 //! after the other, and run into their own time-outs.
 //! Never: looks at credentials, or caches them.
 
+use crate::streams::classify::is_source_down;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future;
@@ -28,7 +29,7 @@ pub(super) struct Bounded {
 /// What a load came to nothing for, as far as its class goes.
 #[derive(Clone, Copy)]
 enum Failed {
-    TimedOut,
+    Down,
     Refused,
 }
 
@@ -40,7 +41,7 @@ impl Bounded {
     async fn load(&self) -> Result<Credentials, CredentialsError> {
         let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         match failed.filter(|(at, _)| at.elapsed() < PAUSE) {
-            Some((_, Failed::TimedOut)) => return Err(CredentialsError::provider_timed_out(self.limit)),
+            Some((_, Failed::Down)) => return Err(CredentialsError::provider_timed_out(self.limit)),
             Some((_, Failed::Refused)) => {
                 return Err(CredentialsError::not_loaded("the source of credentials failed a moment ago"));
             }
@@ -50,8 +51,7 @@ impl Bounded {
             .await
             .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(self.limit)));
         if let Err(error) = &outcome {
-            let down = matches!(error, CredentialsError::ProviderTimedOut(_));
-            let failed = if down { Failed::TimedOut } else { Failed::Refused };
+            let failed = if is_source_down(error) { Failed::Down } else { Failed::Refused };
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), failed));
         }
         outcome
