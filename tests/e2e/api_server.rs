@@ -36,7 +36,7 @@ async fn undisturbed(world: &World, history: &History, name: &str) {
 
 #[tokio::test]
 async fn cut_connections_lose_nothing() {
-    let world = World::new("cut").await;
+    let world = World::new("way-cut").await;
     let history = History::of(&world);
     let (proxy, _operator) = behind_a_proxy(&world).await;
     let names: Vec<_> = (0..6).map(|n| format!("c{n}")).collect();
@@ -60,7 +60,7 @@ async fn cut_connections_lose_nothing() {
 
 #[tokio::test]
 async fn in_a_black_hole_nothing_is_called_without_its_intent_and_nothing_is_lost() {
-    let world = World::with("hole", &[], timing()).await;
+    let world = World::with("way-hole", &[], timing()).await;
     let history = History::of(&world);
     let (proxy, operator) = behind_a_proxy(&world).await;
     for name in ["reading", "calling", "pending"] {
@@ -99,7 +99,7 @@ async fn in_a_black_hole_nothing_is_called_without_its_intent_and_nothing_is_los
 /// Each write by an object of its own: the connection that carries it must be open when the answers stop.
 #[tokio::test]
 async fn a_status_write_whose_answer_is_lost_is_not_lost() {
-    let world = World::with("answers", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
+    let world = World::with("way-answers", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
     let history = History::of(&world);
     let (proxy, operator) = behind_a_proxy(&world).await;
     for name in ["intent", "acceptance", "end"] {
