@@ -6,6 +6,7 @@ use crate::proxy::Proxy;
 use crate::world::World;
 use serde_json::{Value, json};
 use session_export_operator::api::SessionExportStatus;
+use std::time::Duration;
 
 const EXPORT: &str = "ExportStreamSessionFiles";
 const GET: &str = "GetStreamSession";
@@ -35,7 +36,7 @@ async fn undisturbed(world: &World, history: &History, name: &str) {
 
 #[tokio::test]
 async fn cut_connections_lose_nothing() {
-    let world = World::new("cut").await;
+    let world = World::new("way-cut").await;
     let history = History::of(&world);
     let (proxy, _operator) = behind_a_proxy(&world).await;
     let names: Vec<_> = (0..6).map(|n| format!("c{n}")).collect();
@@ -59,7 +60,7 @@ async fn cut_connections_lose_nothing() {
 
 #[tokio::test]
 async fn in_a_black_hole_nothing_is_called_without_its_intent_and_nothing_is_lost() {
-    let world = World::with("hole", &[], timing()).await;
+    let world = World::with("way-hole", &[], timing()).await;
     let history = History::of(&world);
     let (proxy, operator) = behind_a_proxy(&world).await;
     for name in ["reading", "calling", "pending"] {
@@ -98,9 +99,9 @@ async fn in_a_black_hole_nothing_is_called_without_its_intent_and_nothing_is_los
 /// Each write by an object of its own: the connection that carries it must be open when the answers stop.
 #[tokio::test]
 async fn a_status_write_whose_answer_is_lost_is_not_lost() {
-    let world = World::with("answers", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
+    let world = World::with("way-answers", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
     let history = History::of(&world);
-    let (proxy, _operator) = behind_a_proxy(&world).await;
+    let (proxy, operator) = behind_a_proxy(&world).await;
     for name in ["intent", "acceptance", "end"] {
         world.simulator.session(name, json!({})).await;
     }
@@ -119,6 +120,10 @@ async fn a_status_write_whose_answer_is_lost_is_not_lost() {
         };
         world.until(name, "written", written).await;
         if name == "intent" {
+            let told = || async { operator.log().contains("status write failed") };
+            world.eventually("it finds the answer lost", told).await;
+            // Time for a call that must not come; nothing can be retried meanwhile.
+            tokio::time::sleep(Duration::from_millis(500)).await;
             assert_eq!(world.simulator.exports(name).await, 0, "an intent that is not known to be written is none");
         }
         proxy.open();

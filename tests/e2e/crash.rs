@@ -34,7 +34,7 @@ async fn until_faulty_calls(world: &World, count: u64) {
 
 #[tokio::test]
 async fn an_undisturbed_run_ends_as_the_disturbed_ones_must() {
-    let world = World::new("undisturbed").await;
+    let world = World::new("crash-undisturbed").await;
     let history = History::of(&world);
     world.simulator.session("u1", json!({})).await;
     world.export("one", "u1", "s3://exports/a/").await;
@@ -46,7 +46,7 @@ async fn an_undisturbed_run_ends_as_the_disturbed_ones_must() {
 
 #[tokio::test]
 async fn killed_after_aws_accepted_and_before_the_status_write_it_adopts() {
-    let world = World::with("kill-after", &[], slow_calls()).await;
+    let world = World::with("crash-kill-after", &[], slow_calls()).await;
     let history = History::of(&world);
     world.simulator.session("k1", json!({})).await;
     let delay =
@@ -69,7 +69,7 @@ async fn killed_after_aws_accepted_and_before_the_status_write_it_adopts() {
 
 #[tokio::test]
 async fn a_session_that_ends_while_nobody_leads_is_adopted_all_the_same() {
-    let world = World::with("kill-ended", &[], slow_calls()).await;
+    let world = World::with("crash-kill-ended", &[], slow_calls()).await;
     let history = History::of(&world);
     world.simulator.session("k1", json!({})).await;
     let delay =
@@ -92,7 +92,7 @@ async fn a_session_that_ends_while_nobody_leads_is_adopted_all_the_same() {
 
 #[tokio::test]
 async fn killed_after_the_intent_and_before_any_call_got_through_it_calls() {
-    let world = World::new("kill-before").await;
+    let world = World::new("crash-kill-before").await;
     let history = History::of(&world);
     world.simulator.session("k1", json!({})).await;
     world.simulator.fault(json!({"operation": EXPORT, "action": {"type": "resetBefore"}})).await;
@@ -109,7 +109,7 @@ async fn killed_after_the_intent_and_before_any_call_got_through_it_calls() {
 
 #[tokio::test]
 async fn killed_while_the_call_is_on_its_way_it_comes_to_one_export() {
-    let world = World::with("kill-during", &[], slow_calls()).await;
+    let world = World::with("crash-kill-during", &[], slow_calls()).await;
     let history = History::of(&world);
     world.simulator.session("k1", json!({})).await;
     world.simulator.fault(json!({"operation": EXPORT, "first": 1, "action": {"type": "latency", "ms": 2500}})).await;
@@ -125,7 +125,7 @@ async fn killed_while_the_call_is_on_its_way_it_comes_to_one_export() {
 
 #[tokio::test]
 async fn killed_after_each_of_its_writes_it_goes_on() {
-    let world = World::new("kill-each").await;
+    let world = World::new("crash-kill-each").await;
     let history = History::of(&world);
     world.simulator.session("k1", json!({})).await;
     world.export("one", "k1", "s3://exports/a/").await;
@@ -153,7 +153,7 @@ async fn killed_after_each_of_its_writes_it_goes_on() {
 /// A container that is restarted in its Pod has the lease's identity of the one before.
 #[tokio::test]
 async fn restarted_in_the_same_pod_it_leads_at_once() {
-    let world = World::new("same-pod").await;
+    let world = World::new("crash-same-pod").await;
     let pod = [("POD_UUID", "the-same")];
     let operator = world.start(json!({}), &pod).await;
     operator.ready("leading").await;
@@ -185,7 +185,7 @@ fn lost_replies() -> [(&'static str, Value, usize); 9] {
 
 #[tokio::test]
 async fn a_lost_reply_is_answered_by_reading_and_a_lost_call_by_calling_again() {
-    let world = World::new("lost").await;
+    let world = World::new("crash-lost").await;
     let history = History::of(&world);
     for (session, action, _) in lost_replies() {
         world.simulator.session(session, json!({})).await;
@@ -204,7 +204,7 @@ async fn a_lost_reply_is_answered_by_reading_and_a_lost_call_by_calling_again() 
 
 #[tokio::test]
 async fn reads_that_lag_behind_a_lost_reply_never_make_a_session_ended() {
-    let world = World::new("lag").await;
+    let world = World::new("crash-lag").await;
     let history = History::of(&world);
     world.simulator.behave(json!({"defaults": {"getLagMs": 1500}})).await;
     let operator = world.operator().await;
@@ -238,7 +238,7 @@ async fn reads_that_lag_behind_a_lost_reply_never_make_a_session_ended() {
 
 #[tokio::test]
 async fn a_session_that_ends_between_read_and_call_has_ended_and_is_not_invalid() {
-    let world = World::with("between", &[], slow_calls()).await;
+    let world = World::with("crash-between", &[], slow_calls()).await;
     let history = History::of(&world);
     world.simulator.session("b1", json!({})).await;
     world.simulator.fault(json!({"operation": EXPORT, "first": 1, "action": {"type": "latency", "ms": 2500}})).await;
@@ -265,7 +265,7 @@ async fn clear(world: &World, name: &str) {
 
 #[tokio::test]
 async fn a_status_cleared_by_hand_is_rebuilt_from_aws() {
-    let world = World::new("cleared").await;
+    let world = World::new("crash-cleared").await;
     world.simulator.session("c1", json!({})).await;
     world.export("one", "c1", "s3://exports/a/").await;
     let operator = world.operator().await;
@@ -292,7 +292,7 @@ async fn a_status_cleared_by_hand_is_rebuilt_from_aws() {
 
 #[tokio::test]
 async fn an_object_made_again_under_its_name_adopts_the_export() {
-    let world = World::new("again").await;
+    let world = World::new("crash-again").await;
     let history = History::of(&world);
     world.simulator.session("a1", json!({})).await;
     let _operator = world.operator().await;
@@ -319,7 +319,7 @@ async fn an_object_made_again_under_its_name_adopts_the_export() {
 
 #[tokio::test]
 async fn an_object_deleted_in_the_middle_of_its_call_and_made_again_adopts_too() {
-    let world = World::with("deleted", &[], slow_calls()).await;
+    let world = World::with("crash-deleted", &[], slow_calls()).await;
     world.simulator.session("d1", json!({})).await;
     let delay =
         json!({"operation": EXPORT, "first": 1, "action": {"type": "latency", "ms": 1500, "afterEffect": true}});

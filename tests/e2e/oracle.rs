@@ -11,6 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// A watch that is silent for so long is not waited for any more.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// The end of an undisturbed export to a prefix, without its times and generated names.
 pub(crate) fn exported(prefix: &str) -> Value {
@@ -70,17 +74,18 @@ impl History {
     pub(crate) fn of(world: &World) -> Self {
         let seen: Arc<Mutex<BTreeMap<String, Vec<SessionExport>>>> = Arc::default();
         let into = seen.clone();
-        let mut events = watcher::watcher(world.exports(), watcher::Config::default()).boxed();
+        let exports = world.exports();
         let watch = tokio::spawn(async move {
-            while let Some(event) = events.next().await {
-                match event {
-                    Ok(Event::Apply(object) | Event::InitApply(object)) => {
+            // Listed afresh after an error or a long silence: kube's watcher may ask for a version that is gone for ever.
+            loop {
+                let mut events = watcher::watcher(exports.clone(), watcher::Config::default()).boxed();
+                while let Ok(Some(Ok(event))) = timeout(SILENCE, events.next()).await {
+                    if let Event::Apply(object) | Event::InitApply(object) = event {
                         let uid = object.metadata.uid.clone().unwrap();
                         into.lock().unwrap().entry(uid).or_default().push(object);
                     }
-                    Ok(Event::Delete(_) | Event::Init | Event::InitDone) => {}
-                    Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
                 }
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
         Self { seen, watch }

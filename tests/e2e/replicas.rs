@@ -53,7 +53,7 @@ async fn holder(world: &World) -> String {
 
 #[tokio::test]
 async fn of_two_replicas_one_leads_and_both_are_ready() {
-    let world = World::new("two").await;
+    let world = World::new("replicas-two").await;
     let (first, second) = pair(&world).await;
     assert_eq!(holder(&world).await, "operator-0");
     in_flight(&world, 2).await;
@@ -65,7 +65,7 @@ async fn of_two_replicas_one_leads_and_both_are_ready() {
 
 #[tokio::test]
 async fn sigterm_hands_over_at_once_and_in_good_order() {
-    let world = World::new("sigterm").await;
+    let world = World::new("replicas-sigterm").await;
     let history = History::of(&world);
     let (mut first, second) = pair(&world).await;
     in_flight(&world, 3).await;
@@ -88,7 +88,7 @@ async fn sigterm_hands_over_at_once_and_in_good_order() {
 
 #[tokio::test]
 async fn sigkill_hands_over_when_the_lease_has_run_out() {
-    let world = World::with("sigkill", &[], short_lease()).await;
+    let world = World::with("replicas-sigkill", &[], short_lease()).await;
     let history = History::of(&world);
     let (first, second) = pair(&world).await;
     in_flight(&world, 3).await;
@@ -105,7 +105,7 @@ async fn sigkill_hands_over_when_the_lease_has_run_out() {
 /// The old leader sleeps in the middle of a call, beyond its lease, and wakes up with the answer in its hands.
 #[tokio::test]
 async fn a_leader_that_slept_beyond_its_lease_does_nothing_more() {
-    let world = World::with("sleeper", &[], short_lease()).await;
+    let world = World::with("replicas-sleeper", &[], short_lease()).await;
     let history = History::of(&world);
     let (first, second) = pair(&world).await;
     world.simulator.session("f0", json!({})).await;

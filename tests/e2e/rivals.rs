@@ -36,7 +36,7 @@ async fn judged(world: &World, session: &str, (winner, loser): (&str, &str)) {
 
 #[tokio::test]
 async fn the_same_session_to_the_same_uri_needs_one_call() {
-    let world = World::new("same-uri").await;
+    let world = World::new("rivals-same-uri").await;
     let history = History::of(&world);
     let _operator = world.operator().await;
     let arn = format!("arn:aws:gameliftstreams:{REGION}:{ACCOUNT}:streamsession/{GROUP}/s1");
@@ -62,16 +62,15 @@ async fn the_same_session_to_the_same_uri_needs_one_call() {
 
 #[tokio::test]
 async fn of_two_uris_created_at_the_same_moment_one_wins_and_the_other_never_calls() {
-    let world = World::new("two-uris").await;
+    let world = World::new("rivals-two-uris").await;
     let history = History::of(&world);
     let _operator = world.operator().await;
     let sessions = ["a1", "a2", "a3", "a4", "a5", "a6"];
     for session in sessions {
         world.simulator.session(session, json!({})).await;
     }
-    // Replies take their time, so that the other meets a claim without an answer.
-    let slow = json!({"operation": EXPORT, "every": 2, "action": {"type": "latency", "ms": 700, "afterEffect": true}});
-    world.simulator.fault(slow).await;
+    // The calls take their time, so that the others' reads show nothing yet.
+    world.simulator.fault(json!({"operation": EXPORT, "action": {"type": "latency", "ms": 900}})).await;
     let pairs = sessions.map(|session| (session, format!("{session}-one"), format!("{session}-two")));
     for (n, (session, one, two)) in pairs.iter().enumerate() {
         let arn = format!("arn:aws:gameliftstreams:{REGION}:{ACCOUNT}:streamsession/{GROUP}/{session}");
@@ -80,7 +79,6 @@ async fn of_two_uris_created_at_the_same_moment_one_wins_and_the_other_never_cal
             world.export(one, session, "s3://exports/one/"),
             world.export(two, &other, "s3://exports/two/this.zip"),
         );
-        world.simulator.no_faults().await;
     }
     for (session, one, two) in &pairs {
         let outcome = settled(&world, one, two).await;
@@ -91,7 +89,8 @@ async fn of_two_uris_created_at_the_same_moment_one_wins_and_the_other_never_cal
 
 #[tokio::test]
 async fn a_rival_waits_while_the_call_is_unanswered() {
-    let world = World::with("unanswered", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
+    let world =
+        World::with("rivals-unanswered", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
     let _operator = world.operator().await;
     world.simulator.session("u1", json!({})).await;
     let slow = json!({"operation": EXPORT, "first": 1, "action": {"type": "latency", "ms": 4000}});
@@ -107,7 +106,7 @@ async fn a_rival_waits_while_the_call_is_unanswered() {
 
 #[tokio::test]
 async fn a_forbidden_rival_blocks_nobody() {
-    let world = World::new("forbidden").await;
+    let world = World::new("rivals-forbidden").await;
     let _operator = world.operator().await;
     world.simulator.session("f1", json!({})).await;
     world.export("squatter", "f1", "s3://elsewhere/").await;
@@ -122,7 +121,8 @@ async fn a_forbidden_rival_blocks_nobody() {
 
 #[tokio::test]
 async fn a_denied_rival_blocks_nobody() {
-    let world = World::with("denied", &[], json!({"timing": {"deniedRetryMin": "4s", "deniedRetryMax": "4s"}})).await;
+    let world =
+        World::with("rivals-denied", &[], json!({"timing": {"deniedRetryMin": "4s", "deniedRetryMax": "4s"}})).await;
     let history = History::of(&world);
     let _operator = world.operator().await;
     world.simulator.session("d1", json!({})).await;
@@ -142,7 +142,7 @@ async fn a_denied_rival_blocks_nobody() {
 
 #[tokio::test]
 async fn of_nested_prefixes_the_closer_one_is_whose_export_it_is() {
-    let world = World::new("nested").await;
+    let world = World::new("rivals-nested").await;
     let _operator = world.operator().await;
     for (session, first, second) in
         [("n1", "s3://exports/n/", "s3://exports/n/deep/"), ("n2", "s3://exports/n/deep/", "s3://exports/n/")]
@@ -166,7 +166,7 @@ async fn of_nested_prefixes_the_closer_one_is_whose_export_it_is() {
 
 #[tokio::test]
 async fn one_zip_for_two_sessions_is_for_the_first_that_was_accepted() {
-    let world = World::new("zip").await;
+    let world = World::new("rivals-zip").await;
     let history = History::of(&world);
     let operator = world.operator().await;
     for session in ["z1", "z2", "z3", "z4", "z5"] {
@@ -203,7 +203,8 @@ async fn one_zip_for_two_sessions_is_for_the_first_that_was_accepted() {
 
 #[tokio::test]
 async fn rivals_are_told_apart_by_a_new_leader_too() {
-    let world = World::with("restart", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
+    let world =
+        World::with("rivals-restart", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
     let history = History::of(&world);
     let operator = world.operator().await;
     for session in ["r1", "r2"] {
@@ -233,7 +234,7 @@ async fn rivals_are_told_apart_by_a_new_leader_too() {
 
 #[tokio::test]
 async fn a_foreign_caller_who_was_first_is_a_conflict_without_a_call() {
-    let world = World::new("foreign-first").await;
+    let world = World::new("rivals-foreign-first").await;
     let _operator = world.operator().await;
     let foreign = json!({"export": {"status": "PENDING", "outputUri": "s3://exports/theirs/"}});
     world.simulator.session("f1", foreign).await;
@@ -246,7 +247,7 @@ async fn a_foreign_caller_who_was_first_is_a_conflict_without_a_call() {
 
 #[tokio::test]
 async fn a_foreign_caller_who_comes_later_is_told_of_and_not_overwritten() {
-    let world = World::new("foreign-later").await;
+    let world = World::new("rivals-foreign-later").await;
     let history = History::of(&world);
     let _operator = world.operator().await;
     world.simulator.session("f1", json!({})).await;
@@ -265,7 +266,7 @@ async fn a_foreign_caller_who_comes_later_is_told_of_and_not_overwritten() {
 /// Somebody else asks between our read and our call. AWS's answer to a second destination is not known.
 #[tokio::test]
 async fn whatever_aws_does_with_a_second_destination_the_status_tells_whose_it_is() {
-    let world = World::with("second", &[], json!({"timing": {"callTimeout": "4s", "settleWindow": "5s"}})).await;
+    let world = World::with("rivals-second", &[], json!({"timing": {"callTimeout": "4s", "settleWindow": "5s"}})).await;
     let history = History::of(&world);
     let _operator = world.operator().await;
     let answers = ["replace", "ignore", "refuse"];
