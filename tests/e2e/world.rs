@@ -157,10 +157,14 @@ impl World {
         self.free_lease().await;
     }
 
-    /// Deletes the lease. Its holder must be dead.
+    /// Deletes the lease, if the one that is dead had come so far. Its holder must be dead.
     pub(crate) async fn free_lease(&self) {
         let leases: Api<Lease> = self.namespaced();
-        leases.delete(LEASE, &DeleteParams::default()).await.unwrap();
+        match leases.delete(LEASE, &DeleteParams::default()).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(other) => panic!("the lease can't be deleted: {other}"),
+        }
     }
 
     /// The lease as it stands.
