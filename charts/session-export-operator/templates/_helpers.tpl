@@ -87,6 +87,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $all := list -}}
 {{- range regexFindAll "[^,(]+([(][^)]*[)])?" .Values.watch.labelSelector -1 -}}
 {{- $text := trim . -}}
+{{- /* Blanks between a parenthesis and a comma are no requirement. */ -}}
+{{- if $text -}}
 {{- $one := dict "key" $text "operator" "Exists" -}}
 {{- if hasPrefix "!" $text -}}
 {{- $one = dict "key" (trimPrefix "!" $text | trim) "operator" "DoesNotExist" -}}
@@ -105,6 +107,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $one = dict "key" (index $head 0) "operator" (ternary "In" "NotIn" (eq (index $head 1) "in")) "values" $values -}}
 {{- end -}}
 {{- $all = append $all $one -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $all -}}
 {{- end }}
