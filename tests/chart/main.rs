@@ -10,11 +10,15 @@
     reason = "these are tests, helpers included"
 )]
 
+mod configuration;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
 mod fence;
 mod helm;
+mod notes;
+mod process;
 mod refused;
 mod rendered;
 mod rights;
+mod schema;
 mod server;

@@ -26,19 +26,18 @@ fn granted_by(role: &Value) -> Vec<String> {
         Some(namespace) => format!(" in namespace {namespace}"),
         None => " in all namespaces".to_owned(),
     };
+    role["rules"].as_array().unwrap().iter().flat_map(granted_by_rule).map(|what| what + &place).collect()
+}
+
+fn granted_by_rule(rule: &Value) -> Vec<String> {
+    let names: Vec<String> = texts(&rule["resourceNames"]).iter().map(|name| format!(" \"{name}\"")).collect();
+    let names = if names.is_empty() { vec![String::new()] } else { names };
     let mut all = Vec::new();
-    for rule in role["rules"].as_array().unwrap() {
-        let names = texts(&rule["resourceNames"]);
-        let names =
-            if names.is_empty() { vec![String::new()] } else { names.iter().map(|n| format!(" \"{n}\"")).collect() };
-        for (verb, resource, group, name) in texts(&rule["verbs"]).into_iter().flat_map(|verb| {
-            let names = &names;
-            texts(&rule["resources"]).into_iter().flat_map(move |resource| {
-                let groups = texts(&rule["apiGroups"]);
-                groups.into_iter().flat_map(move |group| names.iter().map(move |name| (verb, resource, group, name)))
-            })
-        }) {
-            all.push(format!("{verb} {resource}.{group}{name}{place}"));
+    for group in texts(&rule["apiGroups"]) {
+        for resource in texts(&rule["resources"]) {
+            for verb in texts(&rule["verbs"]) {
+                all.extend(names.iter().map(|name| format!("{verb} {resource}.{group}{name}")));
+            }
         }
     }
     all
@@ -112,14 +111,26 @@ fn people_may_read_or_write_exports_and_never_their_status() {
     assert_eq!(labels(false, false, false), []);
 }
 
-async fn as_service_account(control: &ControlPlane, name: &str) -> Client {
+/// Applies the ServiceAccount and the rights among the rendered objects.
+pub(crate) fn install(control: &ControlPlane, name: &str, rendered: &[Value]) {
+    let is_one = |object: &&Value| text(&object["kind"]).contains("Role") || object["kind"] == "ServiceAccount";
+    let rights: Vec<Value> = rendered.iter().filter(is_one).cloned().collect();
+    apply(control, &format!("{name}.yaml"), &rights, &[]).unwrap();
+}
+
+/// A kubeconfig with the ServiceAccount's token.
+pub(crate) async fn kubeconfig(control: &ControlPlane, account: &str) -> Value {
     let accounts: Api<ServiceAccount> = Api::namespaced(control.client().await, NAMESPACE);
     let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": []}, "metadata": {}})).unwrap();
-    let token = accounts.create_token_request(name, &PostParams::default(), &request).await.unwrap();
+    let token = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
     let admins = std::fs::read_to_string(control.kubeconfig()).unwrap();
     let mut kubeconfig: Value = serde_yaml::from_str(&admins).unwrap();
     kubeconfig["users"][0]["user"] = json!({"token": token.status.unwrap().token});
-    let kubeconfig = Kubeconfig::from_yaml(&kubeconfig.to_string()).unwrap();
+    kubeconfig
+}
+
+async fn client_of(control: &ControlPlane, account: &str) -> Client {
+    let kubeconfig = Kubeconfig::from_yaml(&kubeconfig(control, account).await.to_string()).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()
 }
@@ -134,10 +145,8 @@ async fn the_operators_preflight_passes_with_the_rendered_rights() {
     for (n, namespaces) in [vec![], vec!["rights-a", "rights-b"]].into_iter().enumerate() {
         let name = format!("rights-{n}");
         let values = json!({"fullnameOverride": &name, "watch": {"namespaces": &namespaces}});
-        let is_right = |object: &Value| text(&object["kind"]).contains("Role") || object["kind"] == "ServiceAccount";
-        let rights: Vec<Value> = objects(&values).into_iter().filter(is_right).collect();
-        apply(control, &format!("{name}.yaml"), &rights, &[]).unwrap();
-        let client = as_service_account(control, &name).await;
+        install(control, &name, &objects(&values));
+        let client = client_of(control, &name).await;
         let watched: Vec<String> = namespaces.iter().map(ToString::to_string).collect();
         preflight::check(&client, &watched, &needed(&namespaces, &name)).await.unwrap();
         // Elsewhere, and under another name, it may nothing.
