@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints, as the only line on stdout, the path of a Helm binary. The first of these that works:
 #
-#   1. helm on the PATH, from 3.14 on
+#   1. helm on the PATH, from 3.18 on
 #   2. the cache
 #   3. a build from the Go module that helm/go.mod names and helm/go.sum pins
 #
@@ -23,12 +23,12 @@ die() {
 	exit 1
 }
 
-# Helm 3 before 3.14 reads the schema of values differently.
+# Helm before 3.18 words the refusals of values differently (another JSON schema library), which the tests read.
 is_new_enough() {
 	local text
 	text=$("$1" version --short 2>/dev/null) || return 1
 	[[ $text =~ ^v([0-9]+)\.([0-9]+) ]] || return 1
-	((BASH_REMATCH[1] >= 4 || (BASH_REMATCH[1] == 3 && BASH_REMATCH[2] >= 14)))
+	((BASH_REMATCH[1] >= 4 || (BASH_REMATCH[1] == 3 && BASH_REMATCH[2] >= 18)))
 }
 
 answer_if_cached() {
@@ -89,7 +89,7 @@ flock --nonblock 9 || {
 }
 answer_if_cached
 go_is_new_enough || die "there is no helm, and no Go 1.26 or newer to build it.
-Install either: Helm 3.14 or newer (https://helm.sh/docs/intro/install) or Go (https://go.dev/dl)"
+Install either: Helm 3.18 or newer (https://helm.sh/docs/intro/install) or Go (https://go.dev/dl)"
 
 # Whoever holds the lock is alone: these are what killed runs left behind.
 rm -rf "$place" "$cache"/partial.*

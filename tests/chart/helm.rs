@@ -43,9 +43,10 @@ pub(crate) fn helm(arguments: &[&str], values: &Value) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// The manifests as text, or what Helm complains of.
+/// The manifests as text, or what Helm complains of. For the oldest cluster that is supported, unless said otherwise.
 pub(crate) fn template(values: &Value, more: &[&str]) -> Result<String, String> {
-    let arguments = [&["template", "exports", CHART, "--namespace", NAMESPACE], more].concat();
+    let arguments = ["template", "exports", CHART, "--namespace", NAMESPACE, "--kube-version", "1.33.0"];
+    let arguments = [&arguments, more].concat();
     let output = helm(&arguments, values);
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
