@@ -2,10 +2,11 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test demo crds control-plane clean
+.PHONY: help check test demo crds control-plane helm clean
 
 STAGE := @tools/stage.sh
 CRD := crds/sessionexport.dev_sessionexports.yaml
+CHART := charts/session-export-operator
 
 help: ## Lists the commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -17,11 +18,12 @@ check: ## The quick loop: format, lints, unit tests
 
 test: ## Everything: check, dependencies, scripts, a real control plane, boto3, the demo
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
+	$(STAGE) "helm" tools/helm.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "dependencies" tools/cargo-deny.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
 	$(STAGE) "build" cargo build --workspace --locked
-	@CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); export CONTROL_PLANE_BIN; \
+	@CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
 		tools/stage.sh "integration tests" cargo test --workspace --locked --no-fail-fast --test '*'
 	$(STAGE) "documentation's examples" cargo test --workspace --locked --doc
 	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
@@ -30,13 +32,17 @@ test: ## Everything: check, dependencies, scripts, a real control plane, boto3, 
 demo: ## One export from `kubectl apply` to the ZIP, without AWS and without a cluster (KEEP=1: leaves it up)
 	@tools/demo.sh
 
-crds: ## Writes crds/ from the Rust types
+crds: ## Writes crds/ from the Rust types, and the chart's copy
 	@mkdir -p target $(dir $(CRD))
 	cargo run --quiet --locked --bin session-export-operator -- crd >target/crd.yaml
 	mv target/crd.yaml $(CRD)
+	cp $(CRD) $(CHART)/files/
 
 control-plane: ## Gets or builds etcd, kube-apiserver, kube-controller-manager and kubectl, and prints where they are
 	@tools/control-plane/install.sh
+
+helm: ## Finds or builds Helm, and prints where it is
+	@tools/helm.sh
 
 clean: ## Removes target/ (the cache of tools in ~/.cache/session-export-operator stays)
 	cargo clean

@@ -1,0 +1,77 @@
+//! Rules and objects at random, near to each other.
+
+use super::ACCOUNT;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Value, json};
+
+pub(super) const NAMESPACES: &[&str] = &["team-a", "team-ab", "team-a-b", "team", "te", "other"];
+const NAMESPACE_PATTERNS: &[&str] = &["*", "team-*", "team-a", "team-a-*", "te*", "other", "team"];
+const GROUP_PATTERNS: &[&str] = &[
+    "*",
+    "sg-1",
+    "SG-1",
+    "sg-12",
+    "arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1",
+    "arn:aws:gameliftstreams:eu-central-1:111122223333:streamgroup/sg-1",
+    "arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-12",
+];
+const PREFIXES: &[&str] = &[
+    "s3://exports/",
+    "s3://exports/team-a/",
+    "s3://exports/team-a/deep/",
+    "s3://exports.evil/",
+    "s3://exports/é😀\u{2028}/",
+    "s3://exports/it's \"q\" \\ <b> \\u0041 {{ x }} ${y}/",
+];
+const BELOW: &[&str] = &["", "", "x.zip", "deep/", "deep/x.ZIP"];
+const BESIDE: &[&str] =
+    &["s3://exports/team-a-evil/", "s3://exports/team-a.zip", "s3://exports/Team-a/", "s3://other/"];
+/// Which rules, in which Region, and how many objects are judged by them.
+pub(super) fn rule_sets() -> impl Strategy<Value = Value> {
+    let some = |all: &'static [&'static str], most| subsequence(all.to_vec(), 1..=most);
+    let rule = (some(NAMESPACE_PATTERNS, 2), some(GROUP_PATTERNS, 2), some(PREFIXES, 2))
+        .prop_map(|(n, g, p)| json!({"namespaces": n, "streamGroups": g, "outputPrefixes": p}));
+    let region = select(vec!["us-west-2", "eu-central-1"]);
+    (prop::collection::vec(rule, 0..4), region).prop_map(
+        |(rules, region)| json!({"aws": {"region": region, "accountId": ACCOUNT}, "config": {"rules": rules}}),
+    )
+}
+
+fn identifiers() -> impl Strategy<Value = (String, String)> {
+    let home = select(vec!["us-west-2:111122223333", "eu-central-1:111122223333", "us-west-2:999999999999"]);
+    let group = select(vec!["sg-1", "sg-1", "SG-1", "sg-12"]);
+    (home, group, 0..3_u8, 0..4_u8).prop_map(|(home, group, group_form, session_form)| {
+        let arn = format!("arn:aws:gameliftstreams:{home}");
+        let group_text = if group_form == 0 { format!("{arn}:streamgroup/{group}") } else { group.to_owned() };
+        let session = match session_form {
+            0 => format!("{arn}:streamsession/{group}/session"),
+            1 => format!("{arn}:streamsession/session"),
+            _ => "session".to_owned(),
+        };
+        (group_text, session)
+    })
+}
+
+fn uris() -> impl Strategy<Value = String> {
+    let below = (select(PREFIXES), select(BELOW)).prop_map(|(prefix, end)| format!("{prefix}{end}"));
+    prop_oneof![4 => below, 1 => select(BESIDE).prop_map(str::to_owned)]
+}
+
+/// Namespace and spec.
+pub(super) fn exports() -> impl Strategy<Value = (&'static str, Value)> {
+    let region = select(vec![None, None, Some("us-west-2"), Some("eu-central-1")]);
+    let account = select(vec![None, None, None, None, None, None, Some("mine")]);
+    (select(NAMESPACES), identifiers(), uris(), region, account).prop_map(
+        |(namespace, (group, session), uri, region, account)| {
+            let mut spec = json!({
+                "streamGroupIdentifier": group,
+                "streamSessionIdentifier": session,
+                "outputUri": uri,
+            });
+            region.into_iter().for_each(|region| spec["region"] = json!(region));
+            account.into_iter().for_each(|account| spec["serviceAccountName"] = json!(account));
+            (namespace, spec)
+        },
+    )
+}

@@ -1,0 +1,24 @@
+//! The Helm chart: what it renders, what it refuses, and what the real API server says of it.
+//!
+//! `UPDATE_SNAPSHOTS=1 cargo test --test chart rendered` writes `snapshots/` anew; then read the diff.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "these are tests, helpers included"
+)]
+
+mod configuration;
+#[path = "../control_plane/mod.rs"]
+mod control_plane;
+mod fence;
+mod helm;
+mod notes;
+mod process;
+mod refused;
+mod rendered;
+mod rights;
+mod schema;
+mod server;

@@ -1,0 +1,77 @@
+//! The real binary, started as the rendered Pod starts it, with the token of the rendered ServiceAccount.
+
+use crate::control_plane::ControlPlane;
+use crate::helm::{NAMESPACE, config_text, objects, only, tmp};
+use crate::rights::{install, kubeconfig};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+const POD: &str = "11111111-2222-3333-4444-555555555555";
+
+/// The container's variables; POD_UUID as the kubelet would fill it in.
+fn environment(container: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let entries = container["env"].as_array().unwrap().iter();
+    entries
+        .map(|entry| {
+            let filled_in = || (entry["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.uid").then(|| POD.to_owned());
+            (text(&entry["name"]).unwrap(), text(&entry["value"]).or_else(filled_in).unwrap())
+        })
+        .collect()
+}
+
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[tokio::test]
+async fn the_rendered_command_line_leads_with_the_rendered_rights() {
+    let control = ControlPlane::shared().await;
+    let client = control.namespace(NAMESPACE).await.into_client();
+    let values = json!({
+        "fullnameOverride": "process",
+        "aws": {"region": "us-west-2"},
+        // Loopback: other tests of the machine listen on 8080 too.
+        "extraArgs": ["--listen=127.0.0.1:0"],
+    });
+    let rendered = objects(&values);
+    install(control, "process", &rendered);
+    let account = only(&rendered, "ServiceAccount")["metadata"]["name"].as_str().unwrap();
+    let (config, kubeconfig_file, log) = (tmp("config.yaml"), tmp("kubeconfig"), tmp("operator.log"));
+    std::fs::write(&config, config_text(&rendered)).unwrap();
+    std::fs::write(&kubeconfig_file, kubeconfig(control, account).await.to_string()).unwrap();
+
+    let container = &only(&rendered, "Deployment")["spec"]["template"]["spec"]["containers"][0];
+    let mounted = container["volumeMounts"][0]["mountPath"].as_str().unwrap().to_owned() + "/config.yaml";
+    let arguments = container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
+    let arguments = arguments.map(|argument| argument.replace(&mounted, &config.display().to_string()));
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_session-export-operator")]).args(arguments);
+    command.env_clear().env("PATH", std::env::var("PATH").unwrap()).envs(environment(container));
+    command.env("KUBECONFIG", &kubeconfig_file);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log).unwrap());
+    let _operator = Ended(command.spawn().unwrap());
+
+    let leases: Api<Lease> = Api::namespaced(client, NAMESPACE);
+    let begun = Instant::now();
+    loop {
+        let lease = leases.get_opt("process").await.unwrap();
+        let holder = lease.and_then(|lease| lease.spec?.holder_identity);
+        if holder.as_deref() == Some(POD) {
+            return;
+        }
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never led; it said:\n{said}");
+        sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,119 @@
+//! Wrong values: each is refused by its path.
+
+use crate::helm::template;
+use serde_json::{Value, json};
+
+fn rule(change: &Value) -> Value {
+    let mut rule = json!({"namespaces": ["a"], "streamGroups": ["sg-1"], "outputPrefixes": ["s3://bucket/a/"]});
+    for (key, value) in change.as_object().unwrap() {
+        rule[key] = value.clone();
+    }
+    json!({"aws": {"accountId": "111122223333"}, "config": {"rules": [rule]}})
+}
+
+/// Values, and what Helm has to say of them.
+fn table() -> Vec<(Value, &'static [&'static str])> {
+    vec![
+        (json!({"replicas": 2}), &["'replicas' not allowed"]),
+        (json!({"replicaCount": "two"}), &["/replicaCount", "want integer"]),
+        (json!({"replicaCount": -1}), &["/replicaCount", "minimum"]),
+        (json!({"image": {"pullPolicy": "Sometimes"}}), &["/image/pullPolicy", "'Always', 'IfNotPresent', 'Never'"]),
+        (json!({"image": {"digest": "sha256:12"}}), &["/image/digest", "sha256:"]),
+        (json!({"image": {"name": "x"}}), &["/image", "'name' not allowed"]),
+        (json!({"aws": {"accountId": 111_122_223_333_u64}}), &["/aws/accountId", "got number, want string"]),
+        (json!({"aws": {"accountId": "1234"}}), &["/aws/accountId", "[0-9]{12}"]),
+        (json!({"aws": {"region": "US-West-2"}}), &["/aws/region"]),
+        (json!({"aws": {"endpointUrl": "simulator:8474"}}), &["/aws/endpointUrl", "https?://"]),
+        (json!({"aws": {"endpoint": "x"}}), &["/aws", "'endpoint' not allowed"]),
+        (json!({"watch": {"namespaces": "team-a"}}), &["/watch/namespaces", "want array"]),
+        (json!({"watch": {"namespaces": ["team-*"]}}), &["/watch/namespaces/0"]),
+        (json!({"watch": {"namespaces": ["a", "a"]}}), &["/watch/namespaces", "equal"]),
+        (json!({"watch": {"labelSelector": "a in prod"}}), &["/watch/labelSelector"]),
+        (json!({"watch": {"labelSelector": "a,,b"}}), &["/watch/labelSelector"]),
+        (json!({"config": {"rule": []}}), &["/config", "'rule' not allowed"]),
+        (json!({"config": {"aws": {"region": "us-west-2"}}}), &["/config", "'aws' not allowed"]),
+        (rule(&json!({"namespaces": []})), &["/config/rules/0/namespaces", "minItems"]),
+        (rule(&json!({"namespaces": ["Team"]})), &["/config/rules/0/namespaces/0"]),
+        (rule(&json!({"namespaces": ["team-*-x"]})), &["/config/rules/0/namespaces/0"]),
+        (rule(&json!({"streamGroups": ["sg_1"]})), &["/config/rules/0/streamGroups/0"]),
+        (rule(&json!({"outputPrefixes": ["s3://bucket/a"]})), &["/config/rules/0/outputPrefixes/0", "s3://"]),
+        (rule(&json!({"outputPrefixes": ["s3://bucket/*/"]})), &["/config/rules/0/outputPrefixes/0"]),
+        (rule(&json!({"prefixes": []})), &["/config/rules/0", "'prefixes' not allowed"]),
+        (json!({"config": {"rules": [{"namespaces": ["a"]}]}}), &["/config/rules/0", "'streamGroups'"]),
+        (json!({"config": {"quota": {"export": "fast"}}}), &["/config/quota/export", "want number"]),
+        (json!({"config": {"timing": {"settlewindow": "3s"}}}), &["/config/timing", "'settlewindow' not allowed"]),
+        (json!({"config": {"timing": {"drain": 2}}}), &["/config/timing/drain", "want string"]),
+        (json!({"admissionPolicy": {"enabled": "yes"}}), &["/admissionPolicy/enabled", "want boolean"]),
+        (json!({"serviceAccount": {"annotations": {"a": true}}}), &["/serviceAccount/annotations/a", "want string"]),
+        (json!({"rbac": {"aggregate": true}}), &["/rbac", "'aggregate' not allowed"]),
+        (json!({"crds": {"keep": "true"}}), &["/crds/keep", "want boolean"]),
+        (json!({"resources": {"limit": {}}}), &["/resources", "'limit' not allowed"]),
+        (json!({"resources": {"limits": {"memory": "lots"}}}), &["/resources/limits/memory"]),
+        (json!({"probes": {"liveness": {"path": "/"}}}), &["/probes/liveness", "'path' not allowed"]),
+        (json!({"podDisruptionBudget": {"maxUnavailable": "half"}}), &["/podDisruptionBudget/maxUnavailable"]),
+        (json!({"topologySpreadConstraints": [{"maxSkew": 1}]}), &["/topologySpreadConstraints/0", "'topologyKey'"]),
+        (json!({"tolerations": [{"effect": "Never"}]}), &["/tolerations/0/effect"]),
+        (json!({"affinity": {"podAffinty": {}}}), &["/affinity", "'podAffinty' not allowed"]),
+        (json!({"networkPolicy": {"apiServerPorts": [70000]}}), &["/networkPolicy/apiServerPorts/0", "maximum"]),
+        (json!({"serviceMonitor": {"interval": "often"}}), &["/serviceMonitor/interval"]),
+        (json!({"extraEnv": {"A": "b"}}), &["/extraEnv", "want array"]),
+        (json!({"extraEnv": [{"name": "A", "value": 1}]}), &["/extraEnv/0/value", "want string"]),
+        (json!({"extraVolumeMounts": [{"name": "a", "mountPath": "etc"}]}), &["/extraVolumeMounts/0/mountPath"]),
+        (json!({"extraObjects": [{"kind": "ConfigMap"}]}), &["/extraObjects/0", "'apiVersion'"]),
+        (json!({"commonLabels": {"team": "a b"}}), &["/commonLabels/team"]),
+        (json!({"fullnameOverride": "Exports"}), &["/fullnameOverride"]),
+    ]
+}
+
+fn complaints(table: Vec<(Value, &[&str])>) -> Vec<String> {
+    let complaint = |(values, fragments): (Value, &[&str])| match template(&values, &[]) {
+        Ok(_) => Some(format!("{values}: accepted")),
+        Err(why) => {
+            let lacking: Vec<_> = fragments.iter().filter(|fragment| !why.contains(**fragment)).collect();
+            (!lacking.is_empty()).then(|| format!("{values}: lacks {lacking:?}: {why}"))
+        }
+    };
+    table.into_iter().filter_map(complaint).collect()
+}
+
+#[test]
+fn a_wrong_value_is_refused_by_its_path() {
+    assert!(table().len() >= 40);
+    let wrong = complaints(table());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn values_that_contradict_each_other_are_refused_by_their_path() {
+    let with_account = |account: &str, group: &str, region: &str| {
+        let mut values = rule(&json!({"streamGroups": [group]}));
+        values["aws"] = json!({"accountId": account, "region": region});
+        values
+    };
+    let arn = "arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1";
+    let mut without_policy = with_account("111122223333", arn, "");
+    without_policy["admissionPolicy"] = json!({"enabled": false});
+    let wrong = complaints(vec![
+        (with_account("", "sg-1", ""), &["aws.accountId: is required when there are config.rules"]),
+        (with_account("999999999999", arn, "us-west-2"), &["config.rules[0].streamGroups[0]: is of another account"]),
+        (with_account("111122223333", arn, ""), &["aws.region: is required, because config.rules[0].streamGroups[0]"]),
+        (json!({"serviceAccount": {"create": false}}), &["serviceAccount.name: is required"]),
+    ]);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(template(&without_policy, &[]).is_ok());
+}
+
+#[test]
+fn values_that_are_unusual_and_fine_are_accepted() {
+    for values in [
+        json!({"global": {"anything": 1}}),
+        json!({"replicaCount": 0, "topologySpreadConstraints": [], "tolerations": [{"operator": "Exists"}]}),
+        json!({"podDisruptionBudget": {"minAvailable": 0}}),
+        json!({"watch": {"labelSelector": " example.com/team = a , stage notin (dev,) ,!x"}}),
+        json!({"image": {"repository": "localhost:5000/a/b", "tag": "sha-12"}}),
+        json!({"serviceAccount": {"create": false, "name": "mine"}, "rbac": {"create": false}}),
+        rule(&json!({"namespaces": ["*", "0", "team-*"], "streamGroups": ["*"], "outputPrefixes": ["s3://b.c/"]})),
+    ] {
+        assert_eq!(template(&values, &[]).err(), None, "{values}");
+    }
+}
