@@ -13,7 +13,7 @@ use super::status::{compose, difference};
 use crate::api::{FIELD_MANAGER, SessionExport};
 use crate::authority::OperatorIdentity;
 use crate::config::Timing;
-use crate::operator::client::error_class;
+use crate::operator::client::{error_class, sentence};
 use crate::operator::lease::Fence;
 use crate::streams::access::Access;
 use crate::streams::turns::Permit;
@@ -213,7 +213,13 @@ impl Controller {
         }
         let kind = error_class(error);
         self.announcer.metrics.kube_error(kind);
-        tracing::warn!(namespace = &*export.namespace, name = &*export.name, kind, "{doing} failed: {error}");
+        tracing::warn!(
+            namespace = &*export.namespace,
+            name = &*export.name,
+            kind,
+            "{doing} failed: {}",
+            sentence(error)
+        );
         Next::At(Instant::now() + API_RETRY)
     }
 

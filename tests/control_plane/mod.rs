@@ -7,7 +7,7 @@
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Api, Client, Config};
@@ -105,6 +105,22 @@ impl ControlPlane {
         timeout(START, back).await.expect("the API server came back");
     }
 
+    /// Removes the CRD, and with it every object, and waits until it is served no more.
+    pub(crate) async fn remove_crd(&self) {
+        let client = self.client().await;
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        definitions.delete(CRD_NAME, &DeleteParams::default()).await.unwrap();
+        let exports: Api<SessionExport> = Api::all(client);
+        let gone = async {
+            while exports.list(&ListParams::default()).await.is_ok()
+                || definitions.get_opt(CRD_NAME).await.unwrap().is_some()
+            {
+                sleep(PAUSE).await;
+            }
+        };
+        timeout(START, gone).await.expect("the CRD went away");
+    }
+
     async fn start() -> Result<Self, String> {
         let bin = binaries()?;
         let dir = fresh_folder();
@@ -124,7 +140,7 @@ impl ControlPlane {
     }
 
     /// Installs the committed CRD and waits until it is served.
-    async fn install_crd(&self) -> Result<(), String> {
+    pub(crate) async fn install_crd(&self) -> Result<(), String> {
         let client = self.client().await;
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
         let definition = serde_yaml::from_str(CRD).map_err(|e| e.to_string())?;

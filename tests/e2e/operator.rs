@@ -82,6 +82,21 @@ impl Operator {
         panic!("never ready as {wanted:?}, but {last:?}: {}", self.log());
     }
 
+    /// Waits until /readyz refuses for a reason that names `wanted`, while /healthz and the log show that it lives on.
+    pub(crate) async fn unready(&self, wanted: &str) {
+        let mut said = (0, String::new());
+        for _ in 0..1200 {
+            said = self.get("/readyz").await;
+            if said.1.contains(wanted) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(said.0 == 503 && said.1.contains(wanted), "{said:?}\n{}", self.log());
+        assert_eq!(self.get("/healthz").await.0, 200, "alive, and not restarted for it");
+        assert!(self.log().contains(wanted));
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

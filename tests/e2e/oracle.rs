@@ -122,12 +122,15 @@ impl History {
         let shown = |object: &SessionExport| {
             let seen = self.seen.lock().unwrap();
             let versions = seen.get(object.metadata.uid.as_deref().unwrap());
-            versions.is_some_and(|all| {
-                all.iter().any(|one| one.metadata.resource_version == object.metadata.resource_version)
-            })
+            // That version, or a later one: a recorder that lists afresh skips what was overwritten meanwhile.
+            versions.is_some_and(|all| all.iter().any(|one| version(one) >= version(object)))
         };
         world.eventually("the watch shows all that is stored", || async { stored.iter().all(shown) }).await;
     }
+}
+
+fn version(object: &SessionExport) -> u64 {
+    object.metadata.resource_version.as_deref().unwrap().parse().unwrap()
 }
 
 impl Drop for History {

@@ -41,8 +41,25 @@ async fn undisturbed(world: &World, history: &History, name: &str) {
 }
 
 /// One after the other: they would disturb each other.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+#[tokio::test]
+async fn without_its_definition_the_operator_says_so_and_waits() {
+    let _alone = ALONE.lock().await;
+    let world = World::new("no-definition").await;
+    world.control().remove_crd().await;
+    let operator = world.start(json!({}), &[]).await;
+    operator.unready("install the CRD").await;
+    world.control().install_crd().await.unwrap();
+    operator.ready("leading").await;
+    world.simulator.session("live", json!({})).await;
+    world.export("one", "live", "s3://exports/a/").await;
+    world.reason("one", "ExportPending").await;
+}
+
 #[tokio::test]
 async fn an_api_server_that_dies_or_stands_still_costs_time_and_nothing_else() {
+    let _alone = ALONE.lock().await;
     let world = World::with("outage", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
     let history = History::of(&world);
     let operator = world.operator().await;

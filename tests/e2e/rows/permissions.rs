@@ -1,4 +1,4 @@
-//! RBAC that lacks something. A missing CRD can't be had on a control plane that all tests share.
+//! RBAC that lacks something. A missing CRD can't be had on a control plane that all tests share: see tests/outage.
 
 use crate::shown::PENDING;
 use crate::world::World;
@@ -6,7 +6,6 @@ use k8s_openapi::api::rbac::v1::Role;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use std::time::Duration;
 
 #[tokio::test]
 async fn a_missing_permission_is_named_and_waited_for() {
@@ -25,17 +24,7 @@ async fn a_missing_permission_is_named_and_waited_for() {
 
     let operator = world.start(json!({}), &[]).await;
     let named = format!("patch sessionexports/status.sessionexport.dev in namespace {}", world.namespace);
-    let mut said = (0, String::new());
-    for _ in 0..1200 {
-        said = operator.get("/readyz").await;
-        if said.1.contains(&named) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert!(said.0 == 503 && said.1.contains(&named), "{said:?}\n{}", operator.log());
-    assert_eq!(operator.get("/healthz").await.0, 200, "alive, and not restarted for it");
-    assert!(operator.log().contains(&named));
+    operator.unready(&named).await;
     world.simulator.session("live", json!({})).await;
     world.export("one", "live", "s3://exports/a/").await;
     assert_eq!(world.simulator.all_calls_of("").await, 0);
