@@ -3,23 +3,13 @@
 use super::message::{is_plain, message, safe};
 use super::request::Export;
 use super::row::{Held, Outcome, Reason, Row};
+use crate::api::condition::{ACCEPTED, ALL, READY, RECONCILING, STALLED, SUCCEEDED};
 use crate::api::{ExportStatus, ReadyWhen, SessionExportStatus, SessionStatusView};
 use crate::streams::identifiers::{MAX_OUTPUT_URI, SessionArn};
 use crate::streams::observation::SessionView;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Map, Value};
-
-/// AWS has promised the export; once True it stays True.
-pub const ACCEPTED: &str = "Accepted";
-/// The summary of a one-shot object; Unknown until the end.
-pub const SUCCEEDED: &str = "Succeeded";
-/// `readyWhen` is met.
-pub const READY: &str = "Ready";
-/// Present only while True: moves by itself.
-pub const RECONCILING: &str = "Reconciling";
-/// Present only while True: somebody must act, or it is over.
-pub const STALLED: &str = "Stalled";
 
 /// A condition's status, or "leave it as it was".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,7 +198,7 @@ fn session(
 }
 
 fn is_ours(type_: &str) -> bool {
-    [ACCEPTED, SUCCEEDED, READY, RECONCILING, STALLED].contains(&type_)
+    ALL.contains(&type_)
 }
 
 fn set_conditions(conditions: &mut Vec<Condition>, row: &Row, export: &Export, now: &Time) {

@@ -6,7 +6,8 @@
 use super::fixtures::{KEY, arn, export, session, wall};
 use super::request::Export;
 use super::row::{Held, Outcome, Reason, Row};
-use super::status::{ACCEPTED, STALLED, compose, difference};
+use super::status::{compose, difference};
+use crate::api::condition::{ACCEPTED, STALLED};
 use crate::api::{ExportStatus, SessionExportStatus};
 use crate::streams::observation::SessionStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

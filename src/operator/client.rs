@@ -3,6 +3,7 @@
 //! Owns every timeout and limit towards the API server. It never retries: kube's own retries sleep for minutes, and
 //! the callers know better when to try again.
 
+use crate::api::FIELD_MANAGER;
 use kube::Client;
 use kube::api::PostParams;
 use kube::client::ClientBuilder;
@@ -10,9 +11,6 @@ use std::time::Duration;
 use tower::buffer::BufferLayer;
 use tower::limit::{ConcurrencyLimitLayer, RateLimitLayer};
 use tower::timeout::TimeoutLayer;
-
-/// Who we are in `managedFields`.
-pub const FIELD_MANAGER: &str = "session-export-operator";
 
 /// How long a TCP and TLS connection may take to come up.
 const CONNECT: Duration = Duration::from_secs(5);
