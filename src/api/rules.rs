@@ -5,6 +5,7 @@
 //! expression has already found harmless.
 
 use super::MAX_TTL_SECONDS;
+use crate::streams::identifiers::MAX_KEY_BYTES;
 use kube::core::{Message, Rule};
 
 /// As `streams::identifiers::Region`; its length is checked apart.
@@ -67,6 +68,14 @@ pub(super) fn uri_segments() -> Rule {
 
 pub(super) fn uri_characters() -> Rule {
     Rule::new(r"!self.matches('\\p{Cc}')").message("must not contain control characters")
+}
+
+/// S3 counts a key's length in bytes: one that is too long would be refused only by the upload, with the files lost.
+pub(super) fn uri_key_length() -> Rule {
+    Rule::new(format!(
+        "!self.startsWith('s3://') || bytes(self.substring(self.indexOf('/', 5) + 1)).size() <= {MAX_KEY_BYTES}"
+    ))
+    .message(Message::Message(format!("must have at most {MAX_KEY_BYTES} bytes of UTF-8 after the bucket")))
 }
 
 pub(super) fn region() -> Rule {

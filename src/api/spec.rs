@@ -80,6 +80,7 @@ pub struct SessionExportSpec {
         validation = rules::uri_ending(),
         validation = rules::uri_segments(),
         validation = rules::uri_characters(),
+        validation = rules::uri_key_length(),
         validation = rules::immutable()
     )]
     pub output_uri: String,

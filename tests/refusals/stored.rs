@@ -5,8 +5,9 @@ use super::{answer, dry_run, exports, object, resource, spec, with};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use session_export_operator::api::{ExportStatus, SessionExport};
+use session_export_operator::api::{ExportStatus, KIND, SessionExport};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -171,11 +172,18 @@ async fn the_examples_are_accepted() {
     let exports = exports("examples").await;
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    for file in files.filter(|file| !file.ends_with("config.yaml")) {
-        let mut object: DynamicObject = serde_yaml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        object.metadata.namespace = None;
-        assert_eq!(answer(exports.create(&dry_run(), &object).await), None, "{}", file.display());
+    let mut accepted = 0;
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let documents = serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap());
+        for manifest in documents.filter(|document| document["kind"] == KIND) {
+            let mut object: DynamicObject = serde_json::from_value(manifest).unwrap();
+            object.metadata.namespace = None;
+            assert_eq!(answer(exports.create(&dry_run(), &object).await), None, "{}", file.display());
+            accepted += 1;
+        }
     }
+    assert!(accepted >= 6, "{accepted} examples");
 }
 
 #[tokio::test]
