@@ -139,6 +139,10 @@ impl Memory {
         known.failed = failed || (known.failed && known.claim == Claim::Accepted);
         if export.accepted() {
             known.claim = Claim::Accepted;
+        } else if export.finished() && known.claim != Claim::Accepted {
+            // Whatever was asked for came to nothing: should its status be cleared by hand, it begins anew.
+            known.claim = Claim::None;
+            known.unanswered = false;
         } else if export.intended() && known.claim == Claim::None {
             known.claim = Claim::Unanswered;
             known.unanswered = true;

@@ -259,6 +259,14 @@ fn clearing_a_status_drops_nothing_that_the_process_remembers() {
 }
 
 #[test]
+fn an_intent_that_came_to_nothing_lends_no_weight_after_a_cleared_status() {
+    let mut memory = knows([x().intended().finished(ExportStatus::Failed)]);
+    learn(&mut memory, x());
+    reads(&mut memory, 1, Some(session().exported_to(Some("s3://bucket/team/more/a.zip"), Succeeded)));
+    assert_eq!((seen(&memory, "x").claim, whose(&memory, "x")), (Claim::None, Whose::Anothers));
+}
+
+#[test]
 fn a_new_leader_pauses_one_settle_window_for_what_is_shared() {
     let memory = knows([x(), y(), export().named("z").of_session("sess2")]);
     let rival = |name, seconds| memory.recall(&uid(name), at(seconds).mono).unwrap().rival;
