@@ -24,7 +24,7 @@ test: ## Everything: check, dependencies, scripts, a real control plane, boto3, 
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
 	$(STAGE) "build" cargo build --workspace --locked
 	@CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
-		tools/stage.sh "integration tests" cargo test --workspace --locked --no-fail-fast --test '*'
+		tools/stage.sh "integration tests" cargo test --workspace --locked --no-fail-fast --test '*' -- --test-threads 4
 	$(STAGE) "documentation's examples" cargo test --workspace --locked --doc
 	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
 	$(STAGE) "demo" tools/demo.sh
