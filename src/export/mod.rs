@@ -1,4 +1,8 @@
 //! One SessionExport, from spec to result.
+//!
+//! Pure, with the clock as an argument: [`request`] (the object, parsed), [`memory`] and [`evidence`] (what is known),
+//! [`decide`] (what follows from it), [`row`], [`message`] and [`status`] (how it shows). IO: [`reconcile`] with `calls`,
+//! [`own_writes`], [`announce`]. Nothing here knows the AWS SDK.
 
 pub mod announce;
 mod calls;
