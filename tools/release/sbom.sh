@@ -14,11 +14,11 @@ trap 'rm -rf "$work"' EXIT
 
 # A copy, because the tool writes beside every Cargo.toml.
 cp --parents -r Cargo.toml Cargo.lock rust-toolchain.toml src simulator/Cargo.toml simulator/src "$work"
+# Before anything else: a lock file that doesn't fit is an error here, and would be mended silently below.
+tools/release/linked.sh x86_64-unknown-linux-gnu >"$work/linked"
 (
 	cd "$work"
-	# A lock file that doesn't fit would be mended silently.
-	cargo metadata --quiet --locked --format-version 1 >metadata.json
 	SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0} "$tool" cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps \
 		--target x86_64-unknown-linux-gnu --override-filename "$name.cdx"
 )
-sed "s#$work#/src#g" "$work/$name.cdx.json" >"$file"
+python3 tools/release/only_linked.py "$work/$name.cdx.json" "$work/linked" | sed "s#$work#/src#g" >"$file"
