@@ -72,7 +72,7 @@ sbom() {
 	local target=unknown-linux-gnu paths
 	tools/release/sbom.sh "$work/sbom"
 	tools/release/linked.sh "x86_64-$target" >"$work/linked"
-	tools/release/linked.sh "aarch64-$target" | comm -13 "$work/linked" - >"$work/arm64"
+	tools/release/linked.sh "aarch64-$target" | LC_ALL=C comm -13 "$work/linked" - >"$work/arm64"
 	[[ ! -s $work/arm64 ]] || die "arm64 is made of more than amd64, for which the SBOM is made: $(<"$work/arm64")"
 	python3 tools/release/components.py "$work/sbom" >"$work/listed"
 	diff "$work/linked" "$work/listed" || die "the SBOM (>) is not what cargo links (<)"

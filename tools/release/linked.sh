@@ -6,4 +6,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 cargo tree --quiet --locked --package session-export-operator --edges normal --target "$1" --prefix none --format '{p}' |
-	sed -E 's/^([^ ]+) v([^ ]+).*/\1 \2/' | sort -u
+	sed -E 's/^([^ ]+) v([^ ]+).*/\1 \2/' | LC_ALL=C sort -u

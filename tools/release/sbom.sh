@@ -21,4 +21,4 @@ tools/release/linked.sh x86_64-unknown-linux-gnu >"$work/linked"
 	SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-0} "$tool" cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps \
 		--target x86_64-unknown-linux-gnu --override-filename "$name.cdx"
 )
-python3 tools/release/only_linked.py "$work/$name.cdx.json" "$work/linked" | sed "s#$work#/src#g" >"$file"
+python3 tools/release/only_linked.py "$work/$name.cdx.json" "$work/linked" | sed -e "s#$work#/src#g" -e 's#?download_url=file://\.##' >"$file"
