@@ -4,6 +4,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -170,9 +171,22 @@ fn the_installation_is_made_of_objects_that_kubernetes_knows() {
         installed::<RoleBinding>("RoleBinding").len(),
         installed::<ConfigMap>("ConfigMap").len(),
         installed::<Deployment>("Deployment").len(),
+        installed::<NetworkPolicy>("NetworkPolicy").len(),
     ];
-    assert_eq!(kinds, [1; 8]);
+    assert_eq!(kinds, [1; 9]);
     assert_eq!(serde_yaml::Deserializer::from_str(&read("examples/install.yaml")).count(), kinds.len());
+}
+
+#[test]
+fn the_installed_network_policy_lets_through_what_the_charts_does() {
+    let installed: Vec<NetworkPolicy> = installed("NetworkPolicy");
+    let text = read("tests/chart/snapshots/default.yaml");
+    let documents = serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap());
+    let charts = documents.into_iter().find(|object| object["kind"] == "NetworkPolicy").unwrap();
+    let ours = serde_json::to_value(installed[0].spec.clone().unwrap()).unwrap();
+    for direction in ["ingress", "egress"] {
+        assert_eq!(ours[direction], charts["spec"][direction], "{direction}");
+    }
 }
 
 #[test]

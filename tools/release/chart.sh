@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Usage: chart.sh FOLDER [IMAGE]
+#
+# Packages the chart into FOLDER and prints the package's path. With IMAGE its default values name that repository:
+# what is committed can't know where it will be published.
+set -euo pipefail
+
+folder=$(realpath "$1") image=${2:-}
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+readonly name=session-export-operator
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# replace_line WAS IS: in values.yaml, where WAS stands exactly once.
+replace_line() {
+	local values=$work/$name/values.yaml
+	[[ $(grep -cxF "$1" "$values") == 1 ]] || {
+		echo "chart: values.yaml has not exactly one line \"$1\"" >&2
+		exit 1
+	}
+	awk -v was="$1" -v is="$2" '$0 == was { $0 = is } { print }' "$values" >"$work/values.yaml"
+	mv "$work/values.yaml" "$values"
+}
+
+cp -r "charts/$name" "$work/"
+if [[ -n $image ]]; then
+	sed -i '/Put your own registry in front: no image is published yet/d' "$work/$name/values.yaml"
+	replace_line "  repository: $name" "  repository: $image"
+fi
+helm=$(tools/helm.sh)
+"$helm" package "$work/$name" --destination "$folder" >&2
+echo "$folder/$name-$(sed -n 's/^version: //p' "$work/$name/Chart.yaml").tgz"

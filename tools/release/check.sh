@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# Usage: check.sh [CHECK...]
+#
+# Everything of a release that needs neither a registry nor a signature. Without arguments:
+#
+#   versions    of the crates, the chart, the examples, the image's build and the changelog agree
+#   chart       is packaged and linted, and installs the image that it is published with
+#   sbom        is made from Cargo.lock, and lists what the binary is made of
+#   workflows   are such as GitHub understands, and name actions by commit
+#   scripts     pass shellcheck
+#   manifests   of the chart and of examples/install.yaml pass checkov; .checkov.yaml has what stays, and why
+#
+# Asked for by a release only: "tag NAME" (it is this version's, and the changelog has its date), "notes VERSION" (prints
+# its part of the changelog).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+readonly name=session-export-operator
+readonly chart=charts/$name
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+die() {
+	printf 'release: %s\n' "$*" >&2
+	exit 1
+}
+
+# same WHERE IS WANTED
+same() { [[ $2 == "$3" ]] || die "$1 says \"$2\", and should say \"$3\""; }
+
+# only PATTERN FILE: the one thing that the sed pattern finds.
+only() {
+	local found
+	found=$(sed -nE "s#$1#\1#p" "$2")
+	[[ -n $found && $found != *$'\n'* ]] || die "$2 has not exactly one line like $1"
+	echo "$found"
+}
+
+version() { only '^version = "(.*)"$' Cargo.toml; }
+
+versions() {
+	local version crate
+	version=$(version)
+	for crate in "$name" gameliftstreams-simulator; do
+		same "Cargo.lock, of $crate," "$(grep -A1 -xF "name = \"$crate\"" Cargo.lock | sed -nE 's/^version = "(.*)"$/\1/p')" "$version"
+	done
+	same "$chart/Chart.yaml, version," "$(only '^version: (.*)$' $chart/Chart.yaml)" "$version"
+	same "$chart/Chart.yaml, appVersion," "$(only '^appVersion: "(.*)"$' $chart/Chart.yaml)" "$version"
+	same "examples/install.yaml, image," "$(only '^ +image: .*:(.*)$' examples/install.yaml)" "$version"
+	same "Dockerfile, RUST," "$(only '^ARG RUST=.*/rust:([0-9.]+)-.*$' Dockerfile)" "$(only '^channel = "(.*)"$' rust-toolchain.toml)"
+	cmp "crds/sessionexport.dev_sessionexports.yaml" "$chart/files/sessionexport.dev_sessionexports.yaml" ||
+		die "the chart's copy of the CRD is old: run make crds"
+	grep -qE "^## \[Unreleased\]$|^## \[${version//./\\.}\] - " CHANGELOG.md || die "CHANGELOG.md has neither [Unreleased] nor [$version]"
+}
+
+# The values of the snapshots: between them every template is rendered.
+render() { "$helm" template exports "$@" --namespace "$name" --kube-version 1.33.0; }
+
+chart() {
+	local helm package image=registry.example.com/published
+	helm=$(tools/helm.sh)
+	package=$(tools/release/chart.sh "$work" "$image")
+	"$helm" lint --strict "$package"
+	same "the package's name" "${package##*/}" "$name-$(version).tgz"
+	render "$package" >"$work/published.yaml"
+	same "the packaged chart, image," "$(only '^ +image: "(.*)"$' "$work/published.yaml")" "$image:$(version)"
+	same "the packaged chart, label of the version," \
+		"$(sed -n 's#^ *app.kubernetes.io/version: ##p' "$work/published.yaml" | sort -u)" "$(version)"
+}
+
+sbom() {
+	local target=unknown-linux-gnu paths
+	tools/release/sbom.sh "$work/sbom"
+	tools/release/linked.sh "x86_64-$target" >"$work/linked"
+	tools/release/linked.sh "aarch64-$target" | LC_ALL=C comm -13 "$work/linked" - >"$work/arm64"
+	[[ ! -s $work/arm64 ]] || die "arm64 is made of more than amd64, for which the SBOM is made: $(<"$work/arm64")"
+	python3 tools/release/components.py "$work/sbom" >"$work/listed"
+	diff "$work/linked" "$work/listed" || die "the SBOM (>) is not what cargo links (<)"
+	paths=$(grep -oE 'file:///[^"#]*' "$work/sbom" | grep -v '^file:///src' || true)
+	[[ -z $paths ]] || die "the SBOM names paths of this machine: $paths"
+	echo "sbom: $(wc -l <"$work/listed") components"
+}
+
+workflows() {
+	local actionlint unpinned
+	actionlint=$(tools/release/tool.sh actionlint)
+	"$actionlint" .github/workflows/*.yml
+	unpinned=$(grep -nE 'uses: ' .github/workflows/*.yml | grep -vE 'uses: (\./|[a-z-]+/[a-z-]+@[0-9a-f]{40} # v[0-9.]+$)' || true)
+	[[ -z $unpinned ]] || die "an action that is not named by its commit: $unpinned"
+}
+
+scripts() {
+	local files
+	command -v shellcheck >/dev/null || die "there is no shellcheck (Debian: apt-get install --no-install-recommends shellcheck)"
+	mapfile -t files < <(grep -rlE '^#!.*\b(ba)?sh$|^# shellcheck shell=' .ci tools simulator/tests --include '*.sh' --include run)
+	# SC2317: before 0.11 it takes what only a trap calls for unreachable.
+	shellcheck -x --exclude SC2317 "${files[@]}"
+	echo "scripts: ${#files[@]} of them"
+}
+
+manifests() {
+	local checkov helm
+	checkov=$(tools/release/tool.sh checkov)
+	helm=$(tools/helm.sh)
+	mkdir "$work/manifests"
+	render "$chart" >"$work/manifests/default.yaml"
+	render "$chart" --values tests/chart/values/full.yaml >"$work/manifests/full.yaml"
+	cp examples/install.yaml "$work/manifests/"
+	# It asks its maker's server for links to explanations, unless told not to.
+	BC_SKIP_MAPPING=TRUE LOG_LEVEL=ERROR "$checkov" --config-file .checkov.yaml --directory "$work/manifests"
+}
+
+tag() {
+	same "the tag" "$1" "v$(version)"
+	grep -qE "^## \[${1#v}\] - [0-9]{4}-[0-9]{2}-[0-9]{2}$" CHANGELOG.md || die "CHANGELOG.md has no dated part for $1"
+}
+
+notes() {
+	awk -v head="## [$1]" 'index($0, "## [") == 1 { inside = index($0, head) == 1; next } inside' CHANGELOG.md | grep . ||
+		die "CHANGELOG.md has nothing about $1"
+}
+
+case ${1:-} in
+tag | notes) "$@" ;;
+*)
+	(($# > 0)) || set -- versions chart sbom workflows scripts manifests
+	for check in "$@"; do
+		printf -- '-- %s\n' "$check"
+		"$check"
+	done
+	;;
+esac
