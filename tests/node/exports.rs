@@ -4,6 +4,8 @@ use crate::cluster::{Cluster, PATIENCE};
 use crate::node::diagnosis;
 use crate::release::TENANT;
 use crate::simulator::{GROUP, merge};
+use futures::StreamExt;
+use futures::stream::iter;
 use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -21,14 +23,13 @@ impl Cluster {
         Api::namespaced(self.client.clone(), TENANT)
     }
 
-    /// A live session, and an export of it by the same name.
-    pub(crate) async fn export(&self, name: &str) {
-        self.export_with(name, json!({})).await;
+    /// A live session, and an export of it by the same name, with more in its spec.
+    pub(crate) async fn export(&self, name: &str, more: Value) {
+        self.simulator.session(name, json!({})).await;
+        self.create(name, more).await;
     }
 
-    /// The same with more in its spec.
-    pub(crate) async fn export_with(&self, name: &str, more: Value) {
-        self.simulator.session(name, json!({})).await;
+    async fn create(&self, name: &str, more: Value) {
         let mut spec = json!({"streamGroupIdentifier": GROUP, "streamSessionIdentifier": name, "outputUri": URI});
         merge(&mut spec, more);
         let object = json!({
@@ -43,9 +44,8 @@ impl Cluster {
     /// Exports `PREFIX-0` and so on.
     pub(crate) async fn exports_of(&self, prefix: &str, count: usize) -> Vec<String> {
         let names: Vec<String> = (0..count).map(|n| format!("{prefix}-{n}")).collect();
-        for name in &names {
-            self.export(name).await;
-        }
+        self.simulator.ask("POST", "sessions", json!({"ids": names})).await;
+        iter(&names).for_each_concurrent(16, |name| self.create(name, json!({}))).await;
         names
     }
 
@@ -87,7 +87,8 @@ impl Cluster {
             let other = names.iter().find(|name| !is_so(&statuses[*name]));
             let Some(other) = other else { return names.iter().map(|name| statuses.remove(name).unwrap()).collect() };
             assert!(Instant::now() < give_up, "{other} is never {what}: {:#?}\n{}", statuses[other], diagnosis());
-            sleep(Duration::from_millis(100)).await;
+            // A long list is long to read.
+            sleep(Duration::from_millis(50 + names.len() as u64)).await;
         }
     }
 

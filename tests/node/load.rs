@@ -3,14 +3,11 @@
 use crate::cluster::Cluster;
 use crate::node::diagnosis;
 use crate::pods::{Process, container};
-use futures::StreamExt;
-use futures::stream::iter;
 
 impl Cluster {
     /// From their creation to their ZIPs. The container that takes more than its limit is killed by the kernel.
     pub(crate) async fn carries(&self, count: usize) {
-        let names: Vec<String> = (0..count).map(|n| format!("load-{n}")).collect();
-        iter(&names).for_each_concurrent(16, |name| self.export(name)).await;
+        let names = self.exports_of("load", count).await;
         self.accepted(&names).await;
         self.report_memory(&format!("with {count} exports under way")).await;
         self.come_to_their_zips(&names).await;

@@ -56,6 +56,14 @@ impl Cluster {
         self.leader().await.unwrap()
     }
 
+    /// Waits until the kubelet shows that a Pod's container has ended; another one may run already.
+    pub(crate) async fn is_down(&self, before: &Pod) {
+        let ended =
+            |pod: &Pod| uid(pod) == uid(before) && (!is_running(pod) || container_id(pod) != container_id(before));
+        let is_so = || async { self.pods().await.iter().any(ended) };
+        self.eventually("the container has ended", is_so).await;
+    }
+
     /// Status code of a GET to a Pod: 0 when it doesn't answer.
     pub(crate) fn get(&self, pod: &Pod, path: &str) -> u16 {
         let address = pod.status.as_ref().unwrap().pod_ip.clone().unwrap();

@@ -4,9 +4,10 @@ use crate::cluster::Cluster;
 use crate::helm::CHART;
 use crate::newer::NEWER;
 use crate::node::diagnosis;
-use crate::pods::{Process, container, container_id, is_running};
+use crate::pods::{Process, container, container_id, uid};
 use crate::release::{Release, VERSION, image, values};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{ListParams, Patch, PatchParams};
@@ -54,7 +55,7 @@ async fn installed(cluster: &Cluster, release: &Release, values: &Value) {
     println!("helm install --wait: {:.1} s", begun.elapsed().as_secs_f64());
     cluster.is_at_work(&image(VERSION)).await;
     let first = ["first".to_owned()];
-    cluster.export("first").await;
+    cluster.export("first", json!({})).await;
     cluster.accepted(&first).await;
     println!("from helm install to the first accepted export: {:.1} s", begun.elapsed().as_secs_f64());
     cluster.report_memory("idle").await;
@@ -81,7 +82,7 @@ async fn edited_meanwhile(cluster: &Cluster) {
         "action": {"type": "latency", "ms": 1500, "afterEffect": true},
     });
     cluster.simulator.fault(slow).await;
-    cluster.export("edited").await;
+    cluster.export("edited", json!({})).await;
     cluster.eventually("a call is under way", || async { cluster.simulator.faults_applied().await == 1 }).await;
     label(cluster, "edited", "meanwhile").await;
     cluster.simulator.no_faults().await;
@@ -96,7 +97,7 @@ async fn label(cluster: &Cluster, name: &str, value: &str) {
 }
 
 async fn deleted_after_its_time(cluster: &Cluster) {
-    cluster.export_with("short-lived", json!({"ttlSecondsAfterFinished": 1})).await;
+    cluster.export("short-lived", json!({"ttlSecondsAfterFinished": 1})).await;
     cluster.accepted(&["short-lived".to_owned()]).await;
     cluster.simulator.end("short-lived").await;
     let gone = || async { cluster.exports().get_opt("short-lived").await.unwrap().is_none() };
@@ -108,30 +109,21 @@ async fn deleted_after_its_time(cluster: &Cluster) {
 async fn killed(cluster: &Cluster) {
     let mut names = cluster.exports_of("before", 3).await;
     cluster.accepted(&names).await;
-    let first = cluster.running_leader().await.metadata.name.unwrap();
-    let mut kills = 0;
-    while kills == 0 || cluster.leader().await.is_none_or(|leader| leader.metadata.name.as_ref() == Some(&first)) {
-        let leader = cluster.running_leader().await;
-        if leader.metadata.name.as_ref() != Some(&first) {
-            break;
-        }
-        cluster.node.kill_container(&container_id(&leader));
+    let first = cluster.running_leader().await;
+    let (mut leader, mut kills) = (first.clone(), 0);
+    while uid(&leader) == uid(&first) {
         kills += 1;
-        let down = || async { cluster.pods().await.iter().any(|pod| !is_running(pod) || is_another(pod, &leader)) };
-        cluster.eventually("it is down", down).await;
-        names.extend(cluster.exports_of(&format!("kill-{kills}"), 2).await);
-        cluster.accepted(&names).await;
         assert!(kills < 6, "the other never leads\n{}", diagnosis());
+        cluster.node.kill_container(&container_id(&leader));
+        names.extend(cluster.exports_of(&format!("kill-{kills}"), 2).await);
+        cluster.is_down(&leader).await;
+        leader = cluster.running_leader().await;
     }
     println!("{kills} kills until the other led");
+    cluster.accepted(&names).await;
     cluster.come_to_their_zips(&names).await;
     let ready = || async { cluster.pods().await.iter().all(|pod| container(pod).ready) };
     cluster.eventually("both are ready again", ready).await;
-}
-
-/// The same Pod with another container.
-fn is_another(pod: &k8s_openapi::api::core::v1::Pod, before: &k8s_openapi::api::core::v1::Pod) -> bool {
-    pod.metadata.uid == before.metadata.uid && container(pod).container_id != container(before).container_id
 }
 
 /// The Pods say that they can't work, and are not restarted for it.
@@ -139,8 +131,7 @@ async fn the_api_server_stands_still(cluster: &Cluster) {
     let names = cluster.exports_of("still", 2).await;
     cluster.accepted(&names).await;
     let pods = cluster.pods().await;
-    let restarts =
-        |pods: &[k8s_openapi::api::core::v1::Pod]| pods.iter().map(|pod| container(pod).restart_count).sum::<i32>();
+    let restarts = |pods: &[Pod]| pods.iter().map(|pod| container(pod).restart_count).sum::<i32>();
     cluster.node.signal("kube-apiserver", "STOP");
     let all_say = |status: u16| pods.iter().all(|pod| cluster.get(pod, "/readyz") == status);
     cluster.eventually("none is ready", || async { all_say(503) }).await;
@@ -157,7 +148,7 @@ async fn exports_during(cluster: &Cluster, prefix: &str, change: impl FnOnce() +
     let mut names = Vec::new();
     while !change.is_finished() {
         let name = format!("{prefix}-{}", names.len());
-        cluster.export(&name).await;
+        cluster.export(&name, json!({})).await;
         names.push(name);
         sleep(Duration::from_millis(200)).await;
     }
