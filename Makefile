@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test demo crds control-plane helm clean
+.PHONY: help check test demo crds control-plane helm image release-check clean
 
 STAGE := @tools/stage.sh
 CRD := crds/sessionexport.dev_sessionexports.yaml
@@ -28,6 +28,8 @@ test: ## Everything: check, dependencies, scripts, a real control plane, boto3, 
 	$(STAGE) "documentation's examples" cargo test --workspace --locked --doc
 	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
 	$(STAGE) "demo" tools/demo.sh
+	$(STAGE) "image" tools/image-test.sh
+	@$(MAKE) --no-print-directory release-check
 
 demo: ## One export from `kubectl apply` to the ZIP, without AWS and without a cluster (KEEP=1: leaves it up)
 	@tools/demo.sh
@@ -43,6 +45,12 @@ control-plane: ## Gets or builds etcd, kube-apiserver, kube-controller-manager a
 
 helm: ## Finds or builds Helm, and prints where it is
 	@tools/helm.sh
+
+image: ## Builds the image without a registry, and prints where the archive is (buildah, root)
+	@tools/image.sh
+
+release-check: ## What a release needs no registry for: versions, chart, SBOM, workflows, scripts, manifests; each check broken once
+	$(STAGE) "release" tools/release/test.sh
 
 clean: ## Removes target/ (the cache of tools in ~/.cache/session-export-operator stays)
 	cargo clean

@@ -36,9 +36,10 @@ revision() {
 	echo "$(git rev-parse HEAD)${changes:+-dirty}"
 }
 
-# Paths of this machine would make another binary of the same sources elsewhere.
+# Paths of this machine would make another binary of the same sources elsewhere. The time stays out of it: it is not in
+# the binary, and another one would make cargo build most of it anew.
 build_binary() {
-	RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/src" \
+	env --unset SOURCE_DATE_EPOCH RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/src" \
 		cargo build --quiet --release --locked --bin "$name" >&2
 	echo "$target/release/$name"
 }
@@ -75,7 +76,6 @@ pack() {
 
 need
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-export SOURCE_DATE_EPOCH
 version=$(version)
 archive=$target/image/$name-$version.tar
 binary=${BINARY:-$(build_binary)}

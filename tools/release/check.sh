@@ -85,7 +85,7 @@ sbom() {
 workflows() {
 	local actionlint unpinned
 	actionlint=$(tools/release/tool.sh actionlint)
-	"$actionlint"
+	"$actionlint" .github/workflows/*.yml
 	unpinned=$(grep -nE 'uses: ' .github/workflows/*.yml | grep -vE 'uses: (\./|[a-z-]+/[a-z-]+@[0-9a-f]{40} # v[0-9.]+$)' || true)
 	[[ -z $unpinned ]] || die "an action that is not named by its commit: $unpinned"
 }
