@@ -40,7 +40,7 @@ cgroups() { find /sys/fs/cgroup -type d -name "$cgroup"; }
 
 left() {
 	local pid
-	for pid in $pids; do [[ ! -e /proc/$pid ]] || cat "/proc/$pid/comm"; done
+	for pid in $pids; do cat "/proc/$pid/comm" 2>/dev/null || true; done
 	cgroups
 	find node -mindepth 2 -not -path '*/log*'
 }
