@@ -2,21 +2,21 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test demo crds control-plane helm image release-check clean
+.PHONY: help check test e2e demo crds control-plane helm image release-check clean
 
 STAGE := @tools/stage.sh
 CRD := crds/sessionexport.dev_sessionexports.yaml
 CHART := charts/session-export-operator
 
 help: ## Lists the commands
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 check: ## The quick loop: format, lints, unit tests
 	$(STAGE) "format" cargo fmt --all --check
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(STAGE) "unit tests" cargo test --workspace --lib --bins --locked
 
-test: ## Everything: check, dependencies, scripts, a real control plane, boto3, the demo
+test: ## Everything: check, dependencies, scripts, a real control plane, a node, boto3, the demo
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
 	$(STAGE) "helm" tools/helm.sh
 	@$(MAKE) --no-print-directory check
@@ -25,11 +25,16 @@ test: ## Everything: check, dependencies, scripts, a real control plane, boto3, 
 	$(STAGE) "build" cargo build --workspace --locked
 	@CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
 		tools/stage.sh "integration tests" cargo test --workspace --locked --no-fail-fast --test '*' -- --test-threads 4
+	@$(MAKE) --no-print-directory e2e
 	$(STAGE) "documentation's examples" cargo test --workspace --locked --doc
 	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
 	$(STAGE) "demo" tools/demo.sh
 	$(STAGE) "image" tools/image-test.sh
 	@$(MAKE) --no-print-directory release-check
+
+e2e: ## The chart and the image on a real node: kubelet, containerd, Pods (Linux, root; with CI=true it must run)
+	$(STAGE) "node's scripts" tools/node/scripts-test.sh
+	$(STAGE) "chart on a node" tools/node/test.sh
 
 demo: ## One export from `kubectl apply` to the ZIP, without AWS and without a cluster (KEEP=1: leaves it up)
 	@tools/demo.sh

@@ -32,13 +32,17 @@ fn cached() -> Option<PathBuf> {
     Some(cache.join("session-export-operator/helm").join(line.split_whitespace().next()?).join("helm"))
 }
 
+/// Helm with pipes, and nothing of the machine's own cluster or Helm.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(&*HELM);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env_remove("KUBECONFIG").env("HELM_CACHE_HOME", tmp("helm")).env("HELM_CONFIG_HOME", tmp("helm"));
+    command
+}
+
 /// Runs Helm with values on its standard input (`-f -`).
 pub(crate) fn helm(arguments: &[&str], values: &Value) -> Output {
-    let mut command = Command::new(&*HELM);
-    command.args(arguments).args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Nothing of the machine's own cluster or Helm.
-    command.env_remove("KUBECONFIG").env("HELM_CACHE_HOME", tmp("helm")).env("HELM_CONFIG_HOME", tmp("helm"));
-    let mut child = command.spawn().unwrap();
+    let mut child = command(&[arguments, &["-f", "-"]].concat()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(values.to_string().as_bytes()).unwrap();
     child.wait_with_output().unwrap()
 }

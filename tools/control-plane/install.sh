@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
+# Usage: install.sh [node]
+#
 # Prints, as the only line on stdout, a folder that holds etcd, kube-apiserver,
-# kube-controller-manager and kubectl. The first of these that works:
+# kube-controller-manager and kubectl; or, of the same version, what a node runs beside
+# them: kubelet, kube-proxy and kube-scheduler. The first of these that works:
 #
 #   1. $KUBEBUILDER_ASSETS, when all four are in it
 #   2. the cache
@@ -16,7 +19,6 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-binaries=(etcd kube-apiserver kube-controller-manager kubectl)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/session-export-operator/control-plane
 
 say() { printf 'control-plane: %s\n' "$*" >&2; }
@@ -29,7 +31,7 @@ die() {
 # The version of a module that go.mod requires: the one place where versions stand.
 required() { sed -nE "s#^(require)?[[:space:]]*$1 (v[0-9.]+)( //.*)?\$#\2#p" "$here/go.mod"; }
 
-# The first of the four that a folder lacks; nothing when it is complete.
+# The first of them that a folder lacks; nothing when it is complete.
 first_missing() {
 	local name
 	for name in "${binaries[@]}"; do
@@ -90,7 +92,8 @@ is_sha256() { [[ $1 =~ ^[0-9a-f]{64}$ ]]; }
 
 download_kubernetes() {
 	local into=$1 base=${KUBERNETES_DOWNLOADS:-https://dl.k8s.io/release} name url sum
-	for name in kube-apiserver kube-controller-manager kubectl; do
+	for name in "${binaries[@]}"; do
+		[[ $name != etcd ]] || continue
 		url=$base/$kubernetes/bin/linux/$arch/$name
 		fetch "$url.sha256" "$into/$name.sha256" || return 1
 		sum=$(cut -d' ' -f1 "$into/$name.sha256")
@@ -102,6 +105,7 @@ download_kubernetes() {
 }
 
 download_etcd() {
+	[[ ${binaries[*]} == *etcd* ]] || return 0
 	local into=$1 base=${ETCD_DOWNLOADS:-https://github.com/etcd-io/etcd/releases/download}
 	local name=etcd-$etcd-linux-$arch sum
 	fetch "$base/$etcd/SHA256SUMS" "$into/SHA256SUMS" || return 1
@@ -146,7 +150,7 @@ build() {
 		*) package=k8s.io/kubernetes/cmd/$name ;;
 		esac
 		n=$((n + 1))
-		narrated "building $name from source ($n of ${#binaries[@]}; about 12 minutes in all on 2 cores)" \
+		narrated "building $name from source ($n of ${#binaries[@]}; $takes in all on 2 cores)" \
 			go_build "$into/$name" "$package" || die "the build of $name failed; nothing was installed"
 	done
 }
@@ -156,7 +160,19 @@ clean_up() {
 	[[ -z ${partial:-} ]] || rm -rf "$partial"
 }
 
-if [[ -n ${KUBEBUILDER_ASSETS:-} ]]; then
+case ${1:-} in
+'')
+	binaries=(etcd kube-apiserver kube-controller-manager kubectl)
+	takes="about 12 minutes"
+	;;
+node)
+	binaries=(kubelet kube-proxy kube-scheduler)
+	takes="about 2 minutes"
+	;;
+*) die "usage: install.sh [node]" ;;
+esac
+
+if [[ -z ${1:-} && -n ${KUBEBUILDER_ASSETS:-} ]]; then
 	answer_if_complete "$KUBEBUILDER_ASSETS"
 	say "KUBEBUILDER_ASSETS is not used: there is no $(first_missing "$KUBEBUILDER_ASSETS") in $KUBEBUILDER_ASSETS"
 fi
@@ -170,6 +186,7 @@ esac
 kubernetes=$(required k8s.io/kubernetes)
 etcd=$(required go.etcd.io/etcd/server/v3)
 place=$cache/kubernetes-$kubernetes-etcd-$etcd
+[[ -z ${1:-} ]] || place=$cache/kubernetes-$kubernetes-$1
 
 answer_if_complete "$place"
 mkdir -p "$cache"

@@ -36,7 +36,7 @@ arch=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 make_mirror() {
 	local releases=$1/$kubernetes/bin/linux/$arch etcd_name=etcd-$etcd-linux-$arch name
 	mkdir -p "$releases" "$1/$etcd/$etcd_name"
-	for name in kube-apiserver kube-controller-manager kubectl; do
+	for name in kube-apiserver kube-controller-manager kubectl kubelet kube-proxy kube-scheduler; do
 		printf '#!/bin/sh\necho downloaded\n' >"$releases/$name"
 		sha256sum "$releases/$name" | cut -d' ' -f1 >"$releases/$name.sha256"
 	done
@@ -63,11 +63,11 @@ make_go() {
 	chmod +x bin/go
 }
 
-# Leaves the answer in ./answer and the messages in ./messages.
+# install MIRROR [node]: leaves the answer in ./answer and the messages in ./messages.
 install() {
 	PATH=$PWD/bin:$PATH XDG_CACHE_HOME=$PWD/cache KUBEBUILDER_ASSETS=${assets:-} \
 		KUBERNETES_DOWNLOADS=$mirror/$1 ETCD_DOWNLOADS=$mirror/$1 CONTROL_PLANE_HEARTBEAT=1 \
-		"$here/install.sh" >answer 2>messages
+		"$here/install.sh" "${@:2}" >answer 2>messages
 }
 
 all_say() {
@@ -213,6 +213,26 @@ assets_without_a_controller_manager_are_not_taken() {
 	says "there is no kube-controller-manager in"
 }
 
+a_nodes_binaries_lie_in_a_folder_of_their_own() {
+	local name control_plane
+	make_go go1.26.0
+	install right
+	control_plane=$(<answer)
+	install right node
+	for name in kubelet kube-proxy kube-scheduler; do
+		[[ $("$(<answer)/$name") == downloaded ]] || fail "$name is not downloaded"
+		not test -e "$control_plane/$name"
+	done
+	not test -e "$(<answer)/etcd"
+}
+
+a_nodes_binaries_are_built_where_they_cant_be_downloaded() {
+	make_go go1.26.0
+	install nowhere node
+	[[ $("$(<answer)/kubelet") == built ]]
+	[[ $(wc -l <builds) == 3 ]]
+}
+
 # --- run.sh -----------------------------------------------------------------------
 
 # A control plane in ./cp; its ready line is awaited.
@@ -347,6 +367,8 @@ for name in \
 	two_runs_build_once \
 	complete_assets_are_taken \
 	assets_without_a_controller_manager_are_not_taken \
+	a_nodes_binaries_lie_in_a_folder_of_their_own \
+	a_nodes_binaries_are_built_where_they_cant_be_downloaded \
 	it_ends_on_term \
 	kill_9_leaves_nothing_running \
 	it_serves_checks_rights_and_ends_with_its_input \

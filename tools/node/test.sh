@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The tests of tests/node: the chart and the image on a real node. The exit code is 77 when there can't be one here.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+tools/node/install.sh >/dev/null
+CONTROL_PLANE_BIN=$(tools/control-plane/install.sh)
+HELM=$(tools/helm.sh)
+IMAGE=$(tools/image.sh)
+export CONTROL_PLANE_BIN HELM IMAGE
+
+cargo build --workspace --locked
+# Started by its path: cargo would leave it running when it is killed.
+tests=$(cargo test --locked --test node --no-run --message-format json |
+	sed -nE '/"name":"node"/s/.*"executable":"([^"]+)".*/\1/p')
+tools/node/run.sh "$tests" --ignored --nocapture "$@"
