@@ -15,6 +15,7 @@ mod crash;
 mod denial;
 mod happy;
 mod latency;
+mod left_behind;
 mod operator;
 mod oracle;
 mod proxy;
