@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints, as the only line on stdout, a folder with Flux as the tests need it: kustomize-controller, and crds/ with the
-# definitions of Kustomization and ExternalArtifact. From the cache, or built from the Go module that flux/go.mod names and
+# definitions of Kustomization and of its sources. From the cache, or built from the Go module that flux/go.mod names and
 # flux/go.sum pins; the definitions lie in the modules' sources.
 #
 # The cache lies outside the checkout, so that the next clone finds it. It is filled in a folder beside its place and
@@ -9,7 +9,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/flux" && pwd)
 package=github.com/fluxcd/kustomize-controller
-# Of this one nothing is built: ExternalArtifact is served by the API server alone.
+# Of this one nothing is built: the controller needs the definitions of all kinds that it watches.
 readonly sources=github.com/fluxcd/source-controller@v1.9.6
 readonly sources_sum=h1:nG534/bI6nVpyHra7ONAk6xDB3xPsVT+EOLHZHXPrrc=
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/session-export-operator/flux
@@ -56,7 +56,7 @@ definitions() {
 	downloaded=$(cd "$partial" && GOWORK=off GOFLAGS=-mod=mod go mod download -json "$sources")
 	[[ $(field Sum <<<"$downloaded") == "$sources_sum" ]] || die "$sources is not what it was: $(field Sum <<<"$downloaded")"
 	module=$(field Dir <<<"$downloaded")
-	cp "$module"/config/crd/bases/source.toolkit.fluxcd.io_externalartifacts.yaml "$crds/"
+	cp "$module"/config/crd/bases/source.toolkit.fluxcd.io_*.yaml "$crds/"
 	chmod u+w "$crds"/*
 }
 
