@@ -9,6 +9,7 @@
 )]
 
 mod api_server;
+mod backend;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
 mod crash;

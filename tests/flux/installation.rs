@@ -7,10 +7,8 @@ use crate::simulator::{ACCESS_KEY_ID, ACCOUNT, REGION, SECRET_ACCESS_KEY};
 use crate::world::World;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use kube::api::PostParams;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -46,10 +44,8 @@ async fn operator(world: &World) -> Operator {
     let arguments = container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
     let arguments: Vec<_> = arguments.map(|one| one.replace(&mounted, file.to_str().unwrap())).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let kubeconfig = folder.join("kubeconfig");
-    std::fs::write(&kubeconfig, with_token_of_its_account(world).await.to_string()).unwrap();
     let mut environment = BTreeMap::from([
-        ("KUBECONFIG", kubeconfig.display().to_string()),
+        ("KUBECONFIG", world.kubeconfig_of(RELEASE).await.display().to_string()),
         ("POD_UUID", "11111111-2222-3333-4444-555555555555".to_owned()),
         // What the Pod would have from its role.
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
@@ -61,16 +57,6 @@ async fn operator(world: &World) -> Operator {
         }
     }
     Operator::start(&folder.join("operator.log"), &arguments, &environment)
-}
-
-async fn with_token_of_its_account(world: &World) -> Value {
-    let accounts: Api<ServiceAccount> = world.namespaced();
-    let request = serde_json::from_value(json!({"spec": {"audiences": []}, "metadata": {}})).unwrap();
-    let answer = accounts.create_token_request(RELEASE, &PostParams::default(), &request).await.unwrap();
-    let admins = std::fs::read_to_string(world.control().kubeconfig()).unwrap();
-    let mut kubeconfig: Value = serde_yaml::from_str(&admins).unwrap();
-    kubeconfig["users"][0]["user"] = json!({"token": answer.status.unwrap().token});
-    kubeconfig
 }
 
 /// The example's lines that keep the definition, and with it every object, when the Kustomization goes.

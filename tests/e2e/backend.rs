@@ -1,0 +1,94 @@
+//! The examples of a backend that makes exports (`examples/backend/`), as processes, with nothing but the rights of theirs.
+
+use crate::world::World;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::Api;
+use kube::api::PostParams;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use tokio::process::Command;
+
+const ACCOUNT: &str = "backend";
+
+/// The folder that `tools/backend-examples.sh` prints. It is not made from here: that takes a minute.
+fn made() -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/backend-examples.sh");
+    let output = std::process::Command::new(script).arg("--cached").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+}
+
+/// The two of them, without their arguments.
+fn examples() -> [(&'static str, Vec<PathBuf>); 2] {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/backend");
+    let made = made().join("bin");
+    [("Python", vec![made.join("python"), here.join("python/export.py")]), ("Go", vec![made.join("export")])]
+}
+
+/// Binds the example's Role to a ServiceAccount. Returns the file to log in with.
+async fn bound(world: &World) -> PathBuf {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/backend/role.yaml")).unwrap();
+    let mut role: Role = serde_yaml::from_str(&text).unwrap();
+    role.metadata.namespace = Some(world.namespace.clone());
+    let binding = json!({
+        "metadata": {"name": ACCOUNT},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": &role.metadata.name},
+        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": &world.namespace}],
+    });
+    let account = serde_json::from_value(json!({"metadata": {"name": ACCOUNT}})).unwrap();
+    let new = PostParams::default();
+    world.namespaced::<ServiceAccount>().create(&new, &account).await.unwrap();
+    let roles: Api<Role> = world.namespaced();
+    roles.create(&new, &role).await.unwrap();
+    let bindings: Api<RoleBinding> = world.namespaced();
+    bindings.create(&new, &serde_json::from_value(binding).unwrap()).await.unwrap();
+    world.kubeconfig_of(ACCOUNT).await
+}
+
+async fn run(world: &World, example: &[PathBuf], login: &Path, session: &str, uri: &str) -> Output {
+    let (program, first) = example.split_first().unwrap();
+    let mut command = Command::new(program);
+    command.args(first).args([&world.namespace, "sg-1AB2C3De4", session, uri]);
+    command.env_clear().env("KUBECONFIG", login).env("PYTHONDONTWRITEBYTECODE", "1").kill_on_drop(true);
+    command.output().await.unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test]
+async fn a_backend_learns_that_aws_has_promised_the_export_however_often_it_asks() {
+    let world = World::new("backend").await;
+    let _operator = world.operator().await;
+    let login = bound(&world).await;
+    for (language, example) in examples() {
+        let session = format!("Live{language}");
+        world.simulator.session(&session, json!({})).await;
+        for _ in 0..2 {
+            let output = run(&world, &example, &login, &session, "s3://exports/a/").await;
+            assert!(output.status.success(), "{language}: {}", said(&output));
+            assert!(world.status(&session.to_lowercase()).await.request_time.is_some(), "{language}");
+        }
+        assert_eq!(world.simulator.exports(&session).await, 1, "{language}");
+    }
+}
+
+#[tokio::test]
+async fn a_backend_is_told_what_somebody_must_do() {
+    let world = World::new("backend-refused").await;
+    let _operator = world.operator().await;
+    let login = bound(&world).await;
+    for (language, example) in examples() {
+        let session = format!("Live{language}");
+        world.simulator.session(&session, json!({})).await;
+        let output = run(&world, &example, &login, &session, "s3://elsewhere/a/").await;
+        let said = said(&output);
+        assert!(!output.status.success() && said.contains("may add to rules"), "{language}: {said}");
+        let output = run(&world, &example, &login, &format!("X{session}"), "https://elsewhere/").await;
+        let said = self::said(&output);
+        assert!(!output.status.success() && said.contains("must begin with s3://BUCKET/"), "{language}: {said}");
+    }
+}
