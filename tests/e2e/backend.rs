@@ -1,11 +1,12 @@
-//! The examples of a backend that makes exports (`examples/backend/`), as processes, with nothing but the rights of theirs.
+//! The examples of who makes exports (`examples/backend/`, `examples/pipelines/`), as processes, with nothing but the
+//! rights of the example.
 
 use crate::world::World;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Api;
 use kube::api::PostParams;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use tokio::process::Command;
@@ -91,4 +92,52 @@ async fn a_backend_is_told_what_somebody_must_do() {
         let said = self::said(&output);
         assert!(!output.status.success() && said.contains("must begin with s3://BUCKET/"), "{language}: {said}");
     }
+}
+
+/// The step of a pipeline: its script, and the variable that holds each parameter.
+fn step(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pipelines").join(file);
+    let object: Value = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let container = object.pointer("/spec/template/spec/containers/0").or(object.pointer("/spec/steps/0")).unwrap();
+    let names: Vec<_> = container["env"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["NAME", "GROUP", "SESSION", "OUTPUT_URI"]);
+    let script = container.get("script").or(container.pointer("/command/2")).unwrap();
+    script.as_str().unwrap().to_owned()
+}
+
+/// There is no node to run a Pod: the step's script runs here, where kubectl is the same.
+#[tokio::test]
+async fn the_step_of_a_pipeline_ends_when_aws_has_promised_the_export_also_when_it_is_tried_again() {
+    let world = World::new("pipelines").await;
+    let _operator = world.operator().await;
+    let login = bound(&world).await;
+    for (session, file) in [("job", "job.yaml"), ("tekton", "tekton-task.yaml")] {
+        world.simulator.session(session, json!({})).await;
+        let path = format!("{}:{}", world.control().bin().display(), std::env::var("PATH").unwrap());
+        for _ in 0..2 {
+            let mut command = Command::new("sh");
+            command.args(["-euc", &step(file)]).env_clear().env("PATH", &path).env("KUBECONFIG", &login);
+            command.env("HOME", login.parent().unwrap()).kill_on_drop(true);
+            command.env("NAME", session).env("GROUP", "sg-1AB2C3De4").env("SESSION", session);
+            let output = command.env("OUTPUT_URI", "s3://exports/a/").output().await.unwrap();
+            assert!(output.status.success(), "{file}: {}", said(&output));
+            assert!(world.status(session).await.request_time.is_some(), "{file}");
+        }
+        assert_eq!(world.simulator.exports(session).await, 1, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_server_takes_the_example_of_a_job() {
+    let world = World::new("pipelines-job").await;
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/pipelines/job.yaml");
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut job: Value = serde_yaml::from_str(&text).unwrap();
+    job["metadata"]["namespace"] = json!(&world.namespace);
+    let path =
+        std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(&world.namespace).join("job.json");
+    std::fs::write(&path, job.to_string()).unwrap();
+    let arguments = ["create", "--dry-run=server", "--validate=strict", "-f", path.to_str().unwrap()];
+    let output = world.control().kubectl(&arguments);
+    assert!(output.status.success(), "{}", said(&output));
 }
