@@ -1,6 +1,7 @@
 //! The installation and its rules, kept in Git.
 
-use crate::controller::Flux;
+use crate::control_plane::ControlPlane;
+use crate::controller::{Flux, define};
 use crate::helm::{parse, template};
 use crate::operator::Operator;
 use crate::simulator::{ACCESS_KEY_ID, ACCOUNT, REGION, SECRET_ACCESS_KEY};
@@ -119,4 +120,25 @@ async fn the_operator_and_its_rules_come_from_git() {
     let deployments: Api<Deployment> = world.namespaced();
     assert!(deployments.get_opt(RELEASE).await.unwrap().is_none());
     assert!(world.exports().get_opt("live").await.unwrap().is_some());
+}
+
+/// HelmRelease apart, whose definition is not at hand: gitops/examples_test.go reads it with Flux's types.
+#[tokio::test]
+async fn the_api_server_takes_the_examples() {
+    let control = ControlPlane::shared().await;
+    define(control).await;
+    control.namespace("flux-system").await;
+    let mut taken = Vec::new();
+    for file in ["exports", "operator", "operator-rendered"] {
+        let text = std::fs::read_to_string(format!("{}/gitops/flux/{file}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        for object in parse(&text).into_iter().filter(|object| object["kind"] != "HelmRelease") {
+            let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("flux-{file}.json"));
+            std::fs::write(&path, object.to_string()).unwrap();
+            let arguments = ["create", "--dry-run=server", "--validate=strict", "-f", path.to_str().unwrap()];
+            let output = control.kubectl(&arguments);
+            assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+            taken.push(object["kind"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(taken, ["Kustomization", "GitRepository", "Kustomization"]);
 }
