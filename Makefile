@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test demo crds control-plane helm clean
+.PHONY: help check test demo crds control-plane helm flux backend-examples clean
 
 STAGE := @tools/stage.sh
 CRD := crds/sessionexport.dev_sessionexports.yaml
@@ -19,12 +19,15 @@ check: ## The quick loop: format, lints, unit tests
 test: ## Everything: check, dependencies, scripts, a real control plane, boto3, the demo
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
 	$(STAGE) "helm" tools/helm.sh
+	$(STAGE) "flux" tools/flux.sh
+	$(STAGE) "backend examples" tools/backend-examples.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "dependencies" tools/cargo-deny.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
 	$(STAGE) "build" cargo build --workspace --locked
 	@CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
 		tools/stage.sh "integration tests" cargo test --workspace --locked --no-fail-fast --test '*' -- --test-threads 4
+	$(STAGE) "GitOps tools' verdicts" go -C gitops test -mod=readonly -count=1 ./...
 	$(STAGE) "documentation's examples" cargo test --workspace --locked --doc
 	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
 	$(STAGE) "demo" tools/demo.sh
@@ -43,6 +46,12 @@ control-plane: ## Gets or builds etcd, kube-apiserver, kube-controller-manager a
 
 helm: ## Finds or builds Helm, and prints where it is
 	@tools/helm.sh
+
+flux: ## Builds Flux's kustomize-controller, and prints where it is
+	@tools/flux.sh
+
+backend-examples: ## Makes examples/backend ready to run, and prints where they are
+	@tools/backend-examples.sh
 
 clean: ## Removes target/ (the cache of tools in ~/.cache/session-export-operator stays)
 	cargo clean

@@ -59,3 +59,28 @@ func renders(t *testing.T, values map[string]any) {
 		t.Fatalf("%v: %s", err, output)
 	}
 }
+
+func TestWhatTheDocumentShowsIsInTheFilesThatAreTested(t *testing.T) {
+	document, err := os.ReadFile("../docs/gitops.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]string{
+		"python": {"../examples/backend/python/export.py"},
+		"go":     {"../examples/backend/go/main.go"},
+		"yaml":   {"flux/operator-rendered.yaml", "flux/exports.yaml"},
+	}
+	for language, sources := range files {
+		blocks := strings.Split(string(document), "```"+language+"\n")[1:]
+		if len(blocks) != len(sources) {
+			t.Fatalf("%d blocks of %s", len(blocks), language)
+		}
+		for n, rest := range blocks {
+			block, _, _ := strings.Cut(rest, "```")
+			text, err := os.ReadFile(sources[n])
+			if err != nil || !strings.Contains(string(text), block) {
+				t.Errorf("%s holds no such lines (%v):\n%s", sources[n], err, block)
+			}
+		}
+	}
+}

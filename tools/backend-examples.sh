@@ -18,7 +18,6 @@ die() {
 	exit 1
 }
 
-command -v go >/dev/null || die "there is no Go to build the Go one. Install 1.26 or newer: https://go.dev/dl"
 made_of=$({
 	"$python" --version
 	cat "$here"/python/requirements.txt "$here"/go/{main.go,go.mod,go.sum}
@@ -28,6 +27,7 @@ place=$cache/$made_of
 if [[ ${1:-} == --cached && ! -e $place ]]; then
 	die "they are not built: run \`make backend-examples\` (once, in about a minute)"
 fi
+command -v go >/dev/null || die "there is no Go to build the Go one. Install 1.26 or newer: https://go.dev/dl"
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
+# Usage: flux.sh [--cached]
+#
 # Prints, as the only line on stdout, a folder with Flux as the tests need it: kustomize-controller, and crds/ with the
 # definitions of Kustomization and of its sources. From the cache, or built from the Go module that flux/go.mod names and
-# flux/go.sum pins; the definitions lie in the modules' sources.
+# flux/go.sum pins; the definitions lie in the modules' sources. With --cached it builds nothing.
 #
 # The cache lies outside the checkout, so that the next clone finds it. It is filled in a folder beside its place and
 # moved there when complete, so that what lies in that place is never half made.
@@ -86,6 +88,7 @@ clean_up() {
 }
 
 answer_if_cached
+[[ ${1:-} != --cached ]] || die "it is not built: run \`make flux\` (once, about 7 minutes on 2 cores)"
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock --nonblock 9 || {

@@ -11,21 +11,15 @@ use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use tokio::sync::OnceCell;
 
 /// The folder that `tools/flux.sh` prints. It is not built from here: that takes minutes.
 fn binaries() -> PathBuf {
-    let named = std::env::var_os("FLUX_BIN").map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-    let cached = || {
-        let versions = cache()?.join("session-export-operator/flux").read_dir().ok()?;
-        versions.filter_map(|entry| Some(entry.ok()?.path())).find(|path| path.join("kustomize-controller").is_file())
-    };
-    named.or_else(cached).unwrap_or_else(|| {
-        panic!("there is no Flux to test with: run `make flux` (builds it once, in about 7 minutes)")
-    })
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/flux.sh");
+    let output = Command::new(script).arg("--cached").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
 static DEFINITIONS: OnceCell<()> = OnceCell::const_new();
