@@ -83,7 +83,12 @@ build() {
 }
 
 clean_up() {
-	[[ -z ${job:-} ]] || kill -- "-$job" 2>/dev/null || true
+	if [[ -n ${job:-} ]]; then
+		kill -- "-$job" 2>/dev/null || true
+		wait "$job" 2>/dev/null || true
+		# Its compilers write until they are gone, and what is written to can't be removed.
+		while kill -0 -- "-$job" 2>/dev/null; do sleep 0.1; done
+	fi
 	[[ -z ${partial:-} ]] || rm -rf "$partial"
 }
 
