@@ -37,7 +37,8 @@ func export(ctx context.Context, exports dynamic.ResourceInterface, group, sessi
 		}
 		if is, message := condition(object, "Stalled"); is == "True" {
 			return errors.New(message)
-		} else if is, _ := condition(object, "Accepted"); is == "True" {
+		}
+		if is, _ := condition(object, "Accepted"); is == "True" {
 			return nil
 		}
 		time.Sleep(time.Second)
@@ -46,10 +47,10 @@ func export(ctx context.Context, exports dynamic.ResourceInterface, group, sessi
 }
 
 // condition returns status and message of one condition.
-func condition(object *unstructured.Unstructured, kind string) (string, string) {
+func condition(object *unstructured.Unstructured, name string) (string, string) {
 	all, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
 	for _, one := range all {
-		if fields, _ := one.(map[string]any); fields["type"] == kind {
+		if fields, _ := one.(map[string]any); fields["type"] == name {
 			return fmt.Sprint(fields["status"]), fmt.Sprint(fields["message"])
 		}
 	}

@@ -63,7 +63,7 @@ pub(super) fn all() -> Vec<&'static str> {
 }
 
 #[tokio::test]
-async fn unseen_and_edited() {
+async fn what_was_not_looked_at_is_left_as_committed() {
     let world = World::new("left-unseen").await;
     world.both("unseen", json!({}), json!({})).await;
     for (suffix, _) in KINDS {
@@ -84,7 +84,7 @@ async fn unseen_and_edited() {
 }
 
 #[tokio::test]
-async fn held_back() {
+async fn what_is_held_refused_or_lost_is_left_as_committed() {
     let timing = json!({"timing": {"heldAfter": "500ms", "settleWindow": "8s", "notFoundWindow": "1s"}});
     let world = World::with("left-held", &[], timing).await;
     let _operator = world.operator().await;
@@ -115,7 +115,7 @@ async fn held_back() {
 }
 
 #[tokio::test]
-async fn denied() {
+async fn a_denied_export_is_left_as_committed() {
     // Denials are shared by a group: one is probed at a time.
     let groups = ["--group", "sg-1AB2C3De4", "--group", "sg-Early"];
     let world = World::with("left-denied", &groups, json!({"timing": {"denialGrace": "8s"}})).await;
@@ -131,7 +131,7 @@ async fn denied() {
 }
 
 #[tokio::test]
-async fn without_credentials() {
+async fn an_export_without_credentials_is_left_as_committed() {
     let world = World::with("left-anonymous", &[], json!({"timing": {"denialGrace": "8s"}})).await;
     let operator = world.start(json!({}), &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")]).await;
     operator.ready("").await;
@@ -140,7 +140,7 @@ async fn without_credentials() {
 }
 
 #[tokio::test]
-async fn asking() {
+async fn an_export_that_is_asked_for_and_its_rival_are_left_as_committed() {
     let timing = json!({"timing": {"callTimeout": "5s", "settleWindow": "6s", "heldAfter": "200ms"}});
     let world = World::with("left-asking", &[], timing).await;
     let _operator = world.operator().await;
@@ -155,7 +155,7 @@ async fn asking() {
 }
 
 #[tokio::test]
-async fn without_a_turn() {
+async fn an_export_without_a_turn_is_left_as_committed() {
     let changes = json!({"quota": {"export": 0.05}, "timing": {"heldAfter": "200ms"}});
     let world = World::with("left-turns", &[], changes).await;
     let _operator = world.operator().await;
@@ -176,7 +176,7 @@ fn reason(status: &str) -> Value {
 }
 
 #[tokio::test]
-async fn promised() {
+async fn a_promised_export_is_left_as_committed() {
     let timing = json!({"timing": {"overdueAfter": "3s", "overdueLook": "300ms"}});
     let world = World::with("left-promised", &[], timing).await;
     let _operator = world.operator().await;
@@ -206,7 +206,7 @@ async fn promised() {
 }
 
 #[tokio::test]
-async fn given_up() {
+async fn what_was_given_up_is_left_as_committed() {
     let timing = json!({"timing": {"acceptanceBound": "4s"}});
     let world = World::with("left-given-up", &[], timing).await;
     let _operator = world.operator().await;
