@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test e2e demo crds control-plane helm image release-check clean
+.PHONY: help check test e2e demo crds control-plane helm flux backend-examples image release-check clean
 
 STAGE := @tools/stage.sh
 CRD := crds/sessionexport.dev_sessionexports.yaml
@@ -19,6 +19,8 @@ check: ## The quick loop: format, lints, unit tests
 test: ## Everything: check, dependencies, scripts, a real control plane, a node, boto3, the demo
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
 	$(STAGE) "helm" tools/helm.sh
+	$(STAGE) "flux" tools/flux.sh
+	$(STAGE) "backend examples" tools/backend-examples.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "dependencies" tools/cargo-deny.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
@@ -26,6 +28,7 @@ test: ## Everything: check, dependencies, scripts, a real control plane, a node,
 	@CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
 		tools/stage.sh "integration tests" cargo test --workspace --locked --no-fail-fast --test '*' -- --test-threads 4
 	@$(MAKE) --no-print-directory e2e
+	$(STAGE) "GitOps tools' verdicts" go -C gitops test -mod=readonly -count=1 ./...
 	$(STAGE) "documentation's examples" cargo test --workspace --locked --doc
 	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
 	$(STAGE) "demo" tools/demo.sh
@@ -56,6 +59,12 @@ image: ## Builds the image without a registry, and prints where the archive is (
 
 release-check: ## What a release needs no registry for: versions, chart, SBOM, workflows, scripts, manifests; each check broken once
 	$(STAGE) "release" tools/release/test.sh
+
+flux: ## Builds Flux's kustomize-controller, and prints where it is
+	@tools/flux.sh
+
+backend-examples: ## Makes examples/backend ready to run, and prints where they are
+	@tools/backend-examples.sh
 
 clean: ## Removes target/ (the cache of tools in ~/.cache/session-export-operator stays)
 	cargo clean

@@ -83,6 +83,11 @@ impl ControlPlane {
         Api::namespaced(client, name)
     }
 
+    /// Where kubectl and the others lie.
+    pub(crate) fn bin(&self) -> &Path {
+        &self.bin
+    }
+
     /// Runs kubectl as the administrator.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Output {
         let cache = self.dir.join("kubectl-cache");

@@ -9,12 +9,14 @@
 )]
 
 mod api_server;
+mod backend;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
 mod crash;
 mod denial;
 mod happy;
 mod latency;
+mod left_behind;
 mod operator;
 mod oracle;
 mod proxy;

@@ -114,7 +114,7 @@ impl World {
         let config_file = self.dir.join(format!("config-{number}.yaml"));
         std::fs::write(&config_file, config.to_string()).unwrap();
         let kubeconfig = self.dir.join(format!("kubeconfig-{number}"));
-        self.write_kubeconfig(&kubeconfig, server, &self.token().await);
+        self.write_kubeconfig(&kubeconfig, server, &self.token(SERVICE_ACCOUNT).await);
         let mut env = BTreeMap::from([
             ("KUBECONFIG", kubeconfig.display().to_string()),
             ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", self.simulator.aws.clone()),
@@ -182,10 +182,17 @@ impl World {
         }
     }
 
-    async fn token(&self) -> String {
+    /// The kubeconfig of a ServiceAccount of this namespace.
+    pub(crate) async fn kubeconfig_of(&self, account: &str) -> PathBuf {
+        let path = self.dir.join(format!("kubeconfig-{account}"));
+        self.write_kubeconfig(&path, None, &self.token(account).await);
+        path
+    }
+
+    async fn token(&self, account: &str) -> String {
         let accounts: Api<ServiceAccount> = self.namespaced();
         let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": []}, "metadata": {}})).unwrap();
-        let answer = accounts.create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request).await.unwrap();
+        let answer = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
         answer.status.unwrap().token
     }
 

@@ -1,0 +1,121 @@
+package gitops
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	lua "github.com/yuin/gopher-lua"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	luajson "layeh.com/gopher-json"
+)
+
+type health struct {
+	Status  string `json:"status"`
+	Message string `json:"message"`
+}
+
+// judged runs health.lua in a virtual machine that has what Argo CD's has for a script of argocd-cm: no library but
+// base, package and table (argo-cd v3.5.7, util/lua/lua.go; its os.time is left out, for nothing here may need it).
+func judged(t *testing.T, object *unstructured.Unstructured) health {
+	t.Helper()
+	script, err := os.ReadFile(kindFolder + "/health.lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	machine := lua.NewState(lua.Options{SkipOpenLibs: true})
+	defer machine.Close()
+	for name, open := range map[string]lua.LGFunction{
+		lua.LoadLibName: lua.OpenPackage, lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable,
+	} {
+		machine.Push(machine.NewFunction(open))
+		machine.Push(lua.LString(name))
+		machine.Call(1, 0)
+	}
+	machine.SetContext(t.Context())
+	machine.SetGlobal("obj", luajson.DecodeValue(machine, plain(t, object)))
+	if err := machine.DoString(string(script)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := luajson.Encode(machine.Get(-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found health
+	if err := json.Unmarshal(text, &found); err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// plain has only the types that gopher-json knows: its numbers are float64.
+func plain(t *testing.T, object *unstructured.Unstructured) any {
+	t.Helper()
+	text, err := object.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func TestArgoCDsHealth(t *testing.T) {
+	table := documented(t)
+	for name, object := range objects(t) {
+		if got, want := judged(t, object).Status, wanted(t, table, name).argo; got != want {
+			t.Errorf("%s: %s, not %s", name, got, want)
+		}
+	}
+}
+
+// The file that Argo CD's own test of its resource_customizations reads.
+func TestTheTestThatGoesWithHealthLua(t *testing.T) {
+	var file struct {
+		Tests []struct {
+			InputPath    string `json:"inputPath"`
+			HealthStatus health `json:"healthStatus"`
+		} `json:"tests"`
+	}
+	read(t, kindFolder+"/health_test.yaml", &file)
+	if len(file.Tests) != len(objects(t)) {
+		t.Errorf("%d tests for %d objects", len(file.Tests), len(objects(t)))
+	}
+	for _, test := range file.Tests {
+		if got := judged(t, object(t, kindFolder+"/"+test.InputPath)); got != test.HealthStatus {
+			t.Errorf("%s: %+v", test.InputPath, got)
+		}
+	}
+}
+
+// What a person sees in Argo CD is the operator's own sentence.
+func TestTheMessageIsThatOfReady(t *testing.T) {
+	for name, object := range objects(t) {
+		got, want := judged(t, object).Message, "Waiting for the operator to look at it"
+		conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+		for _, condition := range conditions {
+			if condition.(map[string]any)["type"] == "Ready" && !strings.HasPrefix(name, "edited") {
+				want = condition.(map[string]any)["message"].(string)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, not %q", name, got, want)
+		}
+	}
+}
+
+// Neither an object of before the default of status, nor one whose conditions somebody has cleared, is an error.
+func TestWithoutAStatusOrConditionsItIsInProgress(t *testing.T) {
+	bare := objects(t)["exported"]
+	unstructured.RemoveNestedField(bare.Object, "status", "conditions")
+	if got := judged(t, bare).Status; got != "Progressing" {
+		t.Error(got)
+	}
+	unstructured.RemoveNestedField(bare.Object, "status")
+	if got := judged(t, bare).Status; got != "Progressing" {
+		t.Error(got)
+	}
+}
