@@ -23,9 +23,8 @@ die() {
 }
 
 need() {
-	command -v buildah >/dev/null || die "there is no buildah (Debian: apt-get install --no-install-recommends buildah)"
 	((EUID == 0)) || die "buildah is run as root here: it writes files that belong to root"
-	[[ -s $certificates ]] || die "there are no CA certificates in $certificates (Debian: apt-get install ca-certificates)"
+	tools/debian.sh buildah=/usr/bin/buildah "ca-certificates=$certificates"
 }
 
 version() { sed -nE '/^\[workspace\.package\]/,/^\[/s/^version = "(.*)"$/\1/p' Cargo.toml; }

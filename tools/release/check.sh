@@ -91,7 +91,7 @@ workflows() {
 
 scripts() {
 	local files
-	command -v shellcheck >/dev/null || die "there is no shellcheck (Debian: apt-get install --no-install-recommends shellcheck)"
+	tools/debian.sh shellcheck=/usr/bin/shellcheck
 	mapfile -t files < <(grep -rlE '^#!.*\b(ba)?sh$|^# shellcheck shell=' .ci tools simulator/tests --include '*.sh' --include run)
 	# SC2317: before 0.11 it takes what only a trap calls for unreachable.
 	shellcheck -x --exclude SC2317 "${files[@]}"
