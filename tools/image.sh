@@ -8,6 +8,8 @@
 #   BINARY=FILE             takes this binary in place of a release build
 #   SOURCE_DATE_EPOCH=N     the time in the image; the last commit's, unless said otherwise
 #
+# The exit code is 77 when this machine can't.
+#
 # The same commit on the same machine makes the same archive, bit for bit. It takes buildah and root.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,7 +25,10 @@ die() {
 }
 
 need() {
-	((EUID == 0)) || die "buildah is run as root here: it writes files that belong to root"
+	((EUID == 0)) || {
+		say "buildah is run as root here: it writes files that belong to root"
+		exit 77
+	}
 	tools/debian.sh buildah=/usr/bin/buildah "ca-certificates=$certificates"
 }
 
