@@ -133,16 +133,18 @@ impl Memory {
         });
         // One that left the watch (a label edited) and came back.
         known.deleted = false;
+        if known.finished && !export.finished() && known.claim != Claim::Accepted {
+            // Cleared by hand after an end without acceptance: it begins anew, and its old intent lends no weight. Not
+            // before: until its rivals have ended as well, that intent is a reason to doubt theirs.
+            known.claim = Claim::None;
+            known.unanswered = false;
+        }
         known.finished = export.finished();
         let failed = export.finished() && export.status.export_status == Some(ExportStatus::Failed);
         // AWS's FAILED is for ever, also when the status is cleared by hand; ours is not.
         known.failed = failed || (known.failed && known.claim == Claim::Accepted);
         if export.accepted() {
             known.claim = Claim::Accepted;
-        } else if export.finished() && known.claim != Claim::Accepted {
-            // Whatever was asked for came to nothing: should its status be cleared by hand, it begins anew.
-            known.claim = Claim::None;
-            known.unanswered = false;
         } else if export.intended() && known.claim == Claim::None {
             known.claim = Claim::Unanswered;
             known.unanswered = true;

@@ -183,6 +183,28 @@ fn a_new_leader_pauses_for_two_objects_of_one_session_and_then_goes_on() {
 }
 
 #[test]
+fn a_conflict_of_one_intent_does_not_hand_its_export_to_another() {
+    let mut world = World::new(Aws::new(Shown::Nothing, Second::Replaces, false));
+    // Asked, but nothing came of it.
+    world.create(x().named("second"));
+    world.calls.push_back(CallPlan::Lost);
+    world.run(3);
+    world.toggle_suspend("second");
+    world.run(3);
+    // Asked and accepted, but the answer is lost, and with the process the knowledge that the other one's claim was free.
+    world.create(x().named("first").to(NESTED));
+    world.calls.push_back(CallPlan::LosesReply(1));
+    world.crash_point = Some(CrashPoint::AfterCall);
+    world.run(120);
+    assert_eq!((world.calls_made, world.aws.asked(&arn("sess1"))), (2, Some(NESTED)));
+    ends(&mut world, "sess1");
+    assert_eq!(
+        (word(&world, "first"), word(&world, "second")),
+        ("ExportConflict".to_owned(), "ExportConflict".to_owned())
+    );
+}
+
+#[test]
 fn a_long_outage_of_reads_shows_once_and_passes() {
     let mut world = World::new(documented());
     world.create(x());
