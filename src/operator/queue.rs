@@ -7,7 +7,8 @@
 use super::health::Pulse;
 use super::metrics::Metrics;
 use super::mirror::{Change, Mirror};
-use super::watch::{Scope, Signal, Watched};
+use super::scope::Scope;
+use super::watch::{Signal, Watched};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
 use kube::Client;

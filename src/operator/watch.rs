@@ -12,6 +12,7 @@
 //!   broken stream, and every 60 s (longer beyond 10,000 objects). What it shows unchanged costs no reconcile.
 
 use super::client::{error_class, sentence};
+use super::scope::Scope;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use kube::core::NamespaceResourceScope;
@@ -51,15 +52,6 @@ impl<K> Watched for K where
         + Sync
         + 'static
 {
-}
-
-/// Which objects are worked on.
-#[derive(Debug, Clone, Default)]
-pub struct Scope {
-    /// Empty: all namespaces.
-    pub namespaces: Vec<String>,
-    /// Empty: all objects.
-    pub label_selector: String,
 }
 
 impl Scope {

@@ -21,6 +21,7 @@ mod proxy;
 mod replicas;
 mod rivals;
 mod rows;
+mod shards;
 mod shown;
 mod simulator;
 mod world;
