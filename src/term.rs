@@ -7,6 +7,7 @@ use crate::export::memory::{Census, Memory};
 use crate::export::own_writes::OwnWrites;
 use crate::export::reconcile::Controller;
 use crate::export::request::Export;
+use crate::export::retries::Retries;
 use crate::operator::health::{Health, Pulse, ReadyState};
 use crate::operator::lease::Fence;
 use crate::operator::metrics::Phase;
@@ -80,6 +81,7 @@ fn controller(
         },
         memory: Mutex::new(Memory::new(config.timing.clone(), Instant::now())),
         own: OwnWrites::default(),
+        retries: Retries::default(),
         pace: AtomicU64::new(millis(config.timing.pending_look_min)),
         wake,
     }
@@ -154,6 +156,7 @@ impl Handler<SessionExport> for Term {
         let Some(uid) = object.metadata.uid.as_deref() else { return };
         self.controller.memory().forget(&uid.into(), Instant::now());
         self.controller.own.forget(uid);
+        self.controller.retries.forget(uid);
         self.controller.aws.withdraw(uid);
         self.controller.announcer.warned.forget(uid);
     }
