@@ -83,6 +83,11 @@ impl ControlPlane {
         Api::namespaced(client, name)
     }
 
+    /// For a kubectl that runs on.
+    pub(crate) fn kubectl_and_config(&self) -> (PathBuf, PathBuf) {
+        (self.bin.join("kubectl"), self.kubeconfig())
+    }
+
     /// Runs kubectl as the administrator.
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Output {
         let cache = self.dir.join("kubectl-cache");

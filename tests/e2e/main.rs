@@ -24,4 +24,5 @@ mod rows;
 mod shards;
 mod shown;
 mod simulator;
+mod watch;
 mod world;
