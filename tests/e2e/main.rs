@@ -18,6 +18,7 @@ mod latency;
 mod operator;
 mod oracle;
 mod proxy;
+mod quota;
 mod replicas;
 mod rivals;
 mod rows;
