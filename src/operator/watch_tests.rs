@@ -5,6 +5,7 @@ use kube::core::Status;
 use std::sync::{Arc, Mutex};
 
 type Item = watcher::Result<Event<ConfigMap>>;
+type Ways = Arc<Mutex<Vec<Way>>>;
 
 fn object(name: &str) -> ConfigMap {
     ConfigMap { metadata: ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() }, ..ConfigMap::default() }
@@ -20,8 +21,8 @@ fn status(code: u16) -> Box<Status> {
 }
 
 /// Opens one script after the other, then silence; each script is followed by silence too. Tells the ways of opening.
-fn scripted(scripts: Vec<Vec<Item>>) -> (impl Fn(Way, Duration) -> Source<ConfigMap> + Send, Arc<Mutex<Vec<Way>>>) {
-    let opened = Arc::new(Mutex::new(vec![]));
+fn scripted(scripts: Vec<Vec<Item>>) -> (impl Fn(Way, Duration) -> Source<ConfigMap> + Send, Ways) {
+    let opened = Ways::default();
     let ways = Arc::clone(&opened);
     let scripts = Mutex::new(scripts.into_iter());
     let open = move |way, _| {

@@ -56,7 +56,7 @@ impl Memory {
         };
         match &view.export {
             Some(export) => {
-                let others = session.members.iter().filter(|other| *other != uid).filter_map(|o| self.known.get(o));
+                let others = session.members.iter().filter(|other| *other != uid).filter_map(|o| self.known(o));
                 Evidence::Export { whose: whose(known, export, others), shown: export.clone(), source: reading.source }
             }
             None if session.export_seen => Evidence::Stale,
@@ -64,10 +64,14 @@ impl Memory {
         }
     }
 
+    fn known(&self, uid: &Uid) -> Option<&Known> {
+        self.known.get(uid).map(Box::as_ref)
+    }
+
     /// The others with the same destination.
     fn twins<'a>(&'a self, uid: &Uid, known: &Known, session: &'a Session) -> impl Iterator<Item = &'a Known> {
         let others = session.members.iter().filter(move |other| *other != uid);
-        others.filter_map(|other| self.known.get(other)).filter(move |other| other.target == known.target)
+        others.filter_map(|other| self.known(other)).filter(move |other| other.target == known.target)
     }
 
     fn rival(&self, uid: &Uid, known: &Known, session: &Session, now: Instant) -> Rival {
