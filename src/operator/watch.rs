@@ -10,9 +10,10 @@
 //! - an event that was never sent (a cache that stands still, something in between that swallows): nothing shows it but
 //!   the next watch.
 //!
-//! The price is that the server sends all objects once a minute: 10,000 at most, beyond that proportionally less often
-//! (measured with 10,000: see `docs/performance.md`). Bookmarks would show a cache that stands still, and cost nothing;
-//! but a swallowed creation would stay unseen until the session has ended, and its files are lost.
+//! The price is that the server sends all objects once a minute: 10,000 at most, beyond that proportionally less often.
+//! (10,000 cost it about 1.6 s of processor time, and us 0.8 s; API server 1.37, a busy machine.) Bookmarks would show a
+//! cache that stands still, and cost nothing; but a swallowed creation would stay unseen until the session has ended,
+//! and its files are lost.
 //!
 //! A server that streams no lists (Kubernetes 1.33, where it is off by default) is asked for a list once a minute
 //! instead, and watched in between.
