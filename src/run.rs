@@ -4,9 +4,10 @@ use crate::config::Config;
 use crate::operator::client::{api_client, events_client, lease_client, watch_client};
 use crate::operator::events::EventSink;
 use crate::operator::health::{Health, ReadyState, Server};
-use crate::operator::lease::{self, Elector, Fence, Leadership};
+use crate::operator::lease::{self, Elector, Fence, Leadership, Others, Precedence};
 use crate::operator::metrics::Metrics;
 use crate::operator::preflight::{self, Missing};
+use crate::operator::scope::Scope;
 use crate::operator::shutdown::Shutdown;
 use crate::streams::client::Client as AwsClient;
 use crate::streams::identifiers::Region;
@@ -100,13 +101,19 @@ pub async fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
 
 impl Process {
     async fn work(self, leases: kube::Client, lease_namespace: &str, identity: String) {
+        let place = (lease_namespace, self.config.lease.name.as_str());
+        let mut others = Others::new(leases.clone(), place, self.scope(), self.lease_timing());
+        let allowed = async {
+            self.preflight(lease_namespace).await;
+            self.alone(&mut others, Precedence::Theirs).await;
+        };
         tokio::select! {
-            () = self.preflight(lease_namespace) => {}
+            () = allowed => {}
             () = self.shutdown.requested() => return,
         }
-        let (elector, mut leadership, release) = self.elect(leases, lease_namespace, identity);
+        let (elector, mut leadership, release) = self.elect(leases, place, identity);
         while let Some(fence) = self.elected(&mut leadership).await {
-            self.lead(fence, leadership.clone()).await;
+            self.lead(fence, leadership.clone(), &mut others).await;
             self.metrics.leader(false);
         }
         self.health.set_ready(ReadyState::ShuttingDown);
@@ -129,19 +136,31 @@ impl Process {
         preflight::passed(&self.kube, namespaces, &permissions, report).await;
     }
 
-    fn elect(
-        &self,
-        leases: kube::Client,
-        namespace: &str,
-        identity: String,
-    ) -> (JoinHandle<()>, watch::Receiver<Leadership>, oneshot::Sender<()>) {
-        let timing = lease::Timing {
+    /// Waits until no other operator works on our objects.
+    async fn alone(&self, others: &mut Others, precedence: Precedence) {
+        others.gone(precedence, |reason| self.health.set_ready(ReadyState::Blocked(reason))).await;
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        let watch = &self.config.watch;
+        Scope { namespaces: watch.namespaces.clone(), label_selector: watch.label_selector.clone() }
+    }
+
+    fn lease_timing(&self) -> lease::Timing {
+        lease::Timing {
             duration: self.config.timing.lease_duration,
             renew_deadline: self.config.timing.lease_renew_deadline,
             retry: self.config.timing.lease_retry,
-        };
-        let place = (namespace, self.config.lease.name.as_str());
-        let elector = Elector::new(leases, self.watch.clone(), place, identity, timing)
+        }
+    }
+
+    fn elect(
+        &self,
+        leases: kube::Client,
+        place: (&str, &str),
+        identity: String,
+    ) -> (JoinHandle<()>, watch::Receiver<Leadership>, oneshot::Sender<()>) {
+        let elector = Elector::new(leases, self.watch.clone(), place, identity, &self.scope(), self.lease_timing())
             .with_pulse(self.health.pulse("lease", STUCK));
         let (sender, leadership) = watch::channel(Leadership::Standby);
         let (release, released) = oneshot::channel::<()>();
@@ -172,7 +191,13 @@ impl Process {
     }
 
     /// One term of office, with empty memory and a fresh list.
-    async fn lead(&self, fence: Fence, mut leadership: watch::Receiver<Leadership>) {
+    async fn lead(&self, fence: Fence, mut leadership: watch::Receiver<Leadership>, others: &mut Others) {
+        tokio::select! {
+            // Two that overlap may have started at the same moment.
+            () = self.alone(others, Precedence::ByName) => {}
+            () = fence.lost(&mut leadership) => return,
+            () = self.shutdown.requested() => return,
+        }
         self.metrics.leader(true);
         self.health.set_ready(ReadyState::ListIncomplete);
         let lost = fence.clone();

@@ -7,11 +7,11 @@ use crate::export::memory::{Census, Memory};
 use crate::export::own_writes::OwnWrites;
 use crate::export::reconcile::Controller;
 use crate::export::request::Export;
+use crate::export::retries::Retries;
 use crate::operator::health::{Health, Pulse, ReadyState};
 use crate::operator::lease::Fence;
 use crate::operator::metrics::Phase;
 use crate::operator::queue::{self, Handler, Setup};
-use crate::operator::watch::Scope;
 use crate::run::Process;
 use crate::streams::access::{Access, Called};
 use crate::streams::turns::Shares;
@@ -42,15 +42,8 @@ pub(crate) async fn serve(post: Post<'_>, over: impl Future<Output = Duration> +
     let (access, called) = Access::new(process.aws.clone(), FIELD_MANAGER, shares(process), denied_retry);
     let controller = Arc::new(controller(process, fence, access.clone(), wake));
     let term = Arc::new(Term { controller: controller.clone(), health: process.health.clone() });
-    let setup = Setup {
-        client: process.watch.clone(),
-        scope: Scope {
-            namespaces: process.config.watch.namespaces.clone(),
-            label_selector: process.config.watch.label_selector.clone(),
-        },
-        metrics: process.metrics.clone(),
-        pulse,
-    };
+    let setup =
+        Setup { client: process.watch.clone(), scope: process.scope(), metrics: process.metrics.clone(), pulse };
     tokio::select! {
         () = queue::run(setup, term, triggers, over) => {}
         () = access.serve() => {}
@@ -88,6 +81,7 @@ fn controller(
         },
         memory: Mutex::new(Memory::new(config.timing.clone(), Instant::now())),
         own: OwnWrites::default(),
+        retries: Retries::default(),
         pace: AtomicU64::new(millis(config.timing.pending_look_min)),
         wake,
     }
@@ -162,6 +156,7 @@ impl Handler<SessionExport> for Term {
         let Some(uid) = object.metadata.uid.as_deref() else { return };
         self.controller.memory().forget(&uid.into(), Instant::now());
         self.controller.own.forget(uid);
+        self.controller.retries.forget(uid);
         self.controller.aws.withdraw(uid);
         self.controller.announcer.warned.forget(uid);
     }

@@ -1,5 +1,6 @@
 //! The texts of the configuration that are no types of their own: names, label selectors, durations.
 
+use crate::operator::selector::{Selector, is_subdomain};
 use crate::typed::{self, Parsed};
 use serde::{Deserialize, Deserializer};
 use std::str::FromStr;
@@ -37,8 +38,7 @@ impl FromStr for ObjectName {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let label = |l: &str| !l.is_empty() && letters(l) && !l.starts_with('-') && !l.ends_with('-');
-        if text.len() <= 253 && text.split('.').all(label) {
+        if is_subdomain(text) {
             return Ok(Self(text.to_owned()));
         }
         Err("must be the name of an object: lower-case letters, digits, hyphens and dots, \
@@ -71,50 +71,9 @@ impl FromStr for LabelSelector {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        if text.trim().is_empty() || requirements(text).into_iter().all(is_requirement) {
-            return Ok(Self(text.trim().to_owned()));
-        }
-        Err("must be a label selector such as team=a,stage!=dev or stage in (prod, canary),!paused \
-             (leave it empty for all objects)"
-            .to_owned())
+        let read = text.parse::<Selector>().map_err(|unreadable| unreadable.to_string());
+        read.map(|_| Self(text.trim().to_owned()))
     }
-}
-
-/// Splits at the commas outside parentheses.
-fn requirements(text: &str) -> Vec<&str> {
-    let mut inside = false;
-    text.split(|c| {
-        inside = c == '(' || (inside && c != ')');
-        c == ',' && !inside
-    })
-    .collect()
-}
-
-fn is_requirement(text: &str) -> bool {
-    let text = text.trim();
-    if let Some(key) = text.strip_prefix('!') {
-        return is_label_key(key.trim());
-    }
-    if let Some((key, value)) = text.split_once("!=").or_else(|| text.split_once("==")).or_else(|| text.split_once('='))
-    {
-        return is_label_key(key.trim()) && is_label_value(value.trim());
-    }
-    let Some((head, values)) = text.split_once('(') else { return is_label_key(text) };
-    let mut words = head.split_whitespace();
-    let (Some(key), Some("in" | "notin"), None) = (words.next(), words.next(), words.next()) else { return false };
-    let Some(values) = values.strip_suffix(')') else { return false };
-    is_label_key(key) && values.split(',').all(|value| is_label_value(value.trim()))
-}
-
-fn is_label_key(key: &str) -> bool {
-    let (prefix, name) = key.rsplit_once('/').unwrap_or(("x", key));
-    !name.is_empty() && is_label_value(name) && prefix.parse::<ObjectName>().is_ok()
-}
-
-fn is_label_value(value: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    let outer = |b: Option<u8>| b.is_none_or(|b| b.is_ascii_alphanumeric());
-    value.len() <= 63 && value.bytes().all(inner) && outer(value.bytes().next()) && outer(value.bytes().last())
 }
 
 /// Durations as texts with a unit. A bare number is refused: nobody would know of what.

@@ -75,7 +75,8 @@ pub(super) fn whose<'a>(known: &Known, export: &ExportView, others: impl Iterato
         Some(uri) if fits(&known.target.uri, uri, known.intended()) => {
             let own = known.target.uri.as_str().len();
             // Once AWS has promised it, one that merely names the very key can't take it away (squatting).
-            let counts = |other: &Known| known.claim != Claim::Accepted || other.holds();
+            let squats = |other: &Known| other.target.uri.is_zip() && !other.holds();
+            let counts = |other: &Known| known.claim != Claim::Accepted || !squats(other);
             let closer = |other: &Known| {
                 fits(&other.target.uri, uri, true) && other.target.uri.as_str().len() > own && counts(other)
             };

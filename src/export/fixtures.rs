@@ -210,6 +210,7 @@ pub(crate) fn observed() -> Observed {
             last_call: None,
             claim: Claim::None,
             rival: Rival::None,
+            twin_intended: false,
             attempt: Attempt::default(),
         },
         turn: false,

@@ -63,6 +63,21 @@ pub(super) struct Known {
 }
 
 impl Known {
+    fn new(export: &Export, target: &Target) -> Self {
+        Self {
+            namespace: export.namespace.clone(),
+            name: export.name.clone(),
+            target: target.clone(),
+            claim: Claim::None,
+            taken: false,
+            unanswered: false,
+            finished: false,
+            failed: false,
+            deleted: false,
+            attempt: Attempt::default(),
+        }
+    }
+
     /// Holds its session (or, if it lives, its `.zip`) against others.
     pub(super) fn holds(&self) -> bool {
         !self.failed && matches!(self.claim, Claim::Unanswered | Claim::Accepted)
@@ -98,8 +113,9 @@ impl Census {
 pub struct Memory {
     timing: Timing,
     began: Instant,
-    known: HashMap<Uid, Known>,
-    sessions: HashMap<SessionArn, Session>,
+    // Boxed: the free half of such a map should not cost as much as the other.
+    known: HashMap<Uid, Box<Known>>,
+    sessions: HashMap<SessionArn, Box<Session>>,
     zips: HashMap<(AccountId, OutputUri), BTreeSet<Uid>>,
     deleted: VecDeque<(Instant, Uid)>,
 }
@@ -119,18 +135,7 @@ impl Memory {
 
     /// Takes in an object as it is stored. What the process remembers outlives a status cleared by hand.
     pub fn learn(&mut self, export: &Export, target: &Target) {
-        let known = self.known.entry(export.uid.clone()).or_insert_with(|| Known {
-            namespace: export.namespace.clone(),
-            name: export.name.clone(),
-            target: target.clone(),
-            claim: Claim::None,
-            taken: false,
-            unanswered: false,
-            finished: false,
-            failed: false,
-            deleted: false,
-            attempt: Attempt::default(),
-        });
+        let known = self.known.entry(export.uid.clone()).or_insert_with(|| Box::new(Known::new(export, target)));
         // One that left the watch (a label edited) and came back.
         known.deleted = false;
         if known.finished && !export.finished() && known.claim != Claim::Accepted {

@@ -2,7 +2,7 @@
 //!
 //! Pure, with the clock as an argument: [`request`] (the object, parsed), [`memory`] and [`evidence`] (what is known),
 //! [`decide`] (what follows from it), [`row`], [`message`] and [`status`] (how it shows). IO: [`reconcile`] with `calls`,
-//! [`own_writes`], [`announce`]. Nothing here knows the AWS SDK.
+//! [`own_writes`], [`retries`], [`announce`]. Nothing here knows the AWS SDK.
 
 pub mod announce;
 mod calls;
@@ -13,6 +13,7 @@ pub mod message;
 pub mod own_writes;
 pub mod reconcile;
 pub mod request;
+pub mod retries;
 pub mod row;
 pub mod status;
 

@@ -8,6 +8,7 @@ use super::decide::{Decision, Now, Observed, Step, decide};
 use super::memory::{Memory, Recollection, Target};
 use super::own_writes::OwnWrites;
 use super::request::Export;
+use super::retries::Retries;
 use super::row::Row;
 use super::status::{compose, difference};
 use crate::api::{FIELD_MANAGER, SessionExport};
@@ -28,8 +29,8 @@ use tokio::time::Instant;
 
 /// Passes over one object before others get their turn: a whole export takes seven.
 const MAX_PASSES: u32 = 16;
-/// After trouble with the API server.
-const API_RETRY: Duration = Duration::from_secs(2);
+/// Before an object that takes no rest, or whose term of office is over, is looked at again.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Everything that one leadership works with.
 pub struct Controller {
@@ -49,6 +50,8 @@ pub struct Controller {
     pub memory: Mutex<Memory>,
     /// What we wrote ourselves.
     pub own: OwnWrites,
+    /// What the API server has not taken.
+    pub retries: Retries,
     /// How often a pending export is looked at, in milliseconds; follows the load.
     pub pace: AtomicU64,
     /// Re-queues objects.
@@ -87,7 +90,7 @@ impl Controller {
                 Next::Done => return Action::await_change(),
             }
         }
-        Action::requeue(API_RETRY)
+        Action::requeue(PAUSE)
     }
 
     /// Observes and decides, under the one lock, so that a claim is checked and taken in one step.
@@ -114,7 +117,7 @@ impl Controller {
 
     async fn carry_out(&self, object: &Arc<SessionExport>, considered: Considered, turn: &mut Option<Permit>) -> Next {
         if !self.fence.holds(Instant::now()) {
-            return Next::At(Instant::now() + API_RETRY);
+            return Next::At(Instant::now() + PAUSE);
         }
         if let Some(next) = self.record(object, &considered).await {
             return next;
@@ -164,7 +167,7 @@ impl Controller {
 
     fn cannot_write(&self, export: &Export, error: &dyn std::fmt::Display) -> Next {
         tracing::error!(namespace = &*export.namespace, name = &*export.name, "status can't be written: {error}");
-        Next::At(Instant::now() + API_RETRY)
+        Next::At(Instant::now() + self.retries.failed(&export.uid))
     }
 
     async fn write(
@@ -183,6 +186,7 @@ impl Controller {
         let written = self.api(&export.namespace).patch_status(&export.name, &params, &Patch::Merge(body)).await;
         match written {
             Ok(fresh) => {
+                self.retries.forget(&export.uid);
                 self.announcer.metrics.status_write("written");
                 self.announcer.transition(export, &fresh, row, request_id);
                 Next::Again(self.remember(fresh))
@@ -220,7 +224,7 @@ impl Controller {
             "{doing} failed: {}",
             sentence(error)
         );
-        Next::At(Instant::now() + API_RETRY)
+        Next::At(Instant::now() + self.retries.failed(&export.uid))
     }
 
     fn remember(&self, fresh: SessionExport) -> Arc<SessionExport> {

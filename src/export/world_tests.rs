@@ -205,6 +205,38 @@ fn a_conflict_of_one_intent_does_not_hand_its_export_to_another() {
 }
 
 #[test]
+fn a_result_below_a_nested_prefix_is_never_taken_for_ones_own() {
+    let mut world = World::new(Aws::new(Shown::Nothing, Second::Replaces, true));
+    world.create(x().named("a-outer"));
+    world.create(x().named("b-inner").to(NESTED));
+    // One is denied; the other one's call is accepted, but its answer is lost.
+    world.calls.extend([CallPlan::Refused(FailureClass::Credentials), CallPlan::LosesReply(0)]);
+    world.run(300);
+    assert_eq!((world.calls_made, world.aws.asked(&arn("sess1"))), (2, Some(NESTED)));
+    // Then everything that knows of it: what is PENDING without a URI passes for the only intent that is left.
+    world.clear_status("b-inner");
+    world.crash();
+    world.run(60);
+    assert_eq!(word(&world, "a-outer"), "ExportPending");
+    ends(&mut world, "sess1");
+    assert_eq!(word(&world, "a-outer"), "ExportConflict");
+}
+
+#[test]
+fn a_foreign_export_that_a_call_of_ours_is_about_to_replace_is_no_conflict_yet() {
+    let mut world = World::new(documented());
+    world.create(x());
+    world.run(1);
+    // Its call is on its way when somebody else's shows, to an object that wants the same.
+    let now = super::fixtures::at(world.seconds).mono;
+    world.aws.export(&arn("sess1"), &ELSEWHERE.parse().unwrap(), false, now).unwrap();
+    world.create(x().named("y"));
+    world.run(120);
+    ends(&mut world, "sess1");
+    assert_eq!((word(&world, "x"), word(&world, "y")), ("Exported".to_owned(), "Exported".to_owned()));
+}
+
+#[test]
 fn a_long_outage_of_reads_shows_once_and_passes() {
     let mut world = World::new(documented());
     world.create(x());

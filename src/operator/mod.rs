@@ -11,5 +11,7 @@ pub mod metrics;
 mod mirror;
 pub mod preflight;
 pub mod queue;
+pub mod scope;
+pub mod selector;
 pub mod shutdown;
 pub mod watch;

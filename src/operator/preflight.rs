@@ -81,14 +81,14 @@ pub fn needed(namespaces: &[String], lease: (&str, &str)) -> Vec<Permission> {
             Permission { verb, group, resource, subresource, namespace, name: None }
         })
     });
-    let lease = ["get", "update", "watch", "create"].map(|verb| Permission {
+    let lease = ["get", "update", "watch", "create", "list"].map(|verb| Permission {
         verb,
         group: "coordination.k8s.io",
         resource: "leases",
         subresource: "",
         namespace: Some(lease.0.to_owned()),
-        // RBAC cannot bind a creation to a name.
-        name: (verb != "create").then(|| lease.1.to_owned()),
+        // RBAC cannot bind a creation to a name, and a list is for the other operators' leases.
+        name: (!matches!(verb, "create" | "list")).then(|| lease.1.to_owned()),
     });
     work.chain(lease).collect()
 }
@@ -187,6 +187,7 @@ mod tests {
                 "update leases.coordination.k8s.io \"session-export-operator\" in namespace ops",
                 "watch leases.coordination.k8s.io \"session-export-operator\" in namespace ops",
                 "create leases.coordination.k8s.io in namespace ops",
+                "list leases.coordination.k8s.io in namespace ops",
             ]
         );
     }
@@ -194,7 +195,7 @@ mod tests {
     #[test]
     fn listed_namespaces_need_them_in_each_and_nowhere_else() {
         let permissions = needed_in(&["a", "b"]);
-        assert_eq!(permissions.len(), 2 * 6 + 4);
+        assert_eq!(permissions.len(), 2 * 6 + 5);
         assert!(permissions.iter().all(|p| !p.ends_with("in all namespaces")));
     }
 

@@ -1,13 +1,14 @@
 //! The event loop: from changes, grants and timers to reconciles.
 //!
-//! Owns what runs when: never two passes over one object at once, at most 64 over all, none before the list is
+//! Owns what runs when: never two passes over one object at once, at most 384 over all, none before the list is
 //! complete, none after the stop. It knows nothing of what a pass does. A panic in one pass is counted and logged, and
 //! that object tried again later; the others go on.
 
 use super::health::Pulse;
 use super::metrics::Metrics;
 use super::mirror::{Change, Mirror};
-use super::watch::{Scope, Signal, Watched};
+use super::scope::Scope;
+use super::watch::{Signal, Watched};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
 use kube::Client;
@@ -25,8 +26,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-/// Passes at the same time.
-const CONCURRENCY: u16 = 64;
+/// Passes at the same time. A pass that calls AWS may hang until the call's time-out: more than the quota lets hang in
+/// several Regions at once, so that those which answer nothing take no place from the others.
+const CONCURRENCY: u16 = 384;
 /// An object whose pass panicked is tried again after this.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
 /// How often the loop shows that it lives.

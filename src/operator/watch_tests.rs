@@ -1,10 +1,11 @@
 use super::*;
 use futures::future::pending;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::core::{ObjectMeta, Status};
+use kube::core::Status;
 use std::sync::{Arc, Mutex};
 
 type Item = watcher::Result<Event<ConfigMap>>;
+type Ways = Arc<Mutex<Vec<Way>>>;
 
 fn object(name: &str) -> ConfigMap {
     ConfigMap { metadata: ObjectMeta { name: Some(name.into()), ..ObjectMeta::default() }, ..ConfigMap::default() }
@@ -19,13 +20,13 @@ fn status(code: u16) -> Box<Status> {
     Box::new(Status { code, ..Status::failure("test", "Test") })
 }
 
-/// Opens one script after the other, then silence; each script is followed by silence too. Counts the openings.
-fn scripted(scripts: Vec<Vec<Item>>) -> (impl Fn() -> Source<ConfigMap> + Send, Arc<Mutex<usize>>) {
-    let opened = Arc::new(Mutex::new(0));
-    let count = Arc::clone(&opened);
+/// Opens one script after the other, then silence; each script is followed by silence too. Tells the ways of opening.
+fn scripted(scripts: Vec<Vec<Item>>) -> (impl Fn(Way, Duration) -> Source<ConfigMap> + Send, Ways) {
+    let opened = Ways::default();
+    let ways = Arc::clone(&opened);
     let scripts = Mutex::new(scripts.into_iter());
-    let open = move || {
-        *count.lock().unwrap() += 1;
+    let open = move |way, _| {
+        ways.lock().unwrap().push(way);
         let script = scripts.lock().unwrap().next().unwrap_or_default();
         stream::iter(script).chain(stream::once(pending())).boxed()
     };
@@ -44,53 +45,103 @@ async fn first(scripts: Vec<Vec<Item>>, count: usize) -> Vec<String> {
     feed(open).take(count).map(|signal| words(&signal)).collect().await
 }
 
+/// What a server says that streams no lists.
+fn no_streams() -> Vec<Item> {
+    vec![Err(watcher::Error::WatchStartFailed(kube::Error::Api(status(422))))]
+}
+
 #[tokio::test(start_paused = true)]
-async fn lists_afresh_a_minute_after_the_last_list() {
+async fn a_silent_watch_is_given_up_65_s_after_everything_was_known() {
     let started = Instant::now();
     let seen = first(vec![listed(), listed()], 4).await;
     assert_eq!(seen, ["Init", "InitApply(a)", "InitDone", "Init"]);
+    assert_eq!(started.elapsed().as_secs(), 65);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_streams_no_lists_is_asked_for_a_list_each_minute() {
+    let (open, opened) = scripted(vec![no_streams(), listed(), listed()]);
+    let started = Instant::now();
+    let seen: Vec<_> = feed(open).take(4).map(|signal| words(&signal)).collect().await;
+    assert_eq!(seen, ["Init", "InitApply(a)", "InitDone", "Init"], "and that is no trouble");
+    assert_eq!(*opened.lock().unwrap(), [Way::Streaming, Way::Listing, Way::Listing]);
     assert_eq!(started.elapsed().as_secs(), 60);
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_do_not_put_off_the_fresh_list() {
-    let (open, opened) = scripted(vec![]);
-    let chatty = move || {
-        let again = open();
-        let events = stream::unfold(0, |n| async move {
-            if n > 2 {
-                sleep(Duration::from_secs(7)).await;
+async fn a_streamed_list_whose_end_is_never_marked_is_asked_for_as_a_list() {
+    let unmarked = vec![Ok(Event::Init), Ok(Event::InitApply(object("a")))];
+    let (open, opened) = scripted(vec![unmarked, listed()]);
+    let started = Instant::now();
+    let seen: Vec<_> = feed(open).take(3).map(|signal| words(&signal)).collect().await;
+    assert_eq!(seen, ["Init", "InitApply(a)", "Init"]);
+    assert_eq!(*opened.lock().unwrap(), [Way::Streaming, Way::Listing]);
+    assert_eq!(started.elapsed().as_secs(), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_do_not_put_off_the_next_list() {
+    for (way, period) in [(Way::Streaming, 65), (Way::Listing, 60)] {
+        let (open, opened) = scripted(vec![]);
+        let chatty = move |now, lasts| {
+            let again = open(now, lasts);
+            if now != way {
+                return stream::iter(no_streams()).chain(again).boxed();
             }
-            let event = match n {
-                0 => Event::Init,
-                1 => Event::InitApply(object("a")),
-                2 => Event::InitDone,
-                _ => Event::Apply(object("a")),
-            };
-            Some((Ok(event), n + 1))
-        });
-        stream::select(again, events).boxed()
+            let events = stream::unfold(0, |n| async move {
+                if n > 2 {
+                    sleep(Duration::from_secs(7)).await;
+                }
+                let event = match n {
+                    0 => Event::Init,
+                    1 => Event::InitApply(object("a")),
+                    2 => Event::InitDone,
+                    _ => Event::Apply(object("a")),
+                };
+                Some((Ok(event), n + 1))
+            });
+            stream::select(again, events).boxed()
+        };
+        let started = Instant::now();
+        let inits = feed(chatty).filter(|s| ready(words(s) == "Init")).take(3).count().await;
+        let openings = opened.lock().unwrap().iter().filter(|opened| **opened == way).count();
+        assert_eq!((inits, openings, started.elapsed().as_secs()), (3, 3, 2 * period), "{way:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_the_server_closes_is_followed_by_the_next_at_once() {
+    let closes = |after: u64| {
+        move |_, _| {
+            let end = stream::once(async move { sleep(Duration::from_secs(after)).await });
+            stream::iter(listed()).chain(end.filter_map(|()| ready(None))).boxed()
+        }
     };
     let started = Instant::now();
-    let inits = feed(chatty).filter(|s| std::future::ready(words(s) == "Init")).take(3).count().await;
-    assert_eq!((inits, *opened.lock().unwrap()), (3, 3));
-    assert_eq!(started.elapsed().as_secs(), 120);
+    let inits = |open| feed(open).filter(|s| ready(words(s) == "Init")).take(3).count();
+    inits(closes(60)).await;
+    assert_eq!(started.elapsed(), Duration::from_secs(120));
+    // But not in a circle.
+    let started = Instant::now();
+    feed(closes(0)).filter(|s| ready(words(s) == "Init")).take(20).count().await;
+    assert!(started.elapsed() > Duration::from_secs(40), "{:?}", started.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_list_that_stalls_is_given_up() {
     let started = Instant::now();
     let stalled = vec![Ok(Event::Init), Ok(Event::InitApply(object("a")))];
-    assert_eq!(first(vec![vec![], stalled, listed()], 3).await, ["Init", "InitApply(a)", "Init"]);
+    assert_eq!(first(vec![no_streams(), vec![], stalled, listed()], 3).await, ["Init", "InitApply(a)", "Init"]);
     assert_eq!(started.elapsed().as_secs(), 60);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_have_lost_an_event_is_listed_again() {
+async fn what_may_have_lost_an_event_is_asked_for_afresh() {
     let gone = || Err(watcher::Error::WatchStartFailed(kube::Error::Api(status(410))));
     let broken = || Err(watcher::Error::WatchFailed(kube::Error::Api(status(500))));
-    let cases = [("not_found", gone as fn() -> Item, "refused"), ("", broken, "server")];
-    for (_, error, class) in cases {
+    let told = || Err(watcher::Error::WatchError(status(410)));
+    let cases = [(gone as fn() -> Item, "refused"), (broken, "server"), (told, "server")];
+    for (error, class) in cases {
         let started = Instant::now();
         let script = listed().into_iter().chain([error()]).collect();
         let seen = first(vec![script, listed()], 5).await;
@@ -100,8 +151,9 @@ async fn what_may_have_lost_an_event_is_listed_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_does_not_start_is_left_to_resume() {
+async fn after_a_list_a_watch_that_does_not_start_is_left_to_resume() {
     let (open, opened) = scripted(vec![
+        no_streams(),
         listed()
             .into_iter()
             .chain([Err(watcher::Error::WatchStartFailed(kube::Error::Api(status(503))))])
@@ -110,13 +162,31 @@ async fn a_watch_that_does_not_start_is_left_to_resume() {
     ]);
     let seen: Vec<_> = feed(open).take(5).map(|signal| words(&signal)).collect().await;
     assert_eq!(seen[3..], ["broke: server", "Apply(b)"]);
-    assert_eq!(*opened.lock().unwrap(), 1);
+    assert_eq!(opened.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn a_streamed_list_ends_with_its_mark_and_goes_on_as_a_watch() {
+    let event = |value: serde_json::Value| Ok(serde_json::from_value::<WatchEvent<ConfigMap>>(value).unwrap());
+    let object = |type_: &str| event(serde_json::json!({"type": type_, "object": {"metadata": {"name": "a"}}}));
+    let bookmark = |annotations: serde_json::Value| {
+        let metadata = serde_json::json!({"resourceVersion": "7", "annotations": annotations});
+        let object = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
+        event(serde_json::json!({"type": "BOOKMARK", "object": object}))
+    };
+    let end = || bookmark(serde_json::json!({"k8s.io/initial-events-end": "true"}));
+    let mut complete = false;
+    let events =
+        [object("ADDED"), bookmark(serde_json::json!({})), end(), object("MODIFIED"), end(), object("DELETED")];
+    let seen: Vec<_> = events.into_iter().filter_map(|event| read(event, &mut complete)).map(Result::unwrap).collect();
+    let seen: Vec<_> = seen.iter().map(ToString::to_string).collect();
+    assert_eq!(seen, ["InitApply(a)", "InitDone", "Apply(a)", "Delete(a)"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn waits_grow_to_five_seconds_and_an_error_is_told_before_its_wait() {
     let error = || Err(watcher::Error::InitialListFailed(kube::Error::Api(status(403))));
-    let (open, _) = scripted(vec![(0..12).map(|_| error()).collect()]);
+    let (open, _) = scripted(vec![no_streams(), (0..12).map(|_| error()).collect()]);
     let mut feed = Box::pin(feed(open));
     let started = Instant::now();
     assert_eq!(words(&feed.next().await.unwrap()), "broke: forbidden");
@@ -132,19 +202,27 @@ async fn waits_grow_to_five_seconds_and_an_error_is_told_before_its_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn what_nobody_reads_is_dropped() {
-    let mut fat = object("a");
-    fat.metadata.managed_fields = Some(vec![]);
-    let applied = ("kubectl.kubernetes.io/last-applied-configuration".to_owned(), "{}".to_owned());
-    fat.metadata.annotations = Some([applied, ("mine".to_owned(), "kept".to_owned())].into());
+    let text = |text: &str| Some(text.to_owned());
+    let kept = ObjectMeta {
+        name: text("a"),
+        namespace: text("n"),
+        uid: text("u"),
+        resource_version: text("7"),
+        generation: Some(3),
+        creation_timestamp: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH)),
+        ..ObjectMeta::default()
+    };
+    let labels = Some([("team".to_owned(), "a".to_owned())].into());
+    let fat = ObjectMeta { managed_fields: Some(vec![]), labels: labels.clone(), annotations: labels, ..kept.clone() };
+    let fat = ConfigMap { metadata: fat, ..ConfigMap::default() };
     let (open, _) = scripted(vec![vec![Ok(Event::Apply(fat))]]);
     let Some(Signal::Event(Event::Apply(thin))) = Box::pin(feed(open)).next().await else { panic!("no event") };
-    assert_eq!(thin.metadata.managed_fields, None);
-    assert_eq!(thin.metadata.annotations, Some([("mine".to_owned(), "kept".to_owned())].into()));
+    assert_eq!(thin.metadata, kept);
 }
 
 #[test]
-fn many_objects_are_listed_less_often() {
-    assert_eq!(relist_after(0), Duration::from_secs(60));
-    assert_eq!(relist_after(10_000), Duration::from_secs(60));
-    assert_eq!(relist_after(100_000), Duration::from_secs(600));
+fn many_objects_are_asked_for_less_often() {
+    assert_eq!(afresh_after(0), Duration::from_secs(60));
+    assert_eq!(afresh_after(10_000), Duration::from_secs(60));
+    assert_eq!(afresh_after(100_000), Duration::from_secs(600));
 }

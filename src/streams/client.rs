@@ -35,8 +35,9 @@ use tokio::time::Instant;
 /// A connection that takes longer than this to come about is given up (3/8 of the call's
 /// time-out, if that is less).
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
-/// Calls of one identity that may be unanswered at once.
-const MAX_IN_FLIGHT: usize = 64;
+/// Calls of one identity that may be unanswered at once in one Region: as many as the default shares of all operations
+/// send within a call's time-out. So a Region that answers nothing takes no place from the others.
+const MAX_IN_FLIGHT: usize = 160;
 /// Regions whose clients are kept. AWS has fewer; a user can invent more.
 const MAX_REGIONS: usize = 32;
 
@@ -48,9 +49,15 @@ pub struct Client {
 
 struct Inner {
     config: SdkConfig,
-    regions: Mutex<HashMap<Region, sdk::Client>>,
-    in_flight: Semaphore,
+    regions: Mutex<HashMap<Region, Place>>,
     observer: Arc<dyn Observer>,
+}
+
+/// One Region's client, and how many calls it may still begin.
+#[derive(Clone)]
+struct Place {
+    client: sdk::Client,
+    free: Arc<Semaphore>,
 }
 
 /// AWS has promised the export.
@@ -97,8 +104,7 @@ impl Client {
         if let Ok(name) = FrameworkMetadata::new(env!("CARGO_PKG_NAME"), Some(env!("CARGO_PKG_VERSION"))) {
             config = config.framework_metadata(name);
         }
-        let in_flight = Semaphore::new(MAX_IN_FLIGHT);
-        let inner = Inner { config: config.build(), regions: Mutex::default(), in_flight, observer };
+        let inner = Inner { config: config.build(), regions: Mutex::default(), observer };
         Self { inner: Arc::new(inner) }
     }
 
@@ -111,10 +117,11 @@ impl Client {
     ///
     /// Cancel-safe: dropping the future abandons the read.
     pub async fn get(&self, arn: &SessionArn) -> Result<Reading, CallFailure> {
-        let request = self.region(&arn.region).get_stream_session();
+        let place = self.region(&arn.region);
+        let request = place.client.get_stream_session();
         let send = request.identifier(arn.group.as_str()).stream_session_identifier(arn.session.as_str()).send();
         let begun = Instant::now();
-        let outcome = self.attempt(Operation::Get, send, |output| answer::session(arn, &output)).await;
+        let outcome = self.attempt(&place, Operation::Get, send, |output| answer::session(arn, &output)).await;
         let found = match outcome {
             Ok(session) => Some(session),
             Err(failure) if failure.class == FailureClass::NotFound => None,
@@ -128,18 +135,20 @@ impl Client {
     /// A call whose future is dropped may have reached AWS: the caller must count it as unanswered, exactly as
     /// [`FailureClass::Unavailable`].
     pub async fn export(&self, arn: &SessionArn, uri: &OutputUri) -> Result<ExportAnswer, CallFailure> {
-        let request = self.region(&arn.region).export_stream_session_files().identifier(arn.group.as_str());
+        let place = self.region(&arn.region);
+        let request = place.client.export_stream_session_files().identifier(arn.group.as_str());
         let send = request.stream_session_identifier(arn.session.as_str()).output_uri(uri.as_str()).send();
         let accepted = |output: sdk::operation::export_stream_session_files::ExportStreamSessionFilesOutput| {
             // The SDK takes any 200 for success. AWS's own carries a request id, a captive portal's doesn't.
             output.request_id().and_then(printable).map(|request_id| ExportAnswer { request_id })
         };
-        self.attempt(Operation::Export, send, accepted).await
+        self.attempt(&place, Operation::Export, send, accepted).await
     }
 
     /// One attempt, bounded and observed. `read` returns `None` for an answer that can't be AWS's.
     async fn attempt<T, U, E>(
         &self,
+        place: &Place,
         operation: Operation,
         send: impl Future<Output = Result<T, SdkError<E, Response>>>,
         read: impl FnOnce(T) -> Option<U>,
@@ -147,7 +156,7 @@ impl Client {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let Ok(_slot) = self.inner.in_flight.try_acquire() else {
+        let Ok(_slot) = place.free.try_acquire() else {
             return Err(bare(operation, None, FailureClass::Unreachable));
         };
         let mut attempt = Attempt::begin(operation, self.inner.observer.as_ref());
@@ -161,18 +170,19 @@ impl Client {
         outcome
     }
 
-    fn region(&self, region: &Region) -> sdk::Client {
+    fn region(&self, region: &Region) -> Place {
         let mut regions = self.inner.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = regions.get(region) {
-            return client.clone();
+        if let Some(place) = regions.get(region) {
+            return place.clone();
         }
         if regions.len() >= MAX_REGIONS {
             regions.clear();
         }
         let name = sdk::config::Region::new(region.as_str().to_owned());
         let client = sdk::Client::from_conf(sdk::config::Builder::from(&self.inner.config).region(name).build());
-        regions.insert(region.clone(), client.clone());
-        client
+        let place = Place { client, free: Arc::new(Semaphore::new(MAX_IN_FLIGHT)) };
+        regions.insert(region.clone(), place.clone());
+        place
     }
 }
 

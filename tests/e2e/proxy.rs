@@ -1,5 +1,7 @@
-//! A way to the API server that can be cut, silenced, or made to lose every answer. It passes TLS on as it is.
+//! A way to the API server that can be cut, silenced, or made to lose answers. It passes TLS on as it is.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -14,10 +16,14 @@ enum Mode {
     Losing,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct State {
     mode: Mode,
     cuts: u32,
+    silences: u32,
+    /// The first piece of an answer that names this is dropped, and nothing shows it.
+    swallow: Option<&'static str>,
+    swallowed: Arc<AtomicUsize>,
 }
 
 pub(crate) struct Proxy {
@@ -32,7 +38,8 @@ impl Proxy {
     pub(crate) async fn to(upstream: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("https://{}", listener.local_addr().unwrap());
-        let (state, told) = watch::channel(State { mode: Mode::Open, cuts: 0 });
+        let (state, told) =
+            watch::channel(State { mode: Mode::Open, cuts: 0, silences: 0, swallow: None, swallowed: Arc::default() });
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(pass(client, upstream.clone(), told.clone()));
@@ -56,6 +63,21 @@ impl Proxy {
     /// Breaks all connections; new ones go through.
     pub(crate) fn cut(&self) {
         self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// Nothing gets through all connections that are open now, and nothing breaks; new ones go through.
+    pub(crate) fn silence(&self) {
+        self.state.send_modify(|state| state.silences += 1);
+    }
+
+    /// The next watch event that holds `word` is lost, and nothing breaks. Without TLS only.
+    pub(crate) fn swallow(&self, word: &'static str) {
+        self.state.send_modify(|state| state.swallow = Some(word));
+    }
+
+    /// How many were lost so.
+    pub(crate) fn swallowed(&self) -> usize {
+        self.state.borrow().swallowed.load(Ordering::Relaxed)
     }
 
     fn set(&self, mode: Mode) {
@@ -82,15 +104,36 @@ async fn pass(client: TcpStream, upstream: String, state: watch::Receiver<State>
     }
 }
 
+/// A watch event as a chunk of its own.
+fn is_event_of(bytes: &[u8], word: &str) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let is_one = text.contains("\"type\":\"ADDED\"") && text.contains(word) && !text.starts_with("HTTP");
+    assert!(
+        !is_one || (text.ends_with("\r\n") && text.matches("\"type\":").count() == 1),
+        "more than one event: {text}"
+    );
+    is_one
+}
+
 async fn pump(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     mut state: watch::Receiver<State>,
     answers: bool,
 ) {
+    let silences = state.borrow().silences;
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        let Ok(mode) = state.wait_for(|state| state.mode != Mode::Hole).await.map(|state| state.mode) else { return };
+        let heard = |state: &State| state.mode != Mode::Hole && state.silences == silences;
+        let Ok(mode) = state.wait_for(heard).await.map(|state| state.mode) else { return };
+        let word = state.borrow().swallow;
+        if answers && word.is_some_and(|word| is_event_of(&buffer[..read], word)) {
+            let swallowed = state.borrow().swallowed.clone();
+            if swallowed.fetch_add(1, Ordering::Relaxed) == 0 {
+                continue;
+            }
+            swallowed.fetch_sub(1, Ordering::Relaxed);
+        }
         if (answers && mode == Mode::Losing) || to.write_all(&buffer[..read]).await.is_err() {
             return;
         }

@@ -58,16 +58,27 @@ impl World {
         let account = json!({"metadata": {"name": SERVICE_ACCOUNT}});
         accounts.create(&PostParams::default(), &serde_json::from_value(account).unwrap()).await.unwrap();
         for (n, rules) in granted().into_iter().enumerate() {
-            let name = format!("{SERVICE_ACCOUNT}-{n}");
-            let role = json!({"metadata": {"name": &name}, "rules": rules});
-            let binding = json!({
-                "metadata": {"name": &name},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": &name},
-                "subjects": [{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": &self.namespace}],
-            });
-            self.create::<k8s_openapi::api::rbac::v1::Role>(role).await;
-            self.create::<k8s_openapi::api::rbac::v1::RoleBinding>(binding).await;
+            self.grant(&format!("{SERVICE_ACCOUNT}-{n}"), rules).await;
         }
+    }
+
+    /// Lets this world's operators hold a lease of another name, as each release of the chart has its own.
+    #[allow(dead_code, reason = "shards use it")]
+    pub(crate) async fn permit_lease(&self, lease: &str) {
+        let verbs = ["get", "update", "watch"];
+        let rule = json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [lease], "verbs": verbs});
+        self.grant(lease, json!([rule])).await;
+    }
+
+    async fn grant(&self, name: &str, rules: Value) {
+        let role = json!({"metadata": {"name": name}, "rules": rules});
+        let binding = json!({
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": &self.namespace}],
+        });
+        self.create::<k8s_openapi::api::rbac::v1::Role>(role).await;
+        self.create::<k8s_openapi::api::rbac::v1::RoleBinding>(binding).await;
     }
 
     async fn create<K>(&self, object: Value)
@@ -171,6 +182,13 @@ impl World {
     pub(crate) async fn lease(&self) -> LeaseSpec {
         let leases: Api<Lease> = self.namespaced();
         leases.get(LEASE).await.unwrap().spec.unwrap_or_default()
+    }
+
+    /// An annotation of a lease.
+    #[allow(dead_code, reason = "shards use it")]
+    pub(crate) async fn lease_annotation(&self, lease: &str, key: &str) -> String {
+        let leases: Api<Lease> = self.namespaced();
+        leases.get(lease).await.unwrap().metadata.annotations.unwrap_or_default()[key].clone()
     }
 
     /// Waits until something outside of the objects is so.

@@ -89,14 +89,15 @@ impl Scene<'_> {
         later(created, length)
     }
 
-    /// Another destination. After an intent a lagging read may show what our own call has just replaced.
+    /// Another destination. After an intent, also one for the same destination, a lagging read may show what our own
+    /// call has just replaced, or is about to.
     pub(super) fn anothers(&self, shown: &ExportView) -> Verdict {
         let settle = self.timing.settle_window;
         let confirmed = match (self.seen.attempt.foreign_since, self.seen.read_at) {
             (Some(first), Some(last)) => last.duration_since(first) >= settle,
             _ => false,
         };
-        if confirmed || !(self.intended() || self.accepted()) {
+        if confirmed || !(self.intended() || self.accepted() || self.seen.twin_intended) {
             return self.conflict(shown);
         }
         let again = self.seen.attempt.foreign_since.map_or(self.now.mono, |first| first + settle);

@@ -23,6 +23,8 @@ pub struct Recollection {
     pub claim: Claim,
     /// Others on the same session or `.zip`.
     pub rival: Rival,
+    /// Another object has intended a call for the same session and destination: it may be on its way.
+    pub twin_intended: bool,
     /// Ages and counts.
     pub attempt: Attempt,
 }
@@ -38,6 +40,7 @@ impl Memory {
             last_call: session.marks.last_call,
             claim: known.claim,
             rival: self.rival(uid, known, session, now),
+            twin_intended: self.twins(uid, known, session).any(Known::intended),
             attempt: known.attempt.clone(),
         })
     }
@@ -53,12 +56,22 @@ impl Memory {
         };
         match &view.export {
             Some(export) => {
-                let others = session.members.iter().filter(|other| *other != uid).filter_map(|o| self.known.get(o));
+                let others = session.members.iter().filter(|other| *other != uid).filter_map(|o| self.known(o));
                 Evidence::Export { whose: whose(known, export, others), shown: export.clone(), source: reading.source }
             }
             None if session.export_seen => Evidence::Stale,
             None => Evidence::Empty { status: view.status, ended_since: session.marks.ended_since },
         }
+    }
+
+    fn known(&self, uid: &Uid) -> Option<&Known> {
+        self.known.get(uid).map(Box::as_ref)
+    }
+
+    /// The others with the same destination.
+    fn twins<'a>(&'a self, uid: &Uid, known: &Known, session: &'a Session) -> impl Iterator<Item = &'a Known> {
+        let others = session.members.iter().filter(move |other| *other != uid);
+        others.filter_map(|other| self.known(other)).filter(move |other| other.target == known.target)
     }
 
     fn rival(&self, uid: &Uid, known: &Known, session: &Session, now: Instant) -> Rival {

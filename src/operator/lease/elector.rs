@@ -3,9 +3,10 @@
 use super::fence::Fence;
 use super::leadership::Leadership;
 use super::news::News;
-use super::record::{Seen, Step, Timing, held_by, next, released};
+use super::record::{Candidate, Seen, Step, Timing, held_by, next, released};
 use crate::operator::client::{error_class, sentence, write_params};
 use crate::operator::health::Pulse;
+use crate::operator::scope::Scope;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
@@ -22,8 +23,7 @@ const RELEASE: Duration = Duration::from_secs(2);
 pub struct Elector {
     lease: Api<Lease>,
     news: News,
-    name: String,
-    identity: String,
+    me: Candidate,
     timing: Timing,
     pulse: Option<Pulse>,
     /// Nothing until the first answer.
@@ -53,20 +53,21 @@ enum Pause {
 impl Elector {
     /// For the Lease `namespace`/`name`. `client` is the lease's own (`lease_client`), `watch` may be shared by watches.
     /// `identity` must differ between any two processes that may live at the same time. A restarted container of the
-    /// same Pod may keep it: its predecessor is gone, and it takes the unexpired lease over at once.
+    /// same Pod may keep it: its predecessor is gone, and it takes the unexpired lease over at once. `scope` is written
+    /// on the Lease for other operators to see.
     #[must_use]
     pub fn new(
         client: Client,
         watch: Client,
         (namespace, name): (&str, &str),
         identity: String,
+        scope: &Scope,
         timing: Timing,
     ) -> Self {
         Self {
             lease: Api::namespaced(client, namespace),
             news: News::new(Api::namespaced(watch, namespace), name),
-            name: name.to_owned(),
-            identity,
+            me: Candidate { name: name.to_owned(), identity, scope: scope.to_annotation() },
             timing,
             pulse: None,
             seen: None,
@@ -146,7 +147,7 @@ impl Elector {
     }
 
     async fn look(&mut self) -> kube::Result<()> {
-        let lease = self.lease.get_opt(&self.name).await?;
+        let lease = self.lease.get_opt(&self.me.name).await?;
         self.saw(lease);
         Ok(())
     }
@@ -162,8 +163,8 @@ impl Elector {
     async fn take_or_wait(&mut self) -> kube::Result<Pause> {
         let started = Instant::now();
         let Some(seen) = &self.seen else { return Ok(Pause::Retry) };
-        let step = next(seen, &self.identity, started, self.timing);
-        let wanted = held_by(seen.lease(), &self.name, &self.identity, Timestamp::now(), self.timing);
+        let step = next(seen, &self.me.identity, started, self.timing);
+        let wanted = held_by(seen.lease(), &self.me, Timestamp::now(), self.timing);
         let params = write_params();
         let written = match step {
             Step::Wait(free_at) => {
@@ -171,7 +172,7 @@ impl Elector {
                 return Ok(Pause::Free(free_at));
             }
             Step::Create => self.lease.create(&params, &wanted).await?,
-            Step::Acquire | Step::Renew => self.lease.replace(&self.name, &params, &wanted).await?,
+            Step::Acquire | Step::Renew => self.lease.replace(&self.me.name, &params, &wanted).await?,
         };
         self.saw(Some(written));
         self.hold(started, step);
@@ -188,21 +189,21 @@ impl Elector {
         self.end_term("renewed too late");
         self.terms += 1;
         self.fence = Some(Fence::new(self.terms, started, until));
-        tracing::info!(lease = self.name, identity = self.identity, term = self.terms, ?step, "leading");
+        tracing::info!(lease = self.me.name, identity = self.me.identity, term = self.terms, ?step, "leading");
     }
 
     fn end_term(&mut self, why: &str) {
         if let Some(fence) = self.fence.take() {
             fence.revoke();
             let holder = self.seen.as_ref().map_or("", Seen::holder);
-            tracing::warn!(lease = self.name, holder, term = fence.term(), why, "no longer leading, standing by");
+            tracing::warn!(lease = self.me.name, holder, term = fence.term(), why, "no longer leading, standing by");
         }
     }
 
     fn note_answer(&mut self) {
         self.last_answer = Instant::now();
         if self.trouble.take().is_some() {
-            tracing::info!(lease = self.name, "the lease can be read and written again");
+            tracing::info!(lease = self.me.name, "the lease can be read and written again");
         }
     }
 
@@ -211,7 +212,7 @@ impl Elector {
         self.news.close();
         let now = Instant::now();
         if self.trouble.replace(class) != Some(class) {
-            tracing::warn!(lease = self.name, class, error, "cannot read or write the lease, trying again");
+            tracing::warn!(lease = self.me.name, class, error, "cannot read or write the lease, trying again");
         }
         if self.fence.as_ref().is_some_and(|fence| !fence.holds(now)) {
             self.end_term("the lease could not be renewed in time");
@@ -270,28 +271,28 @@ impl Elector {
         self.end_term("shutting down");
         self.publish(leadership);
         // Also where the term has run out, but nobody has taken the lease since.
-        if self.seen.as_ref().is_none_or(|seen| seen.holder() != self.identity) {
+        if self.seen.as_ref().is_none_or(|seen| seen.holder() != self.me.identity) {
             return;
         }
         match timeout(RELEASE, self.give_up()).await {
-            Ok(Ok(())) => tracing::info!(lease = self.name, "lease released"),
+            Ok(Ok(())) => tracing::info!(lease = self.me.name, "lease released"),
             Ok(Err(error)) => {
                 let error = sentence(&error);
-                tracing::warn!(lease = self.name, error, "lease not released, it will run out");
+                tracing::warn!(lease = self.me.name, error, "lease not released, it will run out");
             }
-            Err(_) => tracing::warn!(lease = self.name, "lease not released in time, it will run out"),
+            Err(_) => tracing::warn!(lease = self.me.name, "lease not released in time, it will run out"),
         }
     }
 
     /// Twice, for a renewal may have been on its way when the shutdown came.
     async fn give_up(&mut self) -> kube::Result<()> {
         for last in [false, true] {
-            let Some(lease) = self.seen.as_ref().filter(|seen| seen.holder() == self.identity).and_then(Seen::lease)
+            let Some(lease) = self.seen.as_ref().filter(|seen| seen.holder() == self.me.identity).and_then(Seen::lease)
             else {
                 return Ok(());
             };
             let free = released(lease, Timestamp::now());
-            match self.lease.replace(&self.name, &write_params(), &free).await {
+            match self.lease.replace(&self.me.name, &write_params(), &free).await {
                 Err(kube::Error::Api(status)) if status.code == 409 && !last => self.look().await?,
                 outcome => return outcome.map(drop),
             }

@@ -11,11 +11,13 @@ mod elector;
 mod fence;
 mod leadership;
 mod news;
+mod others;
 mod record;
 
 pub use elector::Elector;
 pub use fence::Fence;
 pub use leadership::Leadership;
+pub use others::{Others, Precedence};
 pub use record::Timing;
 
 #[cfg(test)]

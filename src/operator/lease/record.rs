@@ -6,6 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// The annotation that says which objects the Lease's holder works on; see [`crate::operator::scope::Scope`].
+pub(super) const SCOPE: &str = "sessionexport.dev/scope";
+
 /// The durations of the lease; client-go's by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
@@ -73,8 +76,16 @@ pub(super) fn next(seen: &Seen, me: &str, now: Instant, timing: Timing) -> Step 
     if holder == me {
         return Step::Renew;
     }
-    let free_at = seen.since + promised(lease).unwrap_or(timing.duration);
-    if holder.is_empty() || now >= free_at { Step::Acquire } else { Step::Wait(free_at) }
+    match held_until(seen, timing) {
+        Some(free_at) if now < free_at => Step::Wait(free_at),
+        Some(_) | None => Step::Acquire,
+    }
+}
+
+/// Until when its record counts as a living holder's, unless it changes before; `None` if nobody holds it.
+pub(super) fn held_until(seen: &Seen, timing: Timing) -> Option<Instant> {
+    let lease = seen.lease().filter(|lease| !holder(lease).is_empty())?;
+    Some(seen.since + promised(lease).unwrap_or(timing.duration))
 }
 
 fn holder(lease: &Lease) -> &str {
@@ -86,10 +97,23 @@ fn promised(lease: &Lease) -> Option<Duration> {
     u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
+/// Who wants a Lease.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    /// Of the Lease.
+    pub(super) name: String,
+    /// Differs between any two processes that may live at the same time.
+    pub(super) identity: String,
+    /// Which objects it works on, as an annotation.
+    pub(super) scope: String,
+}
+
 /// The Lease to write so that `me` holds it: created, taken over or renewed. Keeps what others wrote on it, and the
 /// resourceVersion, which makes the write a compare-and-swap.
-pub(super) fn held_by(current: Option<&Lease>, name: &str, me: &str, wall: Timestamp, timing: Timing) -> Lease {
-    let mut lease = current.cloned().unwrap_or_else(|| empty(name));
+pub(super) fn held_by(current: Option<&Lease>, me: &Candidate, wall: Timestamp, timing: Timing) -> Lease {
+    let mut lease = current.cloned().unwrap_or_else(|| empty(&me.name));
+    lease.metadata.annotations.get_or_insert_default().insert(SCOPE.to_owned(), me.scope.clone());
+    let me = me.identity.as_str();
     let renews = holder(&lease) == me;
     let spec = lease.spec.get_or_insert_default();
     if !renews {

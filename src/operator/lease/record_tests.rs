@@ -3,9 +3,14 @@ use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, propte
 
 const ME: &str = "me_1";
 const OTHER: &str = "other_2";
+const SHARD: &str = "{}";
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+fn candidate(identity: &str) -> Candidate {
+    Candidate { name: "op".to_owned(), identity: identity.to_owned(), scope: SHARD.to_owned() }
 }
 
 fn lease(holder: &str, duration: Option<i32>, renewed: i64) -> Lease {
@@ -66,14 +71,15 @@ fn only_a_changed_record_is_a_sign_of_life() {
 #[test]
 fn creating_taking_over_renewing_and_releasing_write_what_client_go_writes() {
     let spec = |lease: &Lease| lease.spec.clone().unwrap();
-    let created = spec(&held_by(None, "op", ME, at(9), Timing::default()));
+    let created = spec(&held_by(None, &candidate(ME), at(9), Timing::default()));
     assert_eq!(created.lease_transitions, Some(0));
     assert_eq!(created.acquire_time, Some(MicroTime(at(9))));
 
     let mut found = lease(OTHER, Some(60), 1);
     found.metadata.annotations = Some([("theirs".to_owned(), "kept".to_owned())].into());
-    let taken = held_by(Some(&found), "op", ME, at(9), Timing::default());
-    assert_eq!(taken.metadata, found.metadata);
+    let taken = held_by(Some(&found), &candidate(ME), at(9), Timing::default());
+    let annotations = [("theirs", "kept"), (SCOPE, SHARD)].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    assert_eq!(taken.metadata, ObjectMeta { annotations: Some(annotations.into()), ..found.metadata });
     assert_eq!(
         spec(&taken),
         LeaseSpec {
@@ -86,13 +92,13 @@ fn creating_taking_over_renewing_and_releasing_write_what_client_go_writes() {
         }
     );
 
-    let renewed = held_by(Some(&taken), "op", ME, at(11), Timing::default());
+    let renewed = held_by(Some(&taken), &candidate(ME), at(11), Timing::default());
     assert_eq!(spec(&renewed), LeaseSpec { renew_time: Some(MicroTime(at(11))), ..spec(&taken) });
 
     let free = spec(&released(&renewed, at(12)));
     assert_eq!((free.holder_identity.as_deref(), free.lease_duration_seconds), (Some(""), Some(1)));
     assert_eq!(free.lease_transitions, Some(4));
-    let again = held_by(Some(&released(&renewed, at(12))), "op", OTHER, at(13), Timing::default());
+    let again = held_by(Some(&released(&renewed, at(12))), &candidate(OTHER), at(13), Timing::default());
     assert_eq!(spec(&again).lease_transitions, Some(5));
 }
 
@@ -155,7 +161,7 @@ fn turn(replica: &mut Replica, server: &mut Server, now: Instant, wall: Timestam
         replica.acts_until = None;
         return;
     }
-    let written = server.swap(held_by(seen.lease(), "op", replica.me, wall, timing));
+    let written = server.swap(held_by(seen.lease(), &candidate(replica.me), wall, timing));
     if reply_lost {
         return;
     }
@@ -205,9 +211,10 @@ proptest! {
     #[test]
     fn a_renewal_changes_nothing_but_the_time(renewed in 0..1_000_i64, wall in 1_000..2_000_i64) {
         let held = lease(ME, Some(15), renewed);
-        let again = held_by(Some(&held), "op", ME, at(wall), Timing::default());
+        let again = held_by(Some(&held), &candidate(ME), at(wall), Timing::default());
         let mut expected = held;
         expected.spec.as_mut().unwrap().renew_time = Some(MicroTime(at(wall)));
+        expected.metadata.annotations = Some([(SCOPE.to_owned(), SHARD.to_owned())].into());
         prop_assert_eq!(again, expected);
     }
 }

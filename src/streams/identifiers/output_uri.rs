@@ -5,6 +5,7 @@
 use super::{Malformed, malformed};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Longest `OutputUri` that AWS accepts, in characters (`OutputUri` in the service's API model of 2018-05-10).
 pub const MAX_OUTPUT_URI: usize = 1024;
@@ -16,7 +17,7 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// Two of them are the same destination exactly if they are the same text: S3 keys are compared byte by byte.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OutputUri {
-    uri: Box<str>,
+    uri: Arc<str>,
     bucket_end: usize,
 }
 

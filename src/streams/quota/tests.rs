@@ -137,3 +137,22 @@ fn nonsense_is_the_smallest_share() {
         assert_eq!(Limiter::new(share, Instant::now()).share_in_force(Instant::now()), FLOOR_PER_SECOND);
     }
 }
+
+proptest! {
+    /// One stops at some moment, the next begins with an empty bucket: the account sees one share.
+    #[test]
+    fn two_leaders_one_after_the_other_stay_within_one_share(
+        share in (1u32..60).prop_map(f64::from),
+        first in prop::collection::vec(event(), 1..30),
+        pause in 0u64..1500,
+        second in prop::collection::vec(event(), 1..30),
+    ) {
+        let start = Instant::now() + Duration::from_secs(10);
+        let mut leader = Limiter::new(share, start);
+        let mut sends = play(&mut leader, start, &first);
+        // The next one begins after the last send, and knows nothing of it.
+        let over = sends.last().copied().unwrap_or(start) + ms(pause);
+        sends.extend(play(&mut Limiter::new(share, over), over, &second));
+        prop_assert!(busiest_second(&sends) as f64 <= share + 1.0, "{} > {share} + 1", busiest_second(&sends));
+    }
+}
