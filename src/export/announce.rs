@@ -3,7 +3,8 @@
 use super::message::message;
 use super::request::{Export, Uid};
 use super::row::{Outcome, Reason, Row};
-use crate::api::condition::{READY, STALLED};
+use super::status::ready_reason;
+use crate::api::condition::STALLED;
 use crate::api::{ExportStatus, SessionExport, SessionExportStatus};
 use crate::operator::events::{EventKind, EventSink, ExportEvent};
 use crate::operator::metrics::Metrics;
@@ -52,6 +53,9 @@ impl Announcer {
         }
         let reason = reason.as_str();
         self.metrics.transition(reason);
+        if let (None, Some(accepted)) = (&export.status.request_time, &after.request_time) {
+            self.metrics.accepted(accepted.0.duration_since(export.created).try_into().unwrap_or_default());
+        }
         tracing::info!(
             namespace = &*export.namespace,
             name = &*export.name,
@@ -135,8 +139,4 @@ fn has_warned(before: &SessionExportStatus) -> bool {
 fn row_of(status: &SessionExportStatus) -> (Option<&str>, bool, bool) {
     let stalled = status.conditions.iter().any(|condition| condition.type_ == STALLED);
     (ready_reason(status), stalled, status.completion_time.is_some())
-}
-
-fn ready_reason(status: &SessionExportStatus) -> Option<&str> {
-    status.conditions.iter().find(|condition| condition.type_ == READY).map(|condition| condition.reason.as_str())
 }
