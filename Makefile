@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test demo crds control-plane helm clean
+.PHONY: help check test demo crds docs control-plane helm clean
 
 STAGE := @tools/stage.sh
 CRD := crds/sessionexport.dev_sessionexports.yaml
@@ -19,6 +19,7 @@ check: ## The quick loop: format, lints, unit tests
 test: ## Everything: check, dependencies, scripts, a real control plane, boto3, the demo
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
 	$(STAGE) "helm" tools/helm.sh
+	$(STAGE) "promtool" tools/promtool.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "dependencies" tools/cargo-deny.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
@@ -37,6 +38,9 @@ crds: ## Writes crds/ from the Rust types, and the chart's copy
 	cargo run --quiet --locked --bin session-export-operator -- crd >target/crd.yaml
 	mv target/crd.yaml $(CRD)
 	cp $(CRD) $(CHART)/files/
+
+docs: ## Writes docs/metrics.md from the metrics' registry
+	UPDATE_DOCS=1 cargo test --quiet --locked --test observability -- table_of_metrics
 
 control-plane: ## Gets or builds etcd, kube-apiserver, kube-controller-manager and kubectl, and prints where they are
 	@tools/control-plane/install.sh
