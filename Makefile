@@ -20,6 +20,7 @@ test: ## Everything: check, dependencies, scripts, a real control plane, boto3, 
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
 	$(STAGE) "helm" tools/helm.sh
 	$(STAGE) "promtool" tools/promtool.sh
+	$(STAGE) "kube-state-metrics" tools/kube-state-metrics.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "dependencies" tools/cargo-deny.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
