@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test demo crds docs control-plane helm clean
+.PHONY: help check test demo crds docs picture control-plane helm clean
 
 STAGE := @tools/stage.sh
 CRD := crds/sessionexport.dev_sessionexports.yaml
@@ -42,6 +42,9 @@ crds: ## Writes crds/ from the Rust types, and the chart's copy
 
 docs: ## Writes docs/metrics.md from the metrics' registry
 	UPDATE_DOCS=1 cargo test --quiet --locked --test observability -- table_of_metrics
+
+picture: ## Draws docs/images/dashboard.png: the dashboard's queries over a run under load (5 minutes)
+	@tools/dashboard-picture.sh
 
 control-plane: ## Gets or builds etcd, kube-apiserver, kube-controller-manager and kubectl, and prints where they are
 	@tools/control-plane/install.sh

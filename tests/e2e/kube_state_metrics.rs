@@ -38,7 +38,7 @@ fn free_port() -> u16 {
 
 impl KubeStateMetrics {
     fn start(world: &World) -> Self {
-        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/kube-state-metrics.yaml");
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/kube-state-metrics.yaml");
         let (port, telemetry) = (free_port(), free_port());
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join("kube-state-metrics.log");
         let out = File::create(&log).unwrap();

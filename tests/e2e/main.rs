@@ -16,6 +16,7 @@ mod denial;
 mod happy;
 mod kube_state_metrics;
 mod latency;
+mod measured;
 mod operator;
 mod oracle;
 mod proxy;
