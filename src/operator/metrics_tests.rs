@@ -86,6 +86,9 @@ fn a_replica_that_leads_no_more_keeps_nothing_of_what_it_saw() {
     metrics.exports(Phase::Waiting, "AccessDenied", 3);
     let remaining = Some(Duration::from_secs(60));
     metrics.unaccepted(Unaccepted { reason: "AccessDenied", remaining, within: [3; 5] });
+    // A mixture that no version of this program writes.
+    metrics.unaccepted(Unaccepted { reason: "Exported", remaining, within: [3; 5] });
+    metrics.exports(Phase::Pending, "SessionEnded", 1);
     metrics.quota(quota(7));
     metrics.queue_depth(2);
     metrics.term_over();
