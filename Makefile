@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test e2e demo crds control-plane helm flux backend-examples image release-check clean
+.PHONY: help check test e2e demo crds docs picture control-plane helm flux backend-examples image release-check clean
 
 STAGE := @tools/stage.sh
 CRD := crds/sessionexport.dev_sessionexports.yaml
@@ -21,6 +21,8 @@ test: ## Everything: check, dependencies, scripts, a real control plane, a node,
 	$(STAGE) "helm" tools/helm.sh
 	$(STAGE) "flux" tools/flux.sh
 	$(STAGE) "backend examples" tools/backend-examples.sh
+	$(STAGE) "promtool" tools/promtool.sh
+	$(STAGE) "kube-state-metrics" tools/kube-state-metrics.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "dependencies" tools/cargo-deny.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
@@ -47,6 +49,12 @@ crds: ## Writes crds/ from the Rust types, and the chart's copy
 	cargo run --quiet --locked --bin session-export-operator -- crd >target/crd.yaml
 	mv target/crd.yaml $(CRD)
 	cp $(CRD) $(CHART)/files/
+
+docs: ## Writes docs/metrics.md from the metrics' registry
+	UPDATE_DOCS=1 cargo test --quiet --locked --test observability -- table_of_metrics
+
+picture: ## Draws docs/images/dashboard.png: the dashboard's queries over a run under load (5 minutes)
+	@tools/dashboard-picture.sh
 
 control-plane: ## Gets or builds etcd, kube-apiserver, kube-controller-manager and kubectl, and prints where they are
 	@tools/control-plane/install.sh

@@ -114,7 +114,7 @@ impl Process {
         let (elector, mut leadership, release) = self.elect(leases, place, identity);
         while let Some(fence) = self.elected(&mut leadership).await {
             self.lead(fence, leadership.clone(), &mut others).await;
-            self.metrics.leader(false);
+            self.metrics.term_over();
         }
         self.health.set_ready(ReadyState::ShuttingDown);
         drop(release);

@@ -3,17 +3,18 @@
 use crate::api::{FIELD_MANAGER, SessionExport};
 use crate::authority::OperatorIdentity;
 use crate::export::announce::{Announcer, Warned};
-use crate::export::memory::{Census, Memory};
+use crate::export::ledger::Ledger;
+use crate::export::memory::Memory;
 use crate::export::own_writes::OwnWrites;
 use crate::export::reconcile::Controller;
 use crate::export::request::Export;
 use crate::export::retries::Retries;
 use crate::operator::health::{Health, Pulse, ReadyState};
 use crate::operator::lease::Fence;
-use crate::operator::metrics::Phase;
+use crate::operator::metrics::Quota;
 use crate::operator::queue::{self, Handler, Setup};
 use crate::run::Process;
-use crate::streams::access::{Access, Called};
+use crate::streams::access::{Access, Called, OperationLoad};
 use crate::streams::turns::Shares;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -80,6 +81,7 @@ fn controller(
             warned: Warned::default(),
         },
         memory: Mutex::new(Memory::new(config.timing.clone(), Instant::now())),
+        ledger: Mutex::new(Ledger::default()),
         own: OwnWrites::default(),
         retries: Retries::default(),
         pace: AtomicU64::new(millis(config.timing.pending_look_min)),
@@ -102,23 +104,25 @@ async fn pass_on(mut called: Called, controller: &Controller) {
 async fn take_census(controller: &Controller, process: &Process) {
     let timing = &controller.timing;
     loop {
-        let census = controller.memory().census();
-        let Census { waiting, pending, succeeded, failed } = census;
-        process.metrics.exports(Phase::Waiting, waiting);
-        process.metrics.exports(Phase::Pending, pending);
-        process.metrics.exports(Phase::Succeeded, succeeded);
-        process.metrics.exports(Phase::Failed, failed);
-        for (operation, share, waiting) in controller.aws.load() {
-            process.metrics.quota_share(operation.name(), share);
-            process.metrics.turns_waiting(operation.name(), waiting);
+        let unfinished = {
+            let ledger = controller.ledger();
+            ledger.show(&process.metrics, jiff::Timestamp::now());
+            ledger.unfinished()
+        };
+        for load in controller.aws.load() {
+            process.metrics.quota(quota(load));
         }
-        let looks = f64::from(u32::try_from(census.unfinished()).unwrap_or(u32::MAX));
+        let looks = f64::from(u32::try_from(unfinished).unwrap_or(u32::MAX));
         let round =
             Duration::try_from_secs_f64(2.0 * looks / process.config.quota.get).unwrap_or(timing.pending_look_max);
         let pace = round.clamp(timing.pending_look_min, timing.pending_look_max.max(timing.pending_look_min));
         controller.pace.store(millis(pace), Ordering::Relaxed);
         tokio::time::sleep(CENSUS).await;
     }
+}
+
+fn quota(OperationLoad { operation, configured, share, tokens, waiting }: OperationLoad) -> Quota {
+    Quota { operation: operation.name(), configured, share, tokens, waiting }
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -132,9 +136,9 @@ struct Term {
 
 impl Term {
     fn learn(&self, object: &SessionExport) {
-        if let Some(export) = Export::read(object)
-            && let (_, Some(target)) = self.controller.identity.judge(&export)
-        {
+        let Some(export) = Export::read(object) else { return };
+        self.controller.ledger().note(&export, self.controller.timing.acceptance_bound);
+        if let (_, Some(target)) = self.controller.identity.judge(&export) {
             self.controller.memory().learn(&export, &target);
         }
     }
@@ -155,6 +159,7 @@ impl Handler<SessionExport> for Term {
     fn deleted(&self, object: &Arc<SessionExport>) {
         let Some(uid) = object.metadata.uid.as_deref() else { return };
         self.controller.memory().forget(&uid.into(), Instant::now());
+        self.controller.ledger().forget(uid);
         self.controller.own.forget(uid);
         self.controller.retries.forget(uid);
         self.controller.aws.withdraw(uid);

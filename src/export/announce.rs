@@ -3,9 +3,10 @@
 use super::message::message;
 use super::request::{Export, Uid};
 use super::row::{Outcome, Reason, Row};
-use crate::api::condition::{READY, STALLED};
+use super::status::ready_reason;
+use crate::api::condition::STALLED;
 use crate::api::{ExportStatus, SessionExport, SessionExportStatus};
-use crate::operator::events::{EventKind, EventSink, ExportEvent};
+use crate::operator::events::{Chapter, EventKind, EventSink, ExportEvent};
 use crate::operator::metrics::Metrics;
 use kube::Resource;
 use std::collections::HashSet;
@@ -52,6 +53,9 @@ impl Announcer {
         }
         let reason = reason.as_str();
         self.metrics.transition(reason);
+        if let (None, Some(accepted)) = (&export.status.request_time, &after.request_time) {
+            self.metrics.accepted(accepted.0.duration_since(export.created).try_into().unwrap_or_default());
+        }
         tracing::info!(
             namespace = &*export.namespace,
             name = &*export.name,
@@ -63,25 +67,24 @@ impl Announcer {
             "{}",
             message(row)
         );
-        if let Some(kind) = self.worth_an_event(row, export) {
+        if let Some((kind, chapter)) = self.worth_an_event(row, export) {
             let note = match request_id {
                 Some(id) => format!("{} (AWS request {id})", message(row)),
                 None => message(row),
             };
-            self.events.publish(ExportEvent { regarding: object.object_ref(&()), kind, reason, note });
+            self.events.publish(ExportEvent { regarding: object.object_ref(&()), kind, chapter, reason, note });
         }
     }
 
     /// At most three an export: the first time that somebody must act, the promise, the end.
-    fn worth_an_event(&self, row: &Row, export: &Export) -> Option<EventKind> {
+    fn worth_an_event(&self, row: &Row, export: &Export) -> Option<(EventKind, Chapter)> {
         let before = &export.status;
         match row {
-            Row::Held(held) if warns(held.reason()) => {
-                (self.warned.first(&export.uid) && !has_warned(before)).then_some(EventKind::Warning)
-            }
-            Row::Pending => before.request_time.is_none().then_some(EventKind::Normal),
-            Row::Final(Outcome::Exported { .. }) => Some(EventKind::Normal),
-            Row::Final(_) => Some(EventKind::Warning),
+            Row::Held(held) if warns(held.reason()) => (self.warned.first(&export.uid) && !has_warned(before))
+                .then_some((EventKind::Warning, Chapter::Trouble)),
+            Row::Pending => before.request_time.is_none().then_some((EventKind::Normal, Chapter::Promise)),
+            Row::Final(Outcome::Exported { .. }) => Some((EventKind::Normal, Chapter::End)),
+            Row::Final(_) => Some((EventKind::Warning, Chapter::End)),
             Row::Held(_) | Row::Requesting | Row::Overdue | Row::AtRest => None,
         }
     }
@@ -135,8 +138,4 @@ fn has_warned(before: &SessionExportStatus) -> bool {
 fn row_of(status: &SessionExportStatus) -> (Option<&str>, bool, bool) {
     let stalled = status.conditions.iter().any(|condition| condition.type_ == STALLED);
     (ready_reason(status), stalled, status.completion_time.is_some())
-}
-
-fn ready_reason(status: &SessionExportStatus) -> Option<&str> {
-    status.conditions.iter().find(|condition| condition.type_ == READY).map(|condition| condition.reason.as_str())
 }

@@ -88,26 +88,6 @@ impl Known {
     }
 }
 
-/// How many objects have come how far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Census {
-    /// Not accepted yet.
-    pub waiting: usize,
-    /// Accepted, without a result.
-    pub pending: usize,
-    /// Finished, with a ZIP as far as is known.
-    pub succeeded: usize,
-    /// Finished without.
-    pub failed: usize,
-}
-
-impl Census {
-    /// Those that are read again and again.
-    pub const fn unfinished(self) -> usize {
-        self.waiting + self.pending
-    }
-}
-
 /// Everything that one leadership remembers.
 #[derive(Debug)]
 pub struct Memory {
@@ -213,21 +193,6 @@ impl Memory {
         let Some(session) = self.sessions.get(arn) else { return Vec::new() };
         let living = session.members.iter().filter_map(|uid| self.known.get(uid)).filter(|k| !k.deleted && !k.finished);
         living.map(|known| (known.namespace.clone(), known.name.clone())).collect()
-    }
-
-    /// Counts the living objects.
-    pub fn census(&self) -> Census {
-        let mut census = Census::default();
-        for known in self.known.values().filter(|known| !known.deleted) {
-            let count = match (known.finished, known.failed, known.claim) {
-                (true, true, _) => &mut census.failed,
-                (true, false, _) => &mut census.succeeded,
-                (false, _, Claim::Accepted) => &mut census.pending,
-                (false, _, Claim::None | Claim::Unanswered | Claim::Refused) => &mut census.waiting,
-            };
-            *count += 1;
-        }
-        census
     }
 
     /// An object's turn has come: what was denied may be tried again. Returns its namespace and name.

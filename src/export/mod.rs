@@ -1,13 +1,14 @@
 //! One SessionExport, from spec to result.
 //!
 //! Pure, with the clock as an argument: [`request`] (the object, parsed), [`memory`] and [`evidence`] (what is known),
-//! [`decide`] (what follows from it), [`row`], [`message`] and [`status`] (how it shows). IO: [`reconcile`] with `calls`,
-//! [`own_writes`], [`retries`], [`announce`]. Nothing here knows the AWS SDK.
+//! [`decide`] (what follows from it), [`row`], [`message`] and [`status`] (how it shows), [`ledger`] (how many stand
+//! where). IO: [`reconcile`] with `calls`, [`own_writes`], [`retries`], [`announce`]. Nothing here knows the AWS SDK.
 
 pub mod announce;
 mod calls;
 pub mod decide;
 pub mod evidence;
+pub mod ledger;
 pub mod memory;
 pub mod message;
 pub mod own_writes;

@@ -5,6 +5,7 @@
 
 use super::announce::Announcer;
 use super::decide::{Decision, Now, Observed, Step, decide};
+use super::ledger::Ledger;
 use super::memory::{Memory, Recollection, Target};
 use super::own_writes::OwnWrites;
 use super::request::Export;
@@ -17,6 +18,7 @@ use crate::config::Timing;
 use crate::operator::client::{error_class, sentence};
 use crate::operator::lease::Fence;
 use crate::streams::access::Access;
+use crate::streams::observation::SessionView;
 use crate::streams::turns::Permit;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::controller::Action;
@@ -48,6 +50,8 @@ pub struct Controller {
     pub announcer: Announcer,
     /// What is remembered; one lock, never held across IO.
     pub memory: Mutex<Memory>,
+    /// Who stands where, for the metrics.
+    pub ledger: Mutex<Ledger>,
     /// What we wrote ourselves.
     pub own: OwnWrites,
     /// What the API server has not taken.
@@ -111,6 +115,10 @@ impl Controller {
             memory.claim(&export.uid);
         } else {
             memory.unclaim(&export.uid, export.intended());
+        }
+        drop(memory);
+        if let Some(end) = seen.view.as_ref().and_then(SessionView::latest_end).and_then(|end| end.try_into().ok()) {
+            self.ledger().session_ends(&export.uid, end);
         }
         Some(Considered { export, target, seen, decision, now })
     }
@@ -266,5 +274,10 @@ impl Controller {
     /// The one lock. A panic elsewhere leaves plain data behind, which stays usable.
     pub fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The book behind the metrics.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

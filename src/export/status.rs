@@ -11,6 +11,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Map, Value};
 
+/// The reason that a status gives, as tools and people read it.
+pub fn ready_reason(status: &SessionExportStatus) -> Option<&str> {
+    status.conditions.iter().find(|condition| condition.type_ == READY).map(|condition| condition.reason.as_str())
+}
+
 /// A condition's status, or "leave it as it was".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {

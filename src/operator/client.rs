@@ -114,6 +114,20 @@ fn with_sources(error: &kube::Error) -> String {
     text
 }
 
+/// All that [`error_class`] answers.
+pub const ERROR_CLASSES: [&str; 10] = [
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "conflict",
+    "throttled",
+    "server",
+    "refused",
+    "decode",
+    "timeout",
+    "connection",
+];
+
 /// What went wrong with a request, in a word fit for a metric's label.
 #[must_use]
 pub fn error_class(error: &kube::Error) -> &'static str {

@@ -1,8 +1,8 @@
 //! Kubernetes Events (events.k8s.io/v1) on transitions.
 //!
 //! Owns their shape, their names and the queue in front of them. Publishing never waits and never fails: what is too
-//! much, or refused, is dropped and counted. An Event is named after its object, reason and note, so the same one is
-//! made once within the API server's retention, also by the next leader.
+//! much, or refused, is dropped and counted. An Event is named after its object, its place in the object's story, its
+//! reason and note, so the same one is made once within the API server's retention, also by the next leader.
 
 use super::client::{error_class, sentence, write_params};
 use super::metrics::Metrics;
@@ -24,8 +24,8 @@ pub const ACTION: &str = "Export";
 
 /// The API server's bound for notes, in bytes.
 const NOTE: usize = 1024;
-/// The API server's bound for the name of an object, in bytes, less the hash.
-const NAME: usize = 253 - 17;
+/// The API server's bound for the name of an object, in bytes, less the place and the hash.
+const NAME: usize = 253 - 18;
 /// Events that wait to be sent.
 const QUEUE: usize = 1024;
 /// The same Event is not sent again for this long.
@@ -51,6 +51,28 @@ impl EventKind {
     }
 }
 
+/// An Event's place in the story of its object. `kubectl describe` sorts Events by a time stamp that those of
+/// events.k8s.io/v1 must not have, and so shows them in the order of their names: the place is part of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Chapter {
+    /// Somebody must act.
+    Trouble,
+    /// AWS has promised.
+    Promise,
+    /// It is over.
+    End,
+}
+
+impl Chapter {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Trouble => 1,
+            Self::Promise => 2,
+            Self::End => 3,
+        }
+    }
+}
+
 /// One Event to be published.
 #[derive(Debug, Clone)]
 pub struct ExportEvent {
@@ -58,6 +80,8 @@ pub struct ExportEvent {
     pub regarding: ObjectReference,
     /// Normal or Warning.
     pub kind: EventKind,
+    /// Where it stands among the object's Events.
+    pub chapter: Chapter,
     /// The condition's reason.
     pub reason: &'static str,
     /// For a person; cut to 1024 bytes.
@@ -67,7 +91,7 @@ pub struct ExportEvent {
 impl ExportEvent {
     fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (&self.regarding.uid, self.kind, self.reason, &self.note).hash(&mut hasher);
+        (&self.regarding.uid, self.kind, self.chapter, self.reason, &self.note).hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -158,7 +182,7 @@ fn build(key: u64, event: &ExportEvent, instance: &str, now: Timestamp) -> Event
     let object = event.regarding.name.as_deref().unwrap_or_default();
     let stem = cut(object, NAME).trim_end_matches(['.', '-']);
     let metadata = ObjectMeta {
-        name: Some(format!("{stem}.{key:016x}")),
+        name: Some(format!("{stem}.{}{key:016x}", event.chapter.number())),
         namespace: Some(event.regarding.namespace.clone().unwrap_or_else(|| "default".to_owned())),
         ..ObjectMeta::default()
     };

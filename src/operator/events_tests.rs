@@ -9,6 +9,7 @@ fn event(name: &str, note: &str) -> ExportEvent {
             ..ObjectReference::default()
         },
         kind: EventKind::Normal,
+        chapter: Chapter::End,
         reason: "Exported",
         note: note.into(),
     }
@@ -47,6 +48,19 @@ fn the_same_event_has_the_same_name_and_any_other_another() {
     let mut reborn = event("a", "done");
     reborn.regarding.uid = Some("u-2".into());
     assert_ne!(key, reborn.key());
+}
+
+/// Whatever their hashes are: `kubectl describe` shows them by name.
+#[test]
+fn the_names_of_an_objects_events_are_in_the_order_of_its_story() {
+    for n in 0..20 {
+        let name = |chapter| {
+            let event = ExportEvent { chapter, ..event("a", &format!("{chapter:?} {n}")) };
+            build(event.key(), &event, "p", Timestamp::UNIX_EPOCH).metadata.name.unwrap()
+        };
+        let names = [Chapter::Trouble, Chapter::Promise, Chapter::End].map(name);
+        assert!(names.is_sorted(), "{names:?}");
+    }
 }
 
 #[test]

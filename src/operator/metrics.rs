@@ -1,14 +1,19 @@
-//! Every metric of this program, registered in one place.
+//! Every metric of this program, in one place.
 //!
-//! Owns names, help texts and label sets. Labels are bounded: words of our own or of AWS's API, never a session, an
-//! object, a namespace or a message.
+//! Owns label sets and a method for each fact; names and help texts are in `registered`, the label values that every
+//! series begins with in `known`. Labels are bounded: words of our own or of AWS's API, never a session, an object, a
+//! namespace or a message. `docs/metrics.md` is written from the registry.
+
+mod known;
+mod registered;
+
+pub use known::{NEW, UNRECOGNIZED};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
@@ -18,11 +23,18 @@ use std::time::Duration;
 /// What [`Metrics::encode`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Seconds; a call to AWS is given up after 4.
-const CALL_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
+/// The steps in which `sessionexport_unaccepted_exports` counts by remaining time: each holds those before it. The
+/// last has no bound.
+pub const WITHIN: [(&str, Duration); 5] = [
+    ("5m", Duration::from_secs(300)),
+    ("15m", Duration::from_secs(900)),
+    ("1h", Duration::from_secs(3600)),
+    ("4h", Duration::from_secs(14_400)),
+    ("any", Duration::MAX),
+];
 
 /// How far an export has come, as counted by `sessionexport_exports`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelValue)]
 pub enum Phase {
     /// Not accepted by AWS yet.
     Waiting,
@@ -34,6 +46,32 @@ pub enum Phase {
     Failed,
 }
 
+/// Those of one reason that AWS has not accepted yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unaccepted {
+    /// The reason in their Ready condition.
+    pub reason: &'static str,
+    /// How long the most urgent one can still be accepted; `None` if there are none.
+    pub remaining: Option<Duration>,
+    /// How many can be accepted for no longer than each step of [`WITHIN`].
+    pub within: [usize; WITHIN.len()],
+}
+
+/// How one operation's share of the quota fares: the tightest of all accounts and Regions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quota {
+    /// AWS's name of the operation.
+    pub operation: &'static str,
+    /// Requests per second that the configuration allows.
+    pub configured: f64,
+    /// Requests per second in force.
+    pub share: f64,
+    /// Requests that could go at once; the next has to wait below 1.
+    pub tokens: f64,
+    /// Those that wait for their turn.
+    pub waiting: usize,
+}
+
 macro_rules! label {
     ($name:ident, $field:ident: $type:ty) => {
         #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,12 +81,23 @@ macro_rules! label {
     };
 }
 
-label!(ByPhase, phase: Phase);
 label!(ByReason, reason: &'static str);
 label!(ByOperation, operation: &'static str);
 label!(ByOutcome, outcome: &'static str);
 label!(ByKind, kind: &'static str);
 label!(ByClass, class: &'static str);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByPhaseAndReason {
+    phase: Phase,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByReasonAndTime {
+    reason: &'static str,
+    within: &'static str,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByOperationAndClass {
@@ -71,13 +120,19 @@ struct Inner {
 struct Facts {
     leader: Gauge,
     ready: Gauge,
-    exports: Family<ByPhase, Gauge>,
+    exports: Family<ByPhaseAndReason, Gauge>,
+    unaccepted: Family<ByReasonAndTime, Gauge>,
+    remaining: Family<ByReason, Amount>,
+    acceptance: Histogram,
     transitions: Family<ByReason, Counter>,
     aws_requests: Family<ByOperationAndClass, Counter>,
     aws_duration: Durations,
+    quota_configured: Family<ByOperation, Amount>,
     quota_share: Family<ByOperation, Amount>,
+    quota_tokens: Family<ByOperation, Amount>,
     turns_waiting: Family<ByOperation, Gauge>,
     denials: Family<ByClass, Counter>,
+    queue_depth: Gauge,
     reconciles: Counter,
     panics: Counter,
     status_writes: Family<ByOutcome, Counter>,
@@ -99,17 +154,15 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// All metrics at zero.
+    /// All metrics, with zeros for all labels that are known beforehand: a counter that appears with its first event
+    /// shows no increase to Prometheus.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("sessionexport");
-        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The version of this program", version);
         let facts = Facts::default();
-        facts.register_work(&mut registry);
-        facts.register_aws(&mut registry);
-        facts.register_machinery(&mut registry);
-        Self(Arc::new(Inner { registry, facts }))
+        let registry = facts.registered();
+        let metrics = Self(Arc::new(Inner { registry, facts }));
+        metrics.begin_at_zero();
+        metrics
     }
 
     /// The metrics in OpenMetrics text.
@@ -127,14 +180,50 @@ impl Metrics {
         self.0.facts.leader.set(i64::from(leads));
     }
 
+    /// This replica leads no more: what it saw as the leader is the next one's to tell.
+    pub fn term_over(&self) {
+        let facts = &self.0.facts;
+        self.leader(false);
+        facts.queue_depth.set(0);
+        facts.exports.clear();
+        facts.unaccepted.clear();
+        facts.remaining.clear();
+        facts.quota_configured.clear();
+        facts.quota_share.clear();
+        facts.quota_tokens.clear();
+        facts.turns_waiting.clear();
+        self.begin_at_zero();
+    }
+
     /// Whether the readiness probe passes.
     pub fn ready(&self, ready: bool) {
         self.0.facts.ready.set(i64::from(ready));
     }
 
-    /// How many exports stand in `phase` now.
-    pub fn exports(&self, phase: Phase, count: usize) {
-        self.0.facts.exports.get_or_create(&ByPhase { phase }).set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// How many exports stand in `phase` for `reason` now.
+    pub fn exports(&self, phase: Phase, reason: &'static str, count: usize) {
+        self.0.facts.exports.get_or_create(&ByPhaseAndReason { phase, reason }).set(whole(count));
+    }
+
+    /// How urgent those are that AWS has not accepted yet.
+    pub fn unaccepted(&self, Unaccepted { reason, remaining, within }: Unaccepted) {
+        let facts = &self.0.facts;
+        for ((step, _), count) in WITHIN.into_iter().zip(within) {
+            facts.unaccepted.get_or_create(&ByReasonAndTime { reason, within: step }).set(whole(count));
+        }
+        match remaining {
+            Some(left) => {
+                facts.remaining.get_or_create(&ByReason { reason }).set(left.as_secs_f64());
+            }
+            None => {
+                facts.remaining.remove(&ByReason { reason });
+            }
+        }
+    }
+
+    /// AWS has accepted an export that was created so long ago.
+    pub fn accepted(&self, after: Duration) {
+        self.0.facts.acceptance.observe(after.as_secs_f64());
     }
 
     /// An export has entered the state that `reason` names, and its status says so.
@@ -148,20 +237,24 @@ impl Metrics {
         self.0.facts.aws_duration.get_or_create(&ByOperation { operation }).observe(took.as_secs_f64());
     }
 
-    /// The share of the quota in force, in requests per second.
-    pub fn quota_share(&self, operation: &'static str, per_second: f64) {
-        self.0.facts.quota_share.get_or_create(&ByOperation { operation }).set(per_second);
+    /// How the quota of an operation fares.
+    pub fn quota(&self, quota: Quota) {
+        let facts = &self.0.facts;
+        let by = ByOperation { operation: quota.operation };
+        facts.quota_configured.get_or_create(&by).set(quota.configured);
+        facts.quota_share.get_or_create(&by).set(quota.share);
+        facts.quota_tokens.get_or_create(&by).set(quota.tokens);
+        facts.turns_waiting.get_or_create(&by).set(whole(quota.waiting));
     }
 
-    /// How many wait for their turn in the quota now.
-    pub fn turns_waiting(&self, operation: &'static str, count: usize) {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.0.facts.turns_waiting.get_or_create(&ByOperation { operation }).set(count);
-    }
-
-    /// AWS or the rules have said no; `class` is the condition's reason.
+    /// AWS has said no; `class` is the class of its error.
     pub fn denial(&self, class: &'static str) {
         self.0.facts.denials.get_or_create(&ByClass { class }).inc();
+    }
+
+    /// How many objects are due for a pass that has not begun.
+    pub fn queue_depth(&self, count: usize) {
+        self.0.facts.queue_depth.set(whole(count));
     }
 
     /// One pass over one object.
@@ -195,82 +288,8 @@ impl Metrics {
     }
 }
 
-impl Default for Facts {
-    fn default() -> Self {
-        let durations: fn() -> Histogram = || Histogram::new(CALL_BUCKETS);
-        Self {
-            leader: Gauge::default(),
-            ready: Gauge::default(),
-            exports: Family::default(),
-            transitions: Family::default(),
-            aws_requests: Family::default(),
-            aws_duration: Family::new_with_constructor(durations),
-            quota_share: Family::default(),
-            turns_waiting: Family::default(),
-            denials: Family::default(),
-            reconciles: Counter::default(),
-            panics: Counter::default(),
-            status_writes: Family::default(),
-            kube_errors: Family::default(),
-            events_dropped: Counter::default(),
-            watch_restarts: Counter::default(),
-        }
-    }
-}
-
-/// Names without prefix; a counter's `_total` is added by the encoder.
-impl Facts {
-    fn register_work(&self, registry: &mut Registry) {
-        registry.register("exports", "SessionExport objects by how far they have come", self.exports.clone());
-        registry.register(
-            "transitions",
-            "States entered by exports, by the reason in their Ready condition",
-            self.transitions.clone(),
-        );
-        registry.register("denials", "Refusals by AWS or by the rules, by condition reason", self.denials.clone());
-        registry.register("reconciles", "Passes over single objects", self.reconciles.clone());
-        registry.register(
-            "reconcile_panics",
-            "Passes that panicked: each is a bug in this program",
-            self.panics.clone(),
-        );
-    }
-
-    fn register_aws(&self, registry: &mut Registry) {
-        registry.register(
-            "aws_requests",
-            "Calls to Amazon GameLift Streams, by operation and class of the answer",
-            self.aws_requests.clone(),
-        );
-        registry.register(
-            "aws_request_duration_seconds",
-            "How long calls to Amazon GameLift Streams took",
-            self.aws_duration.clone(),
-        );
-        registry.register(
-            "quota_share",
-            "Requests per second that this operator allows itself at present",
-            self.quota_share.clone(),
-        );
-        registry.register("turns_waiting", "Calls that wait for their turn in the quota", self.turns_waiting.clone());
-    }
-
-    fn register_machinery(&self, registry: &mut Registry) {
-        registry.register("leader", "1 while this replica holds the lease", self.leader.clone());
-        registry.register("ready", "1 while the readiness probe passes", self.ready.clone());
-        registry.register(
-            "status_writes",
-            "Writes of status to the API server, by outcome",
-            self.status_writes.clone(),
-        );
-        registry.register("kube_errors", "Failed requests to the API server, by kind", self.kube_errors.clone());
-        registry.register(
-            "events_dropped",
-            "Kubernetes Events given up because there were too many or the API server refused them",
-            self.events_dropped.clone(),
-        );
-        registry.register("watch_restarts", "Lists and watches that broke off", self.watch_restarts.clone());
-    }
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

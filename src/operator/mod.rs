@@ -3,6 +3,7 @@
 //! Owns the machinery around the work: when to run, what to run it on, and how to tell the world about it. It never
 //! decides anything about an export and never talks to AWS.
 
+mod backlog;
 pub mod client;
 pub mod events;
 pub mod health;

@@ -4,13 +4,14 @@
 //! complete, none after the stop. It knows nothing of what a pass does. A panic in one pass is counted and logged, and
 //! that object tried again later; the others go on.
 
+use super::backlog::Backlog;
 use super::health::Pulse;
 use super::metrics::Metrics;
 use super::mirror::{Change, Mirror};
 use super::scope::Scope;
 use super::watch::{Signal, Watched};
 use futures::stream::{self, BoxStream};
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use kube::Client;
 use kube::runtime::controller::{self, Action, ReconcileReason, ReconcileRequest, applier};
 use kube::runtime::reflector::ObjectRef;
@@ -84,14 +85,17 @@ async fn drive<K: Watched, H: Handler<K>>(
     let store = mirror.store();
     let (stop_intake, stopped) = tokio::sync::oneshot::channel::<()>();
     let stopping = Arc::new(AtomicBool::new(false));
+    let backlog = Backlog::new(metrics.clone());
     let pump = Pump { mirror, handler: Arc::clone(&handler), metrics: metrics.clone(), trouble: HashMap::new() };
-    let queue = requests(feeds, triggers, pump).take_until(stopped).boxed();
-    let pass = Pass { handler, metrics, stopping: Arc::clone(&stopping) };
+    let asked = backlog.clone();
+    let queue = requests(feeds, triggers, pump).inspect_ok(move |request| asked.enter(&request.obj_ref));
+    let queue = queue.take_until(stopped).boxed();
+    let pass = Pass { handler, metrics, backlog: backlog.clone(), stopping: Arc::clone(&stopping) };
     let config = controller::Config::default().concurrency(CONCURRENCY);
     // There are no errors to have a policy for: a pass answers with an action, whatever happened.
     let policy = |_: Arc<K>, never: &Infallible, _: Arc<()>| match *never {};
     let passes = applier(move |object, _| pass.clone().start(object), policy, Arc::new(()), store, queue, config);
-    let mut turning = pin!(turn(passes, pulse));
+    let mut turning = pin!(turn(passes, pulse, backlog));
     let drain = tokio::select! {
         () = &mut turning => return,
         drain = stop => drain,
@@ -104,7 +108,7 @@ async fn drive<K: Watched, H: Handler<K>>(
 }
 
 /// Polls the loop to its end, ticking on the same task: a loop that blocks stops ticking.
-async fn turn<K: Watched>(passes: impl Stream<Item = PassResult<K>>, pulse: Pulse) {
+async fn turn<K: Watched>(passes: impl Stream<Item = PassResult<K>>, pulse: Pulse, backlog: Backlog) {
     let mut passes = pin!(passes);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -114,7 +118,12 @@ async fn turn<K: Watched>(passes: impl Stream<Item = PassResult<K>>, pulse: Puls
             passed = passes.next() => match passed {
                 Some(Ok(_)) => {}
                 // A trigger for an object that is gone.
-                Some(Err(error)) => tracing::debug!(%error, "nothing to reconcile"),
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "nothing to reconcile");
+                    if let controller::Error::ObjectNotFound(object) = &error {
+                        backlog.leave(object);
+                    }
+                }
                 None => return,
             },
         }
@@ -214,12 +223,18 @@ impl<K: Watched, H: Handler<K>> Pump<K, H> {
 struct Pass<H> {
     handler: Arc<H>,
     metrics: Metrics,
+    backlog: Backlog,
     stopping: Arc<AtomicBool>,
 }
 
 impl<H> Clone for Pass<H> {
     fn clone(&self) -> Self {
-        Self { handler: Arc::clone(&self.handler), metrics: self.metrics.clone(), stopping: Arc::clone(&self.stopping) }
+        Self {
+            handler: Arc::clone(&self.handler),
+            metrics: self.metrics.clone(),
+            backlog: self.backlog.clone(),
+            stopping: Arc::clone(&self.stopping),
+        }
     }
 }
 
@@ -228,6 +243,7 @@ impl<H> Pass<H> {
     where
         H: Handler<K>,
     {
+        self.backlog.leave(&ObjectRef::from_obj(&*object));
         let pass = async move {
             // The queue may still hold requests after the intake has stopped.
             if self.stopping.load(Ordering::Acquire) {

@@ -188,6 +188,26 @@ async fn one_object_is_never_in_two_passes_and_a_change_meanwhile_causes_another
     assert_eq!(story, ["10s begins slow", "10s ends slow", "20s ends slow", "4s applied slow", "4s applied slow"]);
 }
 
+/// Each object that waits counts once, whatever it is asked for; one that is gone doesn't.
+#[tokio::test(start_paused = true)]
+async fn the_depth_of_the_queue_is_told() {
+    let world = World::start();
+    let depth = || {
+        let text = world.metrics.encode().unwrap();
+        text.lines().find_map(|line| line.strip_prefix("sessionexport_queue_depth ")).unwrap().to_owned()
+    };
+    world.list(&["slow", "a"]);
+    world.after(0).await;
+    assert_eq!(depth(), "0");
+    world.tell([Event::Apply(object("slow", "2")), Event::Apply(object("slow", "3"))]);
+    world.ask("slow");
+    world.ask("nobody");
+    world.after(0).await;
+    assert_eq!(depth(), "1");
+    world.after(20).await;
+    assert_eq!(depth(), "0");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_lets_passes_end_but_begins_none() {
     let world = World::start();

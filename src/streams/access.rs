@@ -79,6 +79,21 @@ pub enum Asked {
     },
 }
 
+/// How one operation fares.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OperationLoad {
+    /// Which.
+    pub operation: Operation,
+    /// Requests per second that the configuration allows.
+    pub configured: f64,
+    /// Requests per second that are allowed now: the lowest of all buckets.
+    pub share: f64,
+    /// Requests that could be sent now: the lowest of all buckets, none before the first was asked for.
+    pub tokens: f64,
+    /// Holders that wait, in all buckets.
+    pub waiting: usize,
+}
+
 /// The token of one call: the quota has been spent, the call may go out.
 #[derive(Debug, Clone, Copy)]
 pub struct Token(Instant);
@@ -211,15 +226,20 @@ impl Access {
         }
     }
 
-    /// Operation, share in force (the lowest of all accounts and Regions) and number of those who wait in all of them.
-    pub fn load(&self) -> Vec<(Operation, f64, usize)> {
+    /// How each operation fares in all accounts and Regions together, for metrics.
+    pub fn load(&self) -> [OperationLoad; Operation::ALL.len()] {
         let lanes = self.turns.load(Instant::now());
-        let of = |operation| lanes.iter().filter(move |lane| lane.bucket.operation == operation);
-        let sum = |operation| {
-            let share = of(operation).map(|lane| lane.share_in_force).fold(self.shares.of(operation), f64::min);
-            (operation, share, of(operation).map(|lane| lane.waiting).sum())
-        };
-        Operation::ALL.into_iter().map(sum).collect()
+        Operation::ALL.map(|operation| {
+            let of_it = || lanes.iter().filter(|lane| lane.bucket.operation == operation);
+            let configured = self.shares.of(operation);
+            OperationLoad {
+                operation,
+                configured,
+                share: of_it().map(|lane| lane.share_in_force).fold(configured, f64::min),
+                tokens: of_it().map(|lane| lane.tokens).reduce(f64::min).unwrap_or_default(),
+                waiting: of_it().map(|lane| lane.waiting).sum(),
+            }
+        })
     }
 }
 

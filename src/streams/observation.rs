@@ -6,6 +6,9 @@
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
+/// A session lasts no longer than this (`SessionLengthSeconds` is at most 86,400 in the service's API model).
+const LONGEST_SESSION: Duration = Duration::from_secs(86_400);
+
 /// One read of one session. `found` is `None` if AWS knows no such session or group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
@@ -141,6 +144,14 @@ pub enum FailureFamily {
     Denied,
     /// This very request is refused.
     Request,
+}
+
+impl SessionView {
+    /// When the session must have ended (AWS's clock). Where its length isn't known (lists don't tell it), the
+    /// longest possible stands for it, so that of two the older one ends first.
+    pub fn latest_end(&self) -> Option<SystemTime> {
+        self.created_at?.checked_add(self.session_length.unwrap_or(LONGEST_SESSION))
+    }
 }
 
 impl SessionStatus {

@@ -108,6 +108,11 @@ impl Limiter {
         Duration::try_from_secs_f64(1.0 / self.share_in_force(now)).unwrap_or(Duration::MAX / 4)
     }
 
+    /// Requests that could be sent now; below 1 the next one has to wait. For metrics.
+    pub fn tokens(&self, now: Instant) -> f64 {
+        (1.0 + self.tolerance - self.debt_at(now)).max(0.0)
+    }
+
     /// True if forgetting this limiter changes nothing: the share is whole, and nothing is owed.
     pub fn is_idle(&self, now: Instant) -> bool {
         self.debt_at(now) <= 0.0 && self.share_in_force(now) >= self.share

@@ -92,6 +92,8 @@ pub struct Load {
     pub bucket: Bucket,
     /// Requests per second that are allowed now.
     pub share_in_force: f64,
+    /// Requests that could be sent now.
+    pub tokens: f64,
     /// Holders that wait.
     pub waiting: usize,
 }
@@ -167,6 +169,7 @@ impl Turns {
         let load = |(bucket, lane): (&Bucket, &mut Lane)| Load {
             bucket: bucket.clone(),
             share_in_force: lane.limiter().share_in_force(now),
+            tokens: lane.limiter().tokens(now),
             waiting: lane.waiting(),
         };
         lanes.iter_mut().map(load).collect()

@@ -9,7 +9,7 @@ use std::path::Path;
 /// Helm 3 wants to see a cluster that serves every kind, also for a dry run, and none of the objects.
 async fn notes(values: &Value) -> String {
     let mut values = values.clone();
-    for key in ["crds", "serviceMonitor", "podMonitor"] {
+    for key in ["crds", "serviceMonitor", "podMonitor", "prometheusRule"] {
         values[key] = json!({"enabled": false});
     }
     let kubeconfig = ControlPlane::shared().await.kubeconfig().display().to_string();

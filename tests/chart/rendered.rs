@@ -42,7 +42,7 @@ fn it_passes_the_strict_lint() {
 
 /// Where the values' own structure ends: scalars, lists, and maps whose keys are the user's.
 fn leaves(values: &Value, path: &str, found: &mut Vec<String>) {
-    const FREE: [&str; 11] = [
+    const FREE: [&str; 14] = [
         "/commonLabels",
         "/serviceAccount/annotations",
         "/resources",
@@ -52,6 +52,9 @@ fn leaves(values: &Value, path: &str, found: &mut Vec<String>) {
         "/podAnnotations",
         "/serviceMonitor/labels",
         "/podMonitor/labels",
+        "/prometheusRule/labels",
+        "/grafanaDashboard/labels",
+        "/grafanaDashboard/annotations",
         "/config/timing",
         "/config/rules",
     ];

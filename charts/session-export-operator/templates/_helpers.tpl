@@ -152,6 +152,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
+{{- /* The labels of this release's series, as a ServiceMonitor or a PodMonitor makes them. */}}
+{{- define "seo.series" -}}
+{{- $own := printf "namespace=\"%s\",job=~\"(%s/)?%s(-metrics)?\"" .Release.Namespace .Release.Namespace (include "seo.fullname" .) -}}
+{{ .Values.prometheusRule.selector | default $own }}
+{{- end }}
+
 {{- define "seo.monitorEndpoint" -}}
 - port: http
   path: /metrics

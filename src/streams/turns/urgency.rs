@@ -3,10 +3,7 @@
 //! Owns: the order of those who wait within a namespace. Never: decides between namespaces.
 
 use crate::streams::observation::{SessionStatus, SessionView};
-use std::time::{Duration, SystemTime};
-
-/// A session lasts no longer than this (`SessionLengthSeconds` is at most 86,400 in the service's API model).
-const LONGEST_SESSION: Duration = Duration::from_secs(86_400);
+use std::time::SystemTime;
 
 /// What a turn is for. Each has a part of a namespace's turns that the others can't take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,12 +44,9 @@ impl Urgency {
         Self { purpose, client: ClientState::Unread, end: None }
     }
 
-    /// The urgency of a session as last read. Where the length isn't known (lists don't tell it), the longest
-    /// possible stands for it, so that the older session goes first.
+    /// The urgency of a session as last read.
     pub fn of(purpose: Purpose, session: &SessionView) -> Self {
-        let length = session.session_length.unwrap_or(LONGEST_SESSION);
-        let end = session.created_at.and_then(|created| created.checked_add(length));
-        Self { purpose, client: client_state(session.status), end }
+        Self { purpose, client: client_state(session.status), end: session.latest_end() }
     }
 }
 

@@ -1,0 +1,145 @@
+//! Names, help texts and buckets.
+
+use super::{Durations, Facts};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry};
+
+/// Seconds; a call to AWS is given up after 4.
+const CALL_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
+/// Seconds; from one read and one call to the 25 h after which an export is given up.
+const ACCEPTANCE_BUCKETS: [f64; 12] =
+    [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 90_000.0];
+
+impl Default for Facts {
+    fn default() -> Self {
+        let calls: fn() -> Histogram = || Histogram::new(CALL_BUCKETS);
+        Self {
+            leader: Gauge::default(),
+            ready: Gauge::default(),
+            exports: Family::default(),
+            unaccepted: Family::default(),
+            remaining: Family::default(),
+            acceptance: Histogram::new(ACCEPTANCE_BUCKETS),
+            transitions: Family::default(),
+            aws_requests: Family::default(),
+            aws_duration: Durations::new_with_constructor(calls),
+            quota_configured: Family::default(),
+            quota_share: Family::default(),
+            quota_tokens: Family::default(),
+            turns_waiting: Family::default(),
+            denials: Family::default(),
+            queue_depth: Gauge::default(),
+            reconciles: Counter::default(),
+            panics: Counter::default(),
+            status_writes: Family::default(),
+            kube_errors: Family::default(),
+            events_dropped: Counter::default(),
+            watch_restarts: Counter::default(),
+        }
+    }
+}
+
+/// One line for each metric: its name without prefix (a counter's `_total` is added by the encoder), what it is, and
+/// where it is kept. The encoder ends the sentence.
+impl Facts {
+    pub(super) fn registered(&self) -> Registry {
+        let mut registry = Registry::with_prefix("sessionexport");
+        self.exports_and_their_fate(&mut registry);
+        self.aws(&mut registry);
+        self.machinery(&mut registry);
+        registry
+    }
+
+    fn exports_and_their_fate(&self, registry: &mut Registry) {
+        add(registry, "exports", "SessionExports by how far they have come and why they stand there", &self.exports);
+        add(
+            registry,
+            "unaccepted_exports",
+            "SessionExports that AWS has not accepted, by the time within which their session must have ended; each \
+             step holds those before it",
+            &self.unaccepted,
+        );
+        add(
+            registry,
+            "unaccepted_remaining_seconds",
+            "Time until the session of the most urgent unaccepted SessionExport must have ended, to the minute; absent \
+             where there is none. A session that was never read counts until its SessionExport is given up",
+            &self.remaining,
+        );
+        add(
+            registry,
+            "acceptance_duration_seconds",
+            "Time from a SessionExport's creation until AWS accepted it, suspension and activation included",
+            &self.acceptance,
+        );
+        add(registry, "transitions", "States that SessionExports have entered, by reason", &self.transitions);
+    }
+
+    fn aws(&self, registry: &mut Registry) {
+        add(
+            registry,
+            "aws_requests",
+            "Calls to Amazon GameLift Streams, by operation and class of the answer",
+            &self.aws_requests,
+        );
+        add(
+            registry,
+            "aws_request_duration_seconds",
+            "How long calls to Amazon GameLift Streams took",
+            &self.aws_duration,
+        );
+        add(
+            registry,
+            "denials",
+            "Calls that AWS refused for want of credentials or permission, by class",
+            &self.denials,
+        );
+        add(
+            registry,
+            "quota_share_configured",
+            "Requests per second that the configuration lets this operator send",
+            &self.quota_configured,
+        );
+        add(
+            registry,
+            "quota_share",
+            "Requests per second that this operator allows itself at present: less than configured after AWS has \
+             throttled; the lowest of all accounts and Regions",
+            &self.quota_share,
+        );
+        add(
+            registry,
+            "quota_tokens",
+            "Requests that could be sent at once; below 1 the next one waits; the lowest of all accounts and Regions",
+            &self.quota_tokens,
+        );
+        add(registry, "turns_waiting", "SessionExports that wait for their turn in the quota", &self.turns_waiting);
+    }
+
+    fn machinery(&self, registry: &mut Registry) {
+        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version of this program", version);
+        add(registry, "leader", "1 while this replica holds the lease", &self.leader);
+        add(registry, "ready", "1 while the readiness probe passes", &self.ready);
+        add(registry, "queue_depth", "SessionExports that are due for a pass which has not begun", &self.queue_depth);
+        add(registry, "reconciles", "Passes over single SessionExports", &self.reconciles);
+        add(registry, "reconcile_panics", "Passes that panicked: each is a bug in this program", &self.panics);
+        add(registry, "status_writes", "Writes of status to the API server, by outcome", &self.status_writes);
+        add(registry, "kube_errors", "Failed requests to the API server, by kind", &self.kube_errors);
+        add(
+            registry,
+            "events_dropped",
+            "Kubernetes Events given up because there were too many or the API server refused them",
+            &self.events_dropped,
+        );
+        add(registry, "watch_restarts", "Lists and watches that broke off", &self.watch_restarts);
+    }
+}
+
+fn add(registry: &mut Registry, name: &str, help: &str, metric: &(impl Metric + Clone)) {
+    registry.register(name, help, metric.clone());
+}
