@@ -7,13 +7,16 @@ use crate::export::memory::{Census, Memory};
 use crate::export::own_writes::OwnWrites;
 use crate::export::reconcile::Controller;
 use crate::export::request::Export;
+use crate::export::sweep::Waits;
+use crate::export::sweep::book::Book;
+use crate::export::sweep::reader::{Desk, read_for_all};
 use crate::operator::health::{Health, Pulse, ReadyState};
 use crate::operator::lease::Fence;
 use crate::operator::metrics::Phase;
 use crate::operator::queue::{self, Handler, Setup};
 use crate::operator::watch::Scope;
 use crate::run::Process;
-use crate::streams::access::{Access, Called};
+use crate::streams::access::Access;
 use crate::streams::turns::Shares;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -54,7 +57,7 @@ pub(crate) async fn serve(post: Post<'_>, over: impl Future<Output = Duration> +
     tokio::select! {
         () = queue::run(setup, term, triggers, over) => {}
         () = access.serve() => {}
-        () = pass_on(called, &controller) => {}
+        () = read_for_all(controller.clone(), called) => {}
         () = take_census(&controller, process) => {}
     }
 }
@@ -89,22 +92,17 @@ fn controller(
         memory: Mutex::new(Memory::new(config.timing.clone(), Instant::now())),
         own: OwnWrites::default(),
         pace: AtomicU64::new(millis(config.timing.pending_look_min)),
+        desk: Desk::new(Book::new(Waits {
+            live: config.timing.activating_look,
+            pending: config.timing.pending_look_min,
+            retry: (config.timing.retry_min, config.timing.retry_max),
+        })),
         wake,
     }
 }
 
-/// Whose turn has come is looked at again.
-async fn pass_on(mut called: Called, controller: &Controller) {
-    while let Some(uid) = called.next().await {
-        let place = controller.memory().called(&uid, Instant::now());
-        if let Some((namespace, name)) = place {
-            controller.wake(&namespace, &name);
-        }
-    }
-}
-
-/// Measures the load: the gauges follow it, and so does the pace at which pending exports are looked at, which takes
-/// half of the share at most.
+/// Measures the load: the gauges follow it, and so does the pace at which pending exports are looked at one by one,
+/// which takes half of the share at most.
 async fn take_census(controller: &Controller, process: &Process) {
     let timing = &controller.timing;
     loop {
@@ -118,11 +116,12 @@ async fn take_census(controller: &Controller, process: &Process) {
             process.metrics.quota_share(operation.name(), share);
             process.metrics.turns_waiting(operation.name(), waiting);
         }
-        let looks = f64::from(u32::try_from(census.unfinished()).unwrap_or(u32::MAX));
+        let looks = f64::from(u32::try_from(controller.desk.book().by_get()).unwrap_or(u32::MAX));
         let round =
             Duration::try_from_secs_f64(2.0 * looks / process.config.quota.get).unwrap_or(timing.pending_look_max);
         let pace = round.clamp(timing.pending_look_min, timing.pending_look_max.max(timing.pending_look_min));
         controller.pace.store(millis(pace), Ordering::Relaxed);
+        controller.desk.book().set_pace(pace);
         tokio::time::sleep(CENSUS).await;
     }
 }
@@ -162,6 +161,7 @@ impl Handler<SessionExport> for Term {
         let Some(uid) = object.metadata.uid.as_deref() else { return };
         self.controller.memory().forget(&uid.into(), Instant::now());
         self.controller.own.forget(uid);
+        self.controller.desk.leave(&uid.into());
         self.controller.aws.withdraw(uid);
         self.controller.announcer.warned.forget(uid);
     }

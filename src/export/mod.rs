@@ -2,7 +2,7 @@
 //!
 //! Pure, with the clock as an argument: [`request`] (the object, parsed), [`memory`] and [`evidence`] (what is known),
 //! [`decide`] (what follows from it), [`row`], [`message`] and [`status`] (how it shows). IO: [`reconcile`] with `calls`,
-//! [`own_writes`], [`announce`]. Nothing here knows the AWS SDK.
+//! [`own_writes`], [`announce`]; [`sweep`] reads for all objects, by a pure plan. Nothing here knows the AWS SDK.
 
 pub mod announce;
 mod calls;
@@ -15,6 +15,7 @@ pub mod reconcile;
 pub mod request;
 pub mod row;
 pub mod status;
+pub mod sweep;
 
 #[cfg(test)]
 mod decide_table_tests;

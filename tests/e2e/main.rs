@@ -15,6 +15,7 @@ mod crash;
 mod denial;
 mod happy;
 mod latency;
+mod lists;
 mod operator;
 mod oracle;
 mod proxy;
