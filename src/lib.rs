@@ -11,8 +11,10 @@
 //!                        (store)              ▲                 │  observe: export::memory, authority
 //!                                             │                 │  decide:  export::decide      (pure)
 //!                                             │                 │  record:  export::status ──► PATCH /status
-//!                                             │                 │  act:     export::calls  ──► read, ask, call
-//!                                             └── turns, timers ┘
+//!                                             │                 │  act:     export::calls  ──► ask, call
+//!                                             │                 │           or wait for a reading
+//!                          turns, timers, news┘                 ▼
+//!                                             └─── export::sweep: reads by Get or by lists ──► streams::access
 //! ```
 //!
 //! - [`api`]: the CRD types; their doc comments are the users' `kubectl explain`. No IO.

@@ -9,12 +9,15 @@ use crate::export::own_writes::OwnWrites;
 use crate::export::reconcile::Controller;
 use crate::export::request::Export;
 use crate::export::retries::Retries;
+use crate::export::sweep::Waits;
+use crate::export::sweep::book::Book;
+use crate::export::sweep::reader::{Desk, read_for_all};
 use crate::operator::health::{Health, Pulse, ReadyState};
 use crate::operator::lease::Fence;
 use crate::operator::metrics::Quota;
 use crate::operator::queue::{self, Handler, Setup};
 use crate::run::Process;
-use crate::streams::access::{Access, Called, OperationLoad};
+use crate::streams::access::{Access, OperationLoad};
 use crate::streams::turns::Shares;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -48,7 +51,7 @@ pub(crate) async fn serve(post: Post<'_>, over: impl Future<Output = Duration> +
     tokio::select! {
         () = queue::run(setup, term, triggers, over) => {}
         () = access.serve() => {}
-        () = pass_on(called, &controller) => {}
+        () = read_for_all(controller.clone(), called) => {}
         () = take_census(&controller, process) => {}
     }
 }
@@ -85,38 +88,30 @@ fn controller(
         own: OwnWrites::default(),
         retries: Retries::default(),
         pace: AtomicU64::new(millis(config.timing.pending_look_min)),
+        desk: Desk::new(Book::new(Waits {
+            live: config.timing.activating_look,
+            pending: config.timing.pending_look_min,
+            retry: (config.timing.retry_min, config.timing.retry_max),
+        })),
         wake,
     }
 }
 
-/// Whose turn has come is looked at again.
-async fn pass_on(mut called: Called, controller: &Controller) {
-    while let Some(uid) = called.next().await {
-        let place = controller.memory().called(&uid, Instant::now());
-        if let Some((namespace, name)) = place {
-            controller.wake(&namespace, &name);
-        }
-    }
-}
-
-/// Measures the load: the gauges follow it, and so does the pace at which pending exports are looked at, which takes
-/// half of the share at most.
+/// Measures the load: the gauges follow it, and so does the pace at which pending exports are looked at one by one,
+/// which takes half of the share at most.
 async fn take_census(controller: &Controller, process: &Process) {
     let timing = &controller.timing;
     loop {
-        let unfinished = {
-            let ledger = controller.ledger();
-            ledger.show(&process.metrics, jiff::Timestamp::now());
-            ledger.unfinished()
-        };
+        controller.ledger().show(&process.metrics, jiff::Timestamp::now());
         for load in controller.aws.load() {
             process.metrics.quota(quota(load));
         }
-        let looks = f64::from(u32::try_from(unfinished).unwrap_or(u32::MAX));
+        let looks = f64::from(u32::try_from(controller.desk.book().by_get()).unwrap_or(u32::MAX));
         let round =
             Duration::try_from_secs_f64(2.0 * looks / process.config.quota.get).unwrap_or(timing.pending_look_max);
         let pace = round.clamp(timing.pending_look_min, timing.pending_look_max.max(timing.pending_look_min));
         controller.pace.store(millis(pace), Ordering::Relaxed);
+        controller.desk.book().set_pace(pace);
         tokio::time::sleep(CENSUS).await;
     }
 }
@@ -162,6 +157,7 @@ impl Handler<SessionExport> for Term {
         self.controller.ledger().forget(uid);
         self.controller.own.forget(uid);
         self.controller.retries.forget(uid);
+        self.controller.desk.leave(&uid.into());
         self.controller.aws.withdraw(uid);
         self.controller.announcer.warned.forget(uid);
     }

@@ -1,8 +1,10 @@
-//! The part of the shell that talks to AWS: reads, turns and the call, and what memory makes of the answers.
+//! The part of the shell that turns to AWS: what is waited for, turns and the call, and what memory makes of the answer.
 
+use super::decide::Look;
 use super::evidence::Evidence;
 use super::memory::{Target, Trouble};
 use super::reconcile::{Considered, Controller, Next};
+use super::sweep::book::Waiter;
 use crate::api::SessionExport;
 use crate::streams::access::{Asked, Asker};
 use crate::streams::observation::{CallFailure, FailureClass};
@@ -12,32 +14,30 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 impl Controller {
-    /// Reads the session, if it is this object's turn. One read serves all objects of the session.
-    pub(super) async fn read(&self, object: &Arc<SessionExport>, considered: &Considered) -> Next {
+    /// Leaves word of the reading that the object waits for, and rests until that brings news.
+    pub(super) fn look(&self, considered: &Considered, look: Look) -> Next {
         let Some(target) = &considered.target else { return Next::Done };
-        let permit = match self.turn(Operation::Get, considered) {
-            Ok(permit) => permit,
-            Err(next) => return next,
+        let Considered { export, seen, now, .. } = considered;
+        let waiter = Waiter {
+            uid: export.uid.clone(),
+            arn: target.arn.clone(),
+            look,
+            urgency: urgency(Operation::Get, considered),
+            zip: target.uri.is_zip(),
+            shows_from: seen.last_call.map(|call| call + self.timing.settle_window),
         };
-        let Some(token) = self.aws.token(permit).await else { return Next::Again(object.clone()) };
-        let answer = self.aws.get(token, &asker(Operation::Get, considered, target)).await;
-        let now = Instant::now();
-        let sharers = {
-            let mut memory = self.memory();
-            match answer {
-                Ok(reading) => memory.read(&target.arn, reading),
-                Err(failure) => {
-                    self.note(considered, &failure);
-                    memory.read_failed(&considered.export.uid, failure.class, failure.operation, now);
-                }
-            }
-            memory.sharers(&target.arn)
-        };
-        let own = (&considered.export.namespace, &considered.export.name);
-        for (namespace, name) in sharers.iter().filter(|(namespace, name)| (namespace, name) != own) {
-            self.wake(namespace, name);
-        }
-        Next::Again(object.clone())
+        self.desk.wait(waiter, now.mono);
+        let due = look.at <= now.mono && !export.accepted();
+        let shows = due.then(|| self.waits_since(considered) + self.timing.held_after);
+        let shows = shows.map(|at| if at > now.mono { at } else { now.mono + self.timing.held_after });
+        shows.into_iter().chain(look.again).min().map_or(Next::Done, Next::At)
+    }
+
+    /// Since when it has waited for a reading; from now on, if it has not.
+    fn waits_since(&self, considered: &Considered) -> Instant {
+        let since = considered.seen.attempt.waiting_since.unwrap_or(considered.now.mono);
+        self.memory().wait(&considered.export.uid, Some(since));
+        since
     }
 
     /// Asks for a turn to call; the call itself is decided afresh once it is granted.

@@ -6,6 +6,7 @@
 mod asking;
 mod aws;
 mod settle;
+mod sight;
 
 use super::memory::{Claim, Recollection};
 use super::request::Export;
@@ -73,6 +74,37 @@ pub struct Decision {
     pub step: Step,
     /// The held row that the object is in, whether it shows already or not.
     pub held: Option<Reason>,
+    /// The reading that it waits for, now or later.
+    pub look: Option<Look>,
+}
+
+/// A reading that would move an object on. Whoever reads for many brings it; until then the object needs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// When it is due.
+    pub at: Instant,
+    /// What kind of reading will do.
+    pub sight: Sight,
+    /// When the session must have ended, as far as that is known; a moment in the past if it has.
+    pub ends: Option<Instant>,
+    /// When to decide again though no reading has brought news.
+    pub again: Option<Instant>,
+}
+
+/// What kind of reading an object waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// One that tells everything: GetStreamSession.
+    Exact,
+    /// Any that shows the session live. An export depends on it.
+    First,
+    /// The same, without hurry.
+    Live,
+    /// Any that shows the session live, and only from a list: it has its turn to wait for and would keep fresh what is
+    /// known of it.
+    Fresh,
+    /// Any that shows the promised export.
+    Pending,
 }
 
 /// The next step.
@@ -80,9 +112,9 @@ pub struct Decision {
 pub enum Step {
     /// Nothing, unless the object changes.
     Rest,
-    /// Nothing before this moment.
+    /// Nothing before this moment, unless a reading brings news.
     Wait(Instant),
-    /// Read the session.
+    /// Nothing but the reading that is due ([`Decision::look`]).
     Read,
     /// Ask for a turn to call; look again at the latest at this moment.
     AskTurn(Instant),

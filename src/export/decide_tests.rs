@@ -1,6 +1,6 @@
 //! The decision: named rows of the condition table, then every combination of abstract inputs.
 
-use super::decide::{Authority, Decision, Observed, Step, decide};
+use super::decide::{Authority, Decision, Observed, Sight, Step, decide};
 use super::evidence::{Evidence, Rival, Whose};
 use super::fixtures::{ExportBuilder, FOREIGN, KEY, ZIP, account, at, export, observed, shows, timing, trouble};
 use super::memory::{Claim, Refusals};
@@ -65,6 +65,43 @@ fn a_live_session_without_export_waits_for_its_turn_and_is_then_asked_for() {
 fn an_observation_older_than_a_minute_is_renewed_before_the_call() {
     is(&decided(export(), &observed().live(0).turn(), 60), Some(Row::Requesting), Step::Call);
     is(&decided(export(), &observed().live(0).turn(), 61), None, Step::Read);
+}
+
+#[test]
+fn lists_do_wherever_nothing_turns_on_what_they_leave_out() {
+    let empty = |status| Evidence::Empty { status, ended_since: Some(at(0).mono) };
+    let pending = |source| shows(Whose::Ours, Pending, None, source);
+    let accepted = || export().accepted();
+    let sight = |builder: ExportBuilder, observed: Observed| decided(builder, &observed, 5).look.map(|look| look.sight);
+    let rows = [
+        (export(), observed(), Some(Sight::First)),
+        (export(), observed().evidence(empty(SessionStatus::Activating), 0), Some(Sight::First)),
+        (export(), observed().live(0), Some(Sight::Fresh)),
+        (export(), observed().live(0).turn(), None),
+        (export().suspended(), observed().live(0), Some(Sight::Live)),
+        (export().intended(), observed(), Some(Sight::Exact)),
+        (export(), observed().evidence(over(0), 0), Some(Sight::Exact)),
+        (export(), observed().evidence(Evidence::Missing { since: at(0).mono, reads: 1 }, 0), Some(Sight::Exact)),
+        (export(), observed().evidence(Evidence::Stale, 0), Some(Sight::Exact)),
+        (export(), observed().live(0).rival(Rival::Undecided { name: None }).attempt(|_| ()), None),
+        (export(), observed().evidence(get(Whose::Unstated, Pending, None), 0), Some(Sight::Exact)),
+        (accepted(), observed(), Some(Sight::Pending)),
+        (accepted(), observed().evidence(Evidence::Stale, 0), Some(Sight::Pending)),
+        (accepted(), observed().evidence(pending(Source::Get), 0), Some(Sight::Pending)),
+        (accepted(), observed().evidence(pending(Source::List), 0), Some(Sight::Pending)),
+        (accepted(), observed().evidence(shows(Whose::Ours, Succeeded, None, Source::List), 0), Some(Sight::Exact)),
+        (accepted(), observed().evidence(get(Whose::Anothers, Pending, Some(FOREIGN)), 0), Some(Sight::Exact)),
+    ];
+    for (n, (builder, observed, expected)) in rows.into_iter().enumerate() {
+        assert_eq!(sight(builder, observed), expected, "row {n}");
+    }
+}
+
+#[test]
+fn what_is_merely_pending_is_decided_again_when_it_is_overdue_and_not_before() {
+    let pending = observed().evidence(get(Whose::Ours, Pending, Some(KEY)), 0).claim(Claim::Accepted);
+    let look = decided(export().accepted(), &pending, 5).look.unwrap();
+    assert_eq!((look.at, look.again), (at(10).mono, Some(at(3600 + DAY).mono)));
 }
 
 #[test]
@@ -304,7 +341,7 @@ fn accepted_waits_without_writing_what_is_on_record() {
 fn no_result_a_day_after_the_latest_end_is_overdue_and_looked_at_hourly() {
     let pending = |read| observed().evidence(get(Whose::Ours, Pending, Some(KEY)), read).claim(Claim::Accepted);
     let late = DAY + 3600;
-    is(&decided(export().accepted(), &pending(late - 1), late - 1), Some(Row::Pending), wait(late + 9));
+    is(&decided(export().accepted(), &pending(late - 1), late - 1), Some(Row::Pending), wait(late));
     is(&decided(export().accepted(), &pending(late), late), Some(Row::Overdue), wait(late + 3600));
 }
 

@@ -53,12 +53,6 @@ impl Ledger {
         }
     }
 
-    /// Those that have not finished.
-    pub fn unfinished(&self) -> usize {
-        let unfinished = |phase: &Phase| matches!(phase, Phase::Waiting | Phase::Pending);
-        self.counts.iter().filter(|((phase, _), _)| unfinished(phase)).map(|(_, count)| count).sum()
-    }
-
     /// Brings the metrics up to date.
     pub fn show(&self, metrics: &Metrics, now: Timestamp) {
         for ((phase, reason), count) in &self.counts {

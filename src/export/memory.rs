@@ -17,7 +17,7 @@ use super::request::{Export, Uid};
 use crate::api::ExportStatus;
 use crate::config::Timing;
 use crate::streams::identifiers::{AccountId, OutputUri, SessionArn};
-use crate::streams::observation::{FailureFamily, Reading};
+use crate::streams::observation::{FailureFamily, Reading, Source};
 use session::Session;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -189,10 +189,14 @@ impl Memory {
     }
 
     /// The living, unfinished objects of a session: all are served by one read.
-    pub fn sharers(&self, arn: &SessionArn) -> Vec<(Arc<str>, Arc<str>)> {
-        let Some(session) = self.sessions.get(arn) else { return Vec::new() };
-        let living = session.members.iter().filter_map(|uid| self.known.get(uid)).filter(|k| !k.deleted && !k.finished);
-        living.map(|known| (known.namespace.clone(), known.name.clone())).collect()
+    pub fn sharers(&self, arn: &SessionArn) -> Vec<Uid> {
+        let living = |uid: &Uid| self.known.get(uid).is_some_and(|known| !known.deleted && !known.finished);
+        self.members(arn).into_iter().filter(living).collect()
+    }
+
+    /// Namespace, name and target of an object.
+    pub fn place(&self, uid: &str) -> Option<(Arc<str>, Arc<str>, &Target)> {
+        self.known.get(uid).map(|known| (known.namespace.clone(), known.name.clone(), &known.target))
     }
 
     /// An object's turn has come: what was denied may be tried again. Returns its namespace and name.
@@ -208,15 +212,28 @@ impl Memory {
         Some((known.namespace.clone(), known.name.clone()))
     }
 
-    /// Takes in what AWS said of a session. An older read never undoes what a newer one showed.
-    pub fn read(&mut self, arn: &SessionArn, reading: Reading) {
-        let Some(session) = self.sessions.get_mut(arn) else { return };
-        if session.reading.as_ref().is_some_and(|last| last.begun >= reading.begun) {
+    /// Takes in what AWS said of a session. An older read never undoes what a newer one showed, nor does a list take
+    /// away what it merely leaves out. True if it tells anything new, so that the objects of the session must be
+    /// looked at.
+    pub fn read(&mut self, arn: &SessionArn, reading: Reading) -> bool {
+        let listed = reading.source == Source::List;
+        let troubled = self.troubled(arn);
+        let Some(session) = self.sessions.get_mut(arn) else { return false };
+        if listed && session.members.iter().all(|uid| self.known.get(uid).is_none_or(|known| known.finished)) {
+            return false;
+        }
+        let older = session.reading.as_ref().is_some_and(|last| last.begun >= reading.begun);
+        if older || (listed && session.says_less(&reading)) {
             if reading.found.as_ref().is_some_and(|view| view.export.is_some()) {
                 session.saw_export();
             }
-            return;
+            if troubled && !older {
+                self.clear_read_trouble(arn);
+            }
+            return troubled && !older;
         }
+        let reading = session.with_known_facts(reading);
+        let news = troubled || session.is_news(&reading);
         let counts = session.counts(reading.begun);
         let begun = reading.begun;
         match reading.found.as_ref() {
@@ -231,25 +248,33 @@ impl Memory {
         let empty_since = session.marks.empty_since.filter(|_| empty);
         let settled = empty_since.is_some_and(|since| begun.duration_since(since) >= self.timing.settle_window);
         session.reading = Some(reading);
-        if settled {
-            self.release_unanswered(arn);
-        }
+        let freed = settled && self.release_unanswered(arn);
         self.note_foreign(arn, begun, counts);
         self.clear_read_trouble(arn);
+        news || freed
     }
 
-    /// Two empty reads a settle window apart: nothing came of any call so far.
-    fn release_unanswered(&mut self, arn: &SessionArn) {
+    fn troubled(&self, arn: &SessionArn) -> bool {
+        let mut members = self.sessions.get(arn).into_iter().flat_map(|session| &session.members);
+        members.any(|uid| self.known.get(uid).is_some_and(|known| known.attempt.read_trouble.is_some()))
+    }
+
+    /// Two empty reads a settle window apart: nothing came of any call so far. True if that frees anything.
+    fn release_unanswered(&mut self, arn: &SessionArn) -> bool {
+        let mut freed = false;
         for uid in self.members(arn) {
             let Some(known) = self.known.get_mut(&uid) else { continue };
             if known.claim == Claim::Unanswered && (known.deleted || !known.taken) {
                 known.claim = Claim::Refused;
                 known.unanswered = false;
+                freed = true;
             }
             if known.deleted && known.claim != Claim::Accepted {
                 self.remove(&uid);
+                freed = true;
             }
         }
+        freed
     }
 
     fn note_foreign(&mut self, arn: &SessionArn, begun: Instant, counts: bool) {

@@ -49,6 +49,54 @@ fn calls(memory: &mut Memory, name: &str, seconds: u64, answer: Result<(), Failu
     }
 }
 
+fn listed(memory: &mut Memory, seconds: u64, view: SessionView) -> bool {
+    memory.read(&arn("sess1"), Reading { begun: at(seconds).mono, source: Source::List, found: Some(view) })
+}
+
+#[test]
+fn what_a_list_repeats_is_no_news_and_what_it_leaves_out_is_not_forgotten() {
+    let summary = || SessionView { session_length: None, ..session() };
+    let mut memory = knows([x()]);
+    assert!(listed(&mut memory, 1, summary()), "a first reading");
+    assert!(!listed(&mut memory, 2, summary()), "the same again");
+    assert_eq!(seen(&memory, "x").read_at, Some(at(2).mono), "but it keeps what is known fresh");
+    reads(&mut memory, 3, Some(session().exported_to(Some(KEY), Pending)));
+    assert!(!listed(&mut memory, 4, summary().exported_to(None, Pending)));
+    assert!(!listed(&mut memory, 5, summary().exported_to(Some(KEY), Pending)));
+    assert_eq!(whose(&memory, "x"), Whose::Ours);
+    assert_eq!(seen(&memory, "x").view.unwrap().session_length, session().session_length);
+    assert!(listed(&mut memory, 6, summary().exported_to(Some(FOREIGN), Pending)), "another destination");
+    assert!(listed(&mut memory, 7, summary().exported_to(None, Succeeded)), "another status");
+}
+
+#[test]
+fn a_destination_that_only_a_get_could_tell_is_not_asked_for_again_at_each_list() {
+    let mut memory = knows([x()]);
+    reads(&mut memory, 1, Some(session().exported_to(None, Pending)));
+    assert!(!listed(&mut memory, 2, session().exported_to(None, Pending)));
+    let Evidence::Export { source, .. } = seen(&memory, "x").evidence else { panic!("AWS shows no export") };
+    assert_eq!(source, Source::Get);
+}
+
+#[test]
+fn lists_that_lag_prove_no_absence_once_an_export_was_seen() {
+    let mut memory = knows([x().accepted()]);
+    listed(&mut memory, 1, session().in_state(SessionStatus::Terminated));
+    assert_eq!(seen(&memory, "x").evidence, Evidence::Stale);
+    let mut memory = knows([x(), y()]);
+    calls(&mut memory, "x", 1, Ok(()));
+    listed(&mut memory, 40, session());
+    listed(&mut memory, 80, session());
+    assert_eq!((seen(&memory, "x").evidence, seen(&memory, "x").claim), (Evidence::Stale, Claim::Accepted));
+}
+
+#[test]
+fn a_list_costs_nothing_for_what_has_finished() {
+    let mut memory = knows([x().accepted().finished(ExportStatus::Succeeded)]);
+    assert!(!listed(&mut memory, 1, session().exported_to(Some(KEY), Succeeded)));
+    assert_eq!(seen(&memory, "x").view, None);
+}
+
 #[test]
 fn a_200_counts_at_once_and_beats_a_claim() {
     let mut memory = knows([x(), y()]);

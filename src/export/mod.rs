@@ -2,7 +2,8 @@
 //!
 //! Pure, with the clock as an argument: [`request`] (the object, parsed), [`memory`] and [`evidence`] (what is known),
 //! [`decide`] (what follows from it), [`row`], [`message`] and [`status`] (how it shows), [`ledger`] (how many stand
-//! where). IO: [`reconcile`] with `calls`, [`own_writes`], [`retries`], [`announce`]. Nothing here knows the AWS SDK.
+//! where). IO: [`reconcile`] with `calls`, [`own_writes`], [`retries`], [`announce`]; [`sweep`] reads for all objects, by a
+//! pure plan. Nothing here knows the AWS SDK.
 
 pub mod announce;
 mod calls;
@@ -17,6 +18,7 @@ pub mod request;
 pub mod retries;
 pub mod row;
 pub mod status;
+pub mod sweep;
 
 #[cfg(test)]
 mod decide_table_tests;

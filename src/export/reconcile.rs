@@ -12,6 +12,7 @@ use super::request::Export;
 use super::retries::Retries;
 use super::row::Row;
 use super::status::{compose, difference};
+use super::sweep::reader::Desk;
 use crate::api::{FIELD_MANAGER, SessionExport};
 use crate::authority::OperatorIdentity;
 use crate::config::Timing;
@@ -58,6 +59,8 @@ pub struct Controller {
     pub retries: Retries,
     /// How often a pending export is looked at, in milliseconds; follows the load.
     pub pace: AtomicU64,
+    /// Where objects leave word of the readings that they wait for.
+    pub desk: Desk,
     /// Re-queues objects.
     pub wake: mpsc::UnboundedSender<ObjectRef<SessionExport>>,
 }
@@ -77,8 +80,8 @@ pub(super) struct Considered {
     pub(super) export: Export,
     pub(super) target: Option<Target>,
     pub(super) seen: Recollection,
-    decision: Decision,
-    now: Now,
+    pub(super) decision: Decision,
+    pub(super) now: Now,
 }
 
 impl Controller {
@@ -131,11 +134,18 @@ impl Controller {
             return next;
         }
         self.give_back(&considered, turn);
+        let look = considered.decision.look;
+        if look.is_none() {
+            self.desk.leave(&considered.export.uid);
+        }
         match considered.decision.step {
             Step::Rest => Next::Done,
-            Step::Wait(at) => Next::At(at),
-            Step::Read => self.read(object, &considered).await,
-            Step::AskTurn(at) => self.ask(object, &considered, turn, at),
+            Step::Wait(at) => look.map_or(Next::At(at), |look| self.look(&considered, look)),
+            Step::Read => look.map_or(Next::Done, |look| self.look(&considered, look)),
+            Step::AskTurn(at) => {
+                look.iter().for_each(|look| drop(self.look(&considered, *look)));
+                self.ask(object, &considered, turn, at)
+            }
             Step::Call => self.call(object, &considered, turn).await,
             Step::Delete => self.delete(object, &considered.export).await,
         }

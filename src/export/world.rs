@@ -1,7 +1,7 @@
 //! A world in virtual time around the shipped memory, decision and status: one leader, an API server that only
 //! stores, and the AWS of [`super::world_aws`]. Every write and every call is judged on the spot.
 
-use super::decide::{Authority, Now, Observed, Step, decide};
+use super::decide::{Authority, Decision, Now, Observed, Sight, Step, decide};
 use super::fixtures::{ExportBuilder, at, target, timing, wall};
 use super::memory::{BeforeCall, Memory, Target};
 use super::request::{Export, Uid};
@@ -9,6 +9,7 @@ use super::row::{Outcome, Row};
 use super::status::{compose, difference};
 use super::world_aws::{Aws, Shown};
 use crate::api::condition::ACCEPTED;
+use crate::streams::identifiers::SessionArn;
 use crate::streams::observation::{FailureClass, Reading, SessionStatus, Source};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ReadPlan {
     Lags(u64),
+    /// A list, where one will do: as old as that, with or without the export's URI.
+    Listed(u64, bool),
     Missing,
     Fails(FailureClass),
 }
@@ -282,10 +285,11 @@ impl World {
                 return false;
             }
         }
-        self.act(name, &export, &target, decision.step)
+        self.act(name, &export, &target, &decision)
     }
 
-    fn act(&mut self, name: &str, export: &Export, target: &Target, step: Step) -> bool {
+    fn act(&mut self, name: &str, export: &Export, target: &Target, decision: &Decision) -> bool {
+        let step = decision.step;
         let now = self.mono();
         let object = self.objects.get_mut(name).unwrap();
         object.due = match step {
@@ -298,8 +302,15 @@ impl World {
                 Some(then)
             }
             Step::Read => {
-                self.read(export, target);
-                return false;
+                let look = decision.look.expect("nothing says what to read");
+                if self.read(export, target, look.sight) {
+                    return false;
+                }
+                // Nobody is woken for what is no news: the next round comes later.
+                let again = self.mono() + self.pace;
+                let object = self.objects.get_mut(name).unwrap();
+                object.due = Some(look.again.map_or(again, |then| then.min(again)));
+                return true;
             }
             Step::AskTurn(then) => {
                 let since = *object.waiting.get_or_insert(now);
@@ -328,14 +339,48 @@ impl World {
         true
     }
 
-    fn read(&mut self, export: &Export, target: &Target) {
+    /// A page of a list shows a session; whoever it is news for looks again.
+    pub(crate) fn lists(&mut self, arn: &SessionArn, lag: u64, names_uri: bool) {
         let now = self.mono();
-        let found = match self.reads.pop_front().unwrap_or(ReadPlan::Lags(0)) {
-            ReadPlan::Lags(lag) => Some(self.aws.read(&target.arn, now, Duration::from_secs(lag))),
+        if self.listed(arn, lag, names_uri) {
+            for object in self.objects.values_mut().filter(|o| o.target.arn == *arn && !o.export.finished()) {
+                object.due = Some(now);
+            }
+        }
+    }
+
+    fn listed(&mut self, arn: &SessionArn, lag: u64, names_uri: bool) -> bool {
+        let now = self.mono();
+        let mut view = self.aws.read(arn, now, Duration::from_secs(lag));
+        view.session_length = None;
+        if let Some(export) = view.export.as_mut().filter(|_| !names_uri) {
+            (export.output_uri, export.reason) = (None, None);
+        }
+        let news = self.memory.read(arn, Reading { begun: now, source: Source::List, found: Some(view) });
+        self.seconds += 1;
+        news
+    }
+
+    /// True if it tells the object anything.
+    fn read(&mut self, export: &Export, target: &Target, sight: Sight) -> bool {
+        let now = self.mono();
+        let plan = match self.reads.pop_front().unwrap_or(ReadPlan::Lags(0)) {
+            ReadPlan::Listed(lag, names_uri) if sight != Sight::Exact => {
+                return self.listed(&target.arn, lag, names_uri);
+            }
+            plan @ (ReadPlan::Lags(_) | ReadPlan::Listed(..) | ReadPlan::Missing | ReadPlan::Fails(_)) => plan,
+        };
+        let found = match plan {
+            ReadPlan::Lags(lag) | ReadPlan::Listed(lag, _) => {
+                Some(self.aws.read(&target.arn, now, Duration::from_secs(lag)))
+            }
             // New sessions may not be visible yet; old ones are.
             ReadPlan::Missing if self.seconds < 20 => None,
             ReadPlan::Missing => Some(self.aws.read(&target.arn, now, Duration::ZERO)),
-            ReadPlan::Fails(class) => return self.memory.read_failed(&export.uid, class, "GetStreamSession", now),
+            ReadPlan::Fails(class) => {
+                self.memory.read_failed(&export.uid, class, "GetStreamSession", now);
+                return true;
+            }
         };
         self.memory.read(&target.arn, Reading { begun: now, source: Source::Get, found });
         // Virtual time stands still while reads and calls must differ in it.
@@ -347,6 +392,7 @@ impl World {
                 object.due = Some(now);
             }
         }
+        true
     }
 
     fn call(&mut self, export: &Export, target: &Target) {

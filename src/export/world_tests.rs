@@ -54,6 +54,52 @@ fn an_export_costs_three_writes_and_one_call_and_none_while_pending() {
 }
 
 #[test]
+fn a_live_session_that_a_list_shows_is_asked_for_without_a_get() {
+    for names_uri in [true, false] {
+        let mut world = World::new(documented());
+        world.create(x());
+        world.reads.push_back(ReadPlan::Listed(0, names_uri));
+        // Whoever reads by Get from here on fails the test.
+        world.reads.extend([ReadPlan::Fails(FailureClass::Rejected); 8]);
+        world.run(5);
+        assert_eq!((word(&world, "x").as_str(), world.calls_made), ("ExportPending", 1));
+    }
+}
+
+#[test]
+fn lists_that_lag_behind_the_call_end_nothing_and_call_nobody_twice() {
+    let mut world = World::new(documented());
+    world.create(x());
+    world.run(10);
+    let (writes, session) = (world.objects["x"].writes, arn("sess1"));
+    for lag in [10, 9, 20, 0, 20] {
+        world.lists(&session, lag, false);
+        world.run(40);
+    }
+    assert_eq!((word(&world, "x").as_str(), world.objects["x"].writes), ("ExportPending", writes));
+    assert_eq!(world.calls_made, 1);
+}
+
+#[test]
+fn a_summary_without_uri_ends_a_zip_and_costs_a_prefix_one_read() {
+    for (uri, shown) in [(ZIP, ZIP.to_owned()), (PREFIX, key(PREFIX))] {
+        let mut world = World::new(documented());
+        world.create(export().to(uri));
+        world.run(40);
+        let now = super::fixtures::at(world.seconds).mono;
+        world.aws.moves(&arn("sess1"), SessionStatus::Terminated, now);
+        world.aws.delivers(&arn("sess1"), true, now);
+        world.lists(&arn("sess1"), 0, false);
+        if uri == ZIP {
+            world.reads.extend([ReadPlan::Fails(FailureClass::Rejected); 8]);
+        }
+        world.run(1);
+        let status = &world.objects["x"].export.status;
+        assert_eq!((word(&world, "x").as_str(), status.output_uri.as_deref()), ("Exported", Some(shown.as_str())));
+    }
+}
+
+#[test]
 fn killed_right_after_aws_accepted_it_adopts_without_a_second_call() {
     let mut world = World::new(documented());
     world.create(x());
@@ -353,6 +399,7 @@ enum Event {
     Moves(usize, SessionStatus),
     Delivers(usize, bool),
     Foreign(usize),
+    Listed(usize, u64, bool),
 }
 
 const OBJECTS: [(&str, &str, &str); 5] =
@@ -375,7 +422,8 @@ fn class() -> impl Strategy<Value = FailureClass> {
 
 fn read_plan() -> impl Strategy<Value = ReadPlan> {
     prop_oneof![
-        6 => (0..=LONGEST_LAG).prop_map(ReadPlan::Lags),
+        4 => (0..=LONGEST_LAG).prop_map(ReadPlan::Lags),
+        4 => (0..=LONGEST_LAG, any::<bool>()).prop_map(|(lag, uri)| ReadPlan::Listed(lag, uri)),
         1 => Just(ReadPlan::Missing),
         2 => class().prop_map(ReadPlan::Fails),
     ]
@@ -416,6 +464,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0..2_usize, proptest::sample::select(states)).prop_map(|(s, state)| Event::Moves(s, state)),
         1 => (0..2_usize, any::<bool>()).prop_map(|(s, good)| Event::Delivers(s, good)),
         1 => (0..2_usize).prop_map(Event::Foreign),
+        4 => (0..2_usize, 0..=LONGEST_LAG, any::<bool>()).prop_map(|(s, lag, uri)| Event::Listed(s, lag, uri)),
     ]
 }
 
@@ -454,6 +503,7 @@ fn happens(world: &mut World, event: Event, foreigners: bool, round: usize) {
             world.aws.export(&arn(SESSIONS[number]), &uri, false, now).unwrap_or_default();
         }
         Event::Foreign(_) => {}
+        Event::Listed(number, lag, names_uri) => world.lists(&arn(SESSIONS[number]), lag, names_uri),
     }
 }
 

@@ -5,8 +5,8 @@
 
 use super::client::Client;
 use super::denial::{Admission, Gate, Gates};
-use super::identifiers::{OutputUri, SessionArn};
-use super::observation::{CallFailure, FailureClass, Reading};
+use super::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};
+use super::observation::{CallFailure, FailureClass, Filter, Page, PageToken, Reading};
 use super::operation::Operation;
 use super::turns::{Bucket, Holder, Permit, Shares, Turn, Turns, Urgency};
 use std::sync::Arc;
@@ -94,6 +94,12 @@ pub struct OperationLoad {
     pub waiting: usize,
 }
 
+/// What a call must pass: gates, and the quota that it draws on.
+struct Way {
+    gates: [Gate; 2],
+    bucket: Bucket,
+}
+
 /// The token of one call: the quota has been spent, the call may go out.
 #[derive(Debug, Clone, Copy)]
 pub struct Token(Instant);
@@ -137,35 +143,58 @@ impl Access {
 
     /// Asks for a turn, once or again.
     pub fn ask(&self, operation: Operation, asker: Asker<'_>, now: Instant) -> Asked {
-        let uid = &asker.holder.uid;
-        let gates = self.gates(operation, asker.arn, asker.uri);
-        for gate in &gates {
-            if let Admission::Closed { class, since, next } = self.gates.admit(gate, uid, asker.urgency, now) {
+        self.admit(&self.way(operation, &asker), asker.holder, asker.urgency, now)
+    }
+
+    /// Asks for a turn to read a page of a group's sessions, once or again.
+    pub fn ask_list(&self, group: &StreamGroupArn, holder: Holder, urgency: Urgency, now: Instant) -> Asked {
+        self.admit(&self.way_to_list(group), holder, urgency, now)
+    }
+
+    fn admit(&self, way: &Way, holder: Holder, urgency: Urgency, now: Instant) -> Asked {
+        let uid = &holder.uid;
+        for gate in &way.gates {
+            if let Admission::Closed { class, since, next } = self.gates.admit(gate, uid, urgency, now) {
                 // Nothing will come of a probe of the other one.
-                gates.iter().for_each(|gate| self.gates.inconclusive(gate, uid, now));
+                way.gates.iter().for_each(|gate| self.gates.inconclusive(gate, uid, now));
                 self.turns.withdraw(uid);
                 return Asked::Denied { class, since, next };
             }
         }
-        match self.turns.ask(&bucket(operation, asker.arn), asker.holder, asker.urgency, now) {
+        match self.turns.ask(&way.bucket, holder, urgency, now) {
             Turn::Granted(permit) => Asked::Granted(permit),
             Turn::Waiting { since } => Asked::Waiting { since },
         }
     }
 
-    /// Its credentials first: without them nothing else can be told.
-    fn gates(&self, operation: Operation, arn: &SessionArn, uri: &OutputUri) -> [Gate; 2] {
+    fn way(&self, operation: Operation, asker: &Asker<'_>) -> Way {
         let permission = match operation {
-            Operation::Export => Gate::export(self.identity.clone(), arn, uri),
-            Operation::Get | Operation::List => Gate::read(self.identity.clone(), operation, arn),
+            Operation::Export => Gate::export(self.identity.clone(), asker.arn, asker.uri),
+            Operation::Get | Operation::List => Gate::read(self.identity.clone(), operation, &asker.arn.stream_group()),
         };
-        [Gate::credentials(self.identity.clone(), arn.region.clone()), permission]
+        self.through(permission, &asker.arn.region, bucket(operation, asker.arn))
+    }
+
+    fn way_to_list(&self, group: &StreamGroupArn) -> Way {
+        let StreamGroupArn { region, account, group: _ } = group.clone();
+        let permission = Gate::read(self.identity.clone(), Operation::List, group);
+        self.through(permission, &group.region, Bucket { account, region, operation: Operation::List })
+    }
+
+    /// Its credentials first: without them nothing else can be told.
+    fn through(&self, permission: Gate, region: &Region, bucket: Bucket) -> Way {
+        Way { gates: [Gate::credentials(self.identity.clone(), region.clone()), permission], bucket }
     }
 
     /// Gives back whatever an object waits for.
     pub fn withdraw(&self, uid: &str) {
         self.turns.withdraw(uid);
         self.gates.withdraw(uid);
+    }
+
+    /// Gives back a turn for a read that is no longer needed. Other turns of the holder stay.
+    pub fn withdraw_read(&self, arn: &SessionArn, uid: &str) {
+        self.turns.withdraw_from(&bucket(Operation::Get, arn), uid);
     }
 
     /// Takes the token, last before the send. `None`: the turn is back at the head of its queue.
@@ -179,7 +208,7 @@ impl Access {
     /// The classified failure.
     pub async fn get(&self, token: Token, asker: &Asker<'_>) -> Result<Reading, CallFailure> {
         let answer = self.client.get(asker.arn).await;
-        self.note(Operation::Get, token, asker, answer.as_ref().err());
+        self.note(&self.way(Operation::Get, asker), token, &asker.holder.uid, answer.as_ref().err());
         answer
     }
 
@@ -189,39 +218,54 @@ impl Access {
     /// The classified failure.
     pub async fn export(&self, token: Token, asker: &Asker<'_>) -> Result<String, CallFailure> {
         let answer = self.client.export(asker.arn, asker.uri).await;
-        self.note(Operation::Export, token, asker, answer.as_ref().err());
+        self.note(&self.way(Operation::Export, asker), token, &asker.holder.uid, answer.as_ref().err());
         answer.map(|answer| answer.request_id)
     }
 
+    /// One page of ListStreamSessions, with a turn asked for as `uid`.
+    ///
+    /// # Errors
+    /// The classified failure.
+    pub async fn list(
+        &self,
+        token: Token,
+        uid: &Arc<str>,
+        group: &StreamGroupArn,
+        (filter, from): (Filter, Option<&PageToken>),
+    ) -> Result<Page, CallFailure> {
+        let answer = self.client.list(group, filter, from).await;
+        self.note(&self.way_to_list(group), token, uid, answer.as_ref().err());
+        answer
+    }
+
     /// Lets limiter and gates know how a call went.
-    fn note(&self, operation: Operation, token: Token, asker: &Asker<'_>, failure: Option<&CallFailure>) {
+    fn note(&self, way: &Way, token: Token, uid: &Arc<str>, failure: Option<&CallFailure>) {
         let now = Instant::now();
-        let uid = &asker.holder.uid;
-        let [credentials, permission] = self.gates(operation, asker.arn, asker.uri);
+        let [credentials, permission] = &way.gates;
         match failure.map(|failure| failure.class) {
             None => {
-                self.call(self.gates.succeeded(&credentials));
-                self.call(self.gates.succeeded(&permission));
+                self.call(self.gates.succeeded(credentials));
+                self.call(self.gates.succeeded(permission));
             }
             Some(class @ FailureClass::Credentials) => {
-                self.gates.denied(&credentials, uid, class, now);
-                self.gates.inconclusive(&permission, uid, now);
+                self.gates.denied(credentials, uid, class, now);
+                self.gates.inconclusive(permission, uid, now);
             }
             Some(class @ FailureClass::AccessDenied) => {
-                self.call(self.gates.succeeded(&credentials));
-                self.gates.denied(&permission, uid, class, now);
+                self.call(self.gates.succeeded(credentials));
+                self.gates.denied(permission, uid, class, now);
             }
             // AWS knew who asked, and looked at what was asked.
             Some(FailureClass::NotFound | FailureClass::Rejected) => {
-                self.call(self.gates.succeeded(&credentials));
-                self.gates.inconclusive(&permission, uid, now);
+                self.call(self.gates.succeeded(credentials));
+                self.gates.inconclusive(permission, uid, now);
             }
             Some(class @ (FailureClass::Throttled | FailureClass::Unavailable | FailureClass::Unreachable)) => {
                 if class == FailureClass::Throttled {
-                    self.turns.throttled(&bucket(operation, asker.arn), token.0, now);
+                    self.turns.throttled(&way.bucket, token.0, now);
                 }
-                self.gates.inconclusive(&credentials, uid, now);
-                self.gates.inconclusive(&permission, uid, now);
+                self.gates.inconclusive(credentials, uid, now);
+                self.gates.inconclusive(permission, uid, now);
             }
         }
     }

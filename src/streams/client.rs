@@ -10,8 +10,8 @@ mod tests;
 
 use self::credentials::Bounded;
 use super::classify::{failure, printable};
-use super::identifiers::{OutputUri, Region, SessionArn};
-use super::observation::{CallFailure, FailureClass, Reading, Source};
+use super::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};
+use super::observation::{CallFailure, FailureClass, Filter, Page, PageToken, Reading, Source};
 use super::operation::{Observer, Operation};
 use crate::config::Timing;
 use aws_config::retry::RetryConfig;
@@ -38,6 +38,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// Calls of one identity that may be unanswered at once in one Region: as many as the default shares of all operations
 /// send within a call's time-out. So a Region that answers nothing takes no place from the others.
 const MAX_IN_FLIGHT: usize = 160;
+/// Sessions on one page of a list: the most that AWS gives.
+const PAGE: i32 = 100;
 /// Regions whose clients are kept. AWS has fewer; a user can invent more.
 const MAX_REGIONS: usize = 32;
 
@@ -130,6 +132,33 @@ impl Client {
         Ok(Reading { begun, source: Source::Get, found })
     }
 
+    /// Reads one page of a group's sessions (ListStreamSessions), a hundred at most.
+    ///
+    /// Cancel-safe: dropping the future abandons the read.
+    pub async fn list(
+        &self,
+        group: &StreamGroupArn,
+        filter: Filter,
+        from: Option<&PageToken>,
+    ) -> Result<Page, CallFailure> {
+        let place = self.region(&group.region);
+        let request = place.client.list_stream_sessions().identifier(group.group.as_str());
+        let request = request.max_results(PAGE).set_next_token(from.map(|token| token.as_str().to_owned()));
+        let send = match filter {
+            Filter::Session(status) => request.set_status(status.as_str().map(Into::into)),
+            Filter::Export(status) => request.set_export_files_status(status.as_str().map(Into::into)),
+        }
+        .send();
+        let begun = Instant::now();
+        let page = |output: sdk::operation::list_stream_sessions::ListStreamSessionsOutput| {
+            // The SDK takes any 200 for an empty page. AWS's own carries a request id, a captive portal's doesn't.
+            output.request_id().and_then(printable)?;
+            let sessions = output.items().iter().filter_map(|one| answer::summary(group, one)).collect();
+            Some(Page { begun, sessions, next: output.next_token().map(PageToken::new) })
+        };
+        self.attempt(&place, Operation::List, send, page).await
+    }
+
     /// Asks AWS to export one session (ExportStreamSessionFiles). Idempotent: the same call may be made again.
     ///
     /// A call whose future is dropped may have reached AWS: the caller must count it as unanswered, exactly as
@@ -164,9 +193,9 @@ impl Client {
             Ok(output) => read(output).ok_or_else(|| bare(operation, Some(200), FailureClass::Unavailable)),
             Err(error) => Err(failure(operation, &error)),
         };
-        // A read's "no such session" is a proper answer, not a failed attempt.
+        // GetStreamSession's "no such session" is a proper answer, not a failed attempt.
         let class = outcome.as_ref().err().map(|failure| failure.class);
-        attempt.class = class.filter(|class| operation == Operation::Export || *class != FailureClass::NotFound);
+        attempt.class = class.filter(|class| operation != Operation::Get || *class != FailureClass::NotFound);
         outcome
     }
 

@@ -9,7 +9,7 @@ mod door;
 mod tests;
 
 use self::door::Door;
-use super::identifiers::{OutputUri, Region, SessionArn, StreamGroupId};
+use super::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn, StreamGroupId};
 use super::observation::FailureClass;
 use super::operation::Operation;
 use super::turns::Urgency;
@@ -45,8 +45,9 @@ pub enum Gate {
 
 impl Gate {
     /// The gate of a read.
-    pub fn read(identity: Arc<str>, operation: Operation, arn: &SessionArn) -> Self {
-        Self::Permission { identity, region: arn.region.clone(), operation, group: arn.group.clone(), bucket: None }
+    pub fn read(identity: Arc<str>, operation: Operation, group: &StreamGroupArn) -> Self {
+        let StreamGroupArn { region, account: _, group } = group.clone();
+        Self::Permission { identity, region, operation, group, bucket: None }
     }
 
     /// The gate of an export.

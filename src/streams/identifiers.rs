@@ -185,6 +185,32 @@ impl FromStr for StreamSessionIdentifier {
     }
 }
 
+/// One stream group, named in full.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamGroupArn {
+    /// Control Region.
+    pub region: Region,
+    /// Account that owns it.
+    pub account: AccountId,
+    /// Stream group.
+    pub group: StreamGroupId,
+}
+
+impl StreamGroupArn {
+    /// One of its sessions.
+    pub fn session(&self, session: StreamSessionId) -> SessionArn {
+        let Self { region, account, group } = self.clone();
+        SessionArn { region, account, group, session }
+    }
+}
+
+impl fmt::Display for StreamGroupArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { region, account, group } = self;
+        write!(f, "arn:aws:gameliftstreams:{region}:{account}:streamgroup/{group}")
+    }
+}
+
 /// One stream session, named in full. Its text form is the canonical ARN.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionArn {
@@ -196,6 +222,14 @@ pub struct SessionArn {
     pub group: StreamGroupId,
     /// Stream session.
     pub session: StreamSessionId,
+}
+
+impl SessionArn {
+    /// The group that it belongs to.
+    pub fn stream_group(&self) -> StreamGroupArn {
+        let Self { region, account, group, session: _ } = self.clone();
+        StreamGroupArn { region, account, group }
+    }
 }
 
 impl fmt::Display for SessionArn {

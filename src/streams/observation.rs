@@ -3,6 +3,8 @@
 //! Owns: the plain shapes in which answers and failures leave `streams`, and what a failure means.
 //! Never: user ids, signal blobs, environment and launch arguments; they don't leave the client module.
 
+use super::identifiers::StreamSessionId;
+use std::fmt;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -28,6 +30,48 @@ pub enum Source {
     Get,
     /// ListStreamSessions: may leave out the export's URI and reason, and the session's length.
     List,
+}
+
+/// Which sessions of a group a list is asked for: ListStreamSessions takes one of these for each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Filter {
+    /// By `Status`.
+    Session(SessionStatus),
+    /// By `ExportFilesStatus`.
+    Export(ExportFilesStatus),
+}
+
+/// One page of ListStreamSessions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// When the request was begun: none of what the page shows is a newer reading than that.
+    pub begun: Instant,
+    /// What it shows. A session that it doesn't show is not a reading of anything.
+    pub sessions: Vec<(StreamSessionId, SessionView)>,
+    /// Where the list goes on; `None` at its end.
+    pub next: Option<PageToken>,
+}
+
+/// AWS's `NextToken`, opaque.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PageToken(String);
+
+impl PageToken {
+    /// As AWS gave it.
+    pub fn new(token: &str) -> Self {
+        Self(token.to_owned())
+    }
+
+    /// As AWS wants it back.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PageToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PageToken")
+    }
 }
 
 /// A stream session as far as this operator may know it.
@@ -179,6 +223,18 @@ impl SessionStatus {
             Self::Terminating => Some("TERMINATING"),
             Self::Terminated => Some("TERMINATED"),
             Self::Error => Some("ERROR"),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl ExportFilesStatus {
+    /// AWS's word, as the API writes it; `None` for a word that this version doesn't know.
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Pending => Some("PENDING"),
+            Self::Succeeded => Some("SUCCEEDED"),
+            Self::Failed => Some("FAILED"),
             Self::Unknown => None,
         }
     }

@@ -156,6 +156,14 @@ impl Turns {
         self.shared.changed.notify_one();
     }
 
+    /// The same for one bucket only.
+    pub fn withdraw_from(&self, bucket: &Bucket, uid: &str) {
+        if let Some(lane) = self.shared.lock().get_mut(bucket) {
+            lane.withdraw(uid);
+        }
+        self.shared.changed.notify_one();
+    }
+
     /// AWS throttled a call whose token was taken at `begun` (what [`Permit::ready`] returned).
     pub fn throttled(&self, bucket: &Bucket, begun: Instant, now: Instant) {
         if let Some(lane) = self.shared.lock().get_mut(bucket) {

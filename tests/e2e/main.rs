@@ -18,6 +18,7 @@ mod happy;
 mod kube_state_metrics;
 mod latency;
 mod left_behind;
+mod lists;
 mod measured;
 mod operator;
 mod oracle;

@@ -15,7 +15,7 @@ impl Scene<'_> {
     /// AWS shows an export.
     pub(super) fn exported(&self) -> Option<Verdict> {
         let Evidence::Export { whose, shown, source } = &self.seen.evidence else { return None };
-        if *source == Source::List && self.left_out(*whose, shown) {
+        if self.must_be_read_in_full(*whose, shown, *source) {
             let row = self.accepted().then(|| self.promised()).flatten();
             return Some(Verdict { row, next: Next::LookAt(self.now.mono) });
         }
@@ -33,7 +33,11 @@ impl Scene<'_> {
     }
 
     /// True if a list has left out what the matter turns on: a Get must tell.
-    pub(super) fn left_out(&self, whose: Whose, shown: &ExportView) -> bool {
+    pub(super) fn must_be_read_in_full(&self, whose: Whose, shown: &ExportView, source: Source) -> bool {
+        source == Source::List && self.left_out(whose, shown)
+    }
+
+    fn left_out(&self, whose: Whose, shown: &ExportView) -> bool {
         match (whose, shown.status) {
             (Whose::Anothers, _) | (Whose::Ours, ExportFilesStatus::Pending | ExportFilesStatus::Unknown) => false,
             (Whose::Unstated | Whose::Rivals, _) => true,

@@ -1,7 +1,7 @@
 //! What has been read of one session, and since when.
 
 use crate::export::request::Uid;
-use crate::streams::observation::{Reading, SessionView};
+use crate::streams::observation::{Reading, SessionView, Source};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
@@ -36,6 +36,37 @@ impl Session {
     }
 }
 impl Session {
+    /// True if a list shows the same export as the last reading, only without its URI: unlike the last reading, it
+    /// can't tell whose the export is.
+    pub(super) fn says_less(&self, listed: &Reading) -> bool {
+        let Some(last) = self.reading.as_ref().filter(|last| self.counts(last.begun)) else { return false };
+        let (Some(known), Some(shown)) = (&last.found, &listed.found) else { return false };
+        let (Some(export), Some(summary)) = (&known.export, &shown.export) else { return false };
+        let same = known.status == shown.status && export.status == summary.status;
+        same && summary.output_uri.is_none() && (last.source == Source::Get || export.output_uri.is_some())
+    }
+
+    /// Lists don't tell how long a session may last; that never changes.
+    pub(super) fn with_known_facts(&self, mut reading: Reading) -> Reading {
+        let known = self.reading.as_ref().and_then(|last| last.found.as_ref());
+        if let (Some(known), Some(view)) = (known, &mut reading.found) {
+            view.session_length = view.session_length.or(known.session_length);
+        }
+        if reading.source == Source::List && self.reading.as_ref().is_some_and(|last| last.found == reading.found) {
+            reading.source = self.reading.as_ref().map_or(Source::List, |last| last.source);
+        }
+        reading
+    }
+
+    /// True if the decision may come out otherwise for it than for the last reading.
+    pub(super) fn is_news(&self, reading: &Reading) -> bool {
+        let last = self.reading.as_ref().filter(|last| self.counts(last.begun));
+        let repeated = last.is_some_and(|last| last.found == reading.found && last.source == reading.source);
+        // That the same shows again, later, is what these wait for.
+        let counted = reading.found.as_ref().is_none_or(|view| view.export.is_none() && view.status.is_over());
+        !repeated || counted
+    }
+
     pub(super) fn saw_export(&mut self) {
         self.export_seen = true;
         self.marks.empty_since = None;

@@ -3,7 +3,7 @@
 //! Owns: the one place where a response is taken apart. Never: passes on user ids, signal blobs, environment, launch
 //! arguments, or a text with a control character where AWS promises a word.
 
-use crate::streams::identifiers::{SessionArn, StreamSessionIdentifier};
+use crate::streams::identifiers::{SessionArn, StreamGroupArn, StreamSessionId, StreamSessionIdentifier};
 use crate::streams::observation::{ExportFilesStatus, ExportView, SessionStatus, SessionView};
 use aws_sdk_gameliftstreams::operation::get_stream_session::GetStreamSessionOutput;
 use aws_sdk_gameliftstreams::types;
@@ -28,6 +28,28 @@ pub(super) fn session(arn: &SessionArn, output: &GetStreamSessionOutput) -> Opti
         session_length: output.session_length_seconds().and_then(seconds),
         export: output.export_files_metadata().map(export),
     })
+}
+
+/// The session that one line of ListStreamSessions describes. `None` if it lacks a name or a status, or is of another
+/// group: the other lines count all the same.
+pub(super) fn summary(
+    group: &StreamGroupArn,
+    summary: &types::StreamSessionSummary,
+) -> Option<(StreamSessionId, SessionView)> {
+    let named: StreamSessionIdentifier = summary.arn()?.parse().ok()?;
+    if named.group.as_ref().is_some_and(|named| *named != group.group) {
+        return None;
+    }
+    let view = SessionView {
+        status: session_status(summary.status()?),
+        status_reason: summary.status_reason().and_then(|reason| text(reason.as_str())),
+        application_arn: summary.application_arn().and_then(text),
+        location: summary.location().and_then(text),
+        created_at: summary.created_at().and_then(|at| SystemTime::try_from(*at).ok()),
+        session_length: None,
+        export: summary.export_files_metadata().map(export),
+    };
+    Some((named.id, view))
 }
 
 fn seconds(seconds: i32) -> Option<Duration> {

@@ -5,6 +5,7 @@ mod server;
 
 use self::server::{Reply, http, json, serve};
 use super::*;
+use crate::streams::observation::ExportFilesStatus;
 use aws_credential_types::Credentials;
 use std::sync::atomic::Ordering;
 use tokio::net::TcpListener;
@@ -73,6 +74,48 @@ async fn a_read_tells_what_may_be_known_and_nothing_else() {
         requests[0]
     );
     assert_eq!(*seen.attempts.lock().unwrap(), [None]);
+}
+
+const LIST: &str = r#"{"NextToken": "opaque-42", "Items": [
+  {"Arn": "arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/sg-1AB2C3De4/one", "Status": "ACTIVE",
+   "UserId": "secret-user", "CreatedAt": 1767323045.5, "ExportFilesMetadata": {"Status": "PENDING"}},
+  {"Arn": "arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/two", "Status": "DREAMING"},
+  {"Arn": "arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/sg-other/three", "Status": "ACTIVE"},
+  {"Arn": "arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/sg-1AB2C3De4/four"}, {"Arn": "nonsense"}]}"#;
+
+#[tokio::test]
+async fn a_page_tells_of_each_session_what_may_be_known_and_leaves_out_what_is_none() {
+    let (url, seen) = serve(json("200 OK", "", LIST)).await;
+    let client = client(&url, seen.clone());
+    let group = arn().stream_group();
+    let page = client.list(&group, Filter::Export(ExportFilesStatus::Pending), None).await.unwrap();
+    let names: Vec<&str> = page.sessions.iter().map(|(session, _)| session.as_str()).collect();
+    assert_eq!(names, ["one", "two"]);
+    let export = page.sessions[0].1.export.clone().unwrap();
+    assert_eq!((export.status, export.output_uri), (ExportFilesStatus::Pending, None));
+    assert_eq!(page.sessions[1].1.status, crate::streams::observation::SessionStatus::Unknown);
+    assert!(!format!("{page:?}").contains("secret") && !format!("{page:?}").contains("opaque"));
+    let connected = Filter::Session(crate::streams::observation::SessionStatus::Connected);
+    client.list(&group, connected, page.next.as_ref()).await.unwrap();
+    let requests = seen.requests.lock().unwrap();
+    let line = |n: usize| requests[n].lines().next().unwrap().to_owned();
+    assert!(line(0).starts_with("GET /streamgroups/sg-1AB2C3De4/streamsessions?"), "{}", line(0));
+    assert!(line(0).contains("ExportFilesStatus=PENDING") && line(0).contains("MaxResults=100"), "{}", line(0));
+    assert!(line(1).contains("Status=CONNECTED") && line(1).contains("NextToken=opaque-42"), "{}", line(1));
+    assert_eq!(*seen.attempts.lock().unwrap(), [None, None]);
+}
+
+#[tokio::test]
+async fn an_empty_page_is_only_believed_of_aws_itself() {
+    let group = arn().stream_group();
+    let pending = Filter::Export(ExportFilesStatus::Pending);
+    let (url, seen) = serve(json("200 OK", "", "{}")).await;
+    assert_eq!(client(&url, seen).list(&group, pending, None).await.unwrap().sessions, []);
+    for portal in [http("200 OK", "content-type: application/json\r\n", "{}"), http("200 OK", "", "<html>")] {
+        let (url, seen) = serve(portal).await;
+        let failure = client(&url, seen).list(&group, pending, None).await.unwrap_err();
+        assert_eq!((failure.class, failure.operation), (FailureClass::Unavailable, "ListStreamSessions"));
+    }
 }
 
 #[tokio::test]

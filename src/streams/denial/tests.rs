@@ -130,7 +130,7 @@ fn gates_are_apart_and_are_forgotten_when_nobody_asks() {
     let (gates, start) = (gates(), Instant::now());
     gates.denied(&gate(), &uid(1), DENIED, start);
     let other = |uri: &str| Gate::export("operator".into(), &arn(), &uri.parse().unwrap());
-    let read = Gate::read("operator".into(), Operation::Get, &arn());
+    let read = Gate::read("operator".into(), Operation::Get, &arn().stream_group());
     let credentials = Gate::credentials("operator".into(), arn().region);
     for open in [
         other("s3://other/a/"),

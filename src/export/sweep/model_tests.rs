@@ -1,0 +1,543 @@
+//! The book against a model of AWS in virtual time: lists whose pages shift while they are read, filters that lag, other
+//! people's exports, endless tokens; one Get or page at a time, each in its own quota.
+
+use super::book::{Book, Waiter};
+use super::{Got, PageOrder, Speeds, Waits, Work};
+use crate::export::decide::{Look, Sight};
+use crate::export::fixtures::{epoch, secs, session};
+use crate::export::request::Uid;
+use crate::streams::identifiers::{SessionArn, StreamGroupArn};
+use crate::streams::observation::{
+    ExportFilesStatus, FailureClass, Filter, Page, PageToken, SessionStatus, SessionView,
+};
+use crate::streams::turns::{Purpose, Urgency};
+use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const SPEEDS: Speeds = Speeds { get: 10.0, list: 10.0 };
+const TICK: Duration = Duration::from_millis(100);
+const WAITS: Waits =
+    Waits { live: secs2(), pending: secs2(), retry: (Duration::from_secs(1), Duration::from_secs(30)) };
+
+const fn secs2() -> Duration {
+    Duration::from_secs(2)
+}
+
+/// How the service behaves.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Service {
+    /// The filters show what was so long ago.
+    pub(super) filter_lag: Duration,
+    /// Summaries name no URI.
+    pub(super) status_only: bool,
+    /// A session is left out of a page with this chance in a hundred.
+    pub(super) drops: u64,
+    /// Filters show nothing at all.
+    pub(super) blind: bool,
+    /// Tokens lead back to the first page.
+    pub(super) circles: bool,
+    /// Every page is empty and there is always another.
+    pub(super) endless: bool,
+    pub(super) refuses: Option<FailureClass>,
+    /// Exports were promised just now: for so long lists may not show them.
+    pub(super) new_for: Duration,
+}
+
+struct Object {
+    arn: SessionArn,
+    zip: bool,
+    /// When its export was promised, and when it was delivered; strangers wait for nothing.
+    promised: Instant,
+    ended: Option<Instant>,
+    told: Option<Instant>,
+    ours: bool,
+}
+
+pub(super) struct Model {
+    pub(super) book: Book,
+    pub(super) service: Service,
+    now: Instant,
+    objects: BTreeMap<Uid, Object>,
+    groups: BTreeMap<StreamGroupArn, Vec<Uid>>,
+    asked: VecDeque<Uid>,
+    orders: VecDeque<PageOrder>,
+    free: (Instant, Instant),
+    pub(super) gets: usize,
+    pub(super) pages: usize,
+    /// Readings that told nothing new and woke nobody; and those that did.
+    pub(super) woken: usize,
+    dice: u64,
+}
+
+pub(super) fn group(number: usize) -> StreamGroupArn {
+    let (region, account) = ("us-west-2".parse().unwrap(), "111122223333".parse().unwrap());
+    StreamGroupArn { region, account, group: format!("sg-{number}").parse().unwrap() }
+}
+
+impl Model {
+    pub(super) fn new(service: Service) -> Self {
+        let now = epoch();
+        Self {
+            book: Book::new(WAITS),
+            service,
+            now,
+            objects: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            asked: VecDeque::new(),
+            orders: VecDeque::new(),
+            free: (now, now),
+            gets: 0,
+            pages: 0,
+            woken: 0,
+            dice: 1,
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        (self.now - epoch()).as_secs_f64()
+    }
+
+    fn add(&mut self, group: &StreamGroupArn, name: &str, ours: bool, zip: bool, ended: Option<Instant>) {
+        let arn = group.session(name.parse().unwrap());
+        let uid: Uid = name.into();
+        let object = Object { arn, zip, promised: self.now, ended, told: None, ours };
+        self.objects.insert(uid.clone(), object);
+        self.groups.entry(group.clone()).or_default().push(uid.clone());
+        if ours {
+            let shows_from = (self.service.new_for > Duration::ZERO).then(|| self.now + self.service.new_for);
+            self.wait(&uid, Sight::Pending, shows_from);
+        }
+    }
+
+    /// Exports that were promised long ago.
+    pub(super) fn pending(&mut self, groups: usize, each: usize, zip: bool) {
+        for number in 0..groups {
+            (0..each).for_each(|n| self.add(&group(number), &format!("g{number}-{n}"), true, zip, None));
+        }
+    }
+
+    /// Exports of others: still pending, or ended long ago.
+    pub(super) fn strangers(&mut self, groups: usize, each: usize, ended: bool) {
+        let ended = ended.then_some(self.now);
+        for number in 0..groups {
+            let name = |n| format!("other{}-{number}-{n}", u8::from(ended.is_some()));
+            (0..each).for_each(|n| self.add(&group(number), &name(n), false, false, ended));
+        }
+    }
+
+    fn wait(&mut self, uid: &Uid, sight: Sight, shows_from: Option<Instant>) {
+        let object = &self.objects[uid];
+        let look = Look { at: self.now, sight, ends: None, again: None };
+        let urgency = Urgency::unread(Purpose::Poll);
+        let (uid, arn, zip) = (uid.clone(), object.arn.clone(), object.zip);
+        self.book.wait(Waiter { uid, arn, look, urgency, zip, shows_from }, self.now);
+    }
+
+    pub(super) fn ends(&mut self, name: &str, after: Duration) {
+        self.objects.get_mut(name).unwrap().ended = Some(self.now + after);
+    }
+
+    /// All of ours end, spread evenly over a window.
+    pub(super) fn all_end_within(&mut self, window: Duration) {
+        let ours: Vec<Uid> = self.objects.iter().filter(|(_, o)| o.ours).map(|(uid, _)| uid.clone()).collect();
+        for (n, uid) in ours.iter().enumerate() {
+            // Not group after group.
+            let part = (n * 7919 % ours.len()) as f64 / ours.len() as f64;
+            self.ends(uid, window.mul_f64(part));
+        }
+    }
+
+    pub(super) fn run(&mut self, span: Duration) {
+        self.run_until(span, |_| false);
+    }
+
+    pub(super) fn run_until(&mut self, span: Duration, done: impl Fn(&Self) -> bool) {
+        let end = self.now + span;
+        let mut ticks = 0;
+        while self.now < end && !(ticks % 5 == 0 && done(self)) {
+            ticks += 1;
+            let (work, _) = self.book.work(self.now, SPEEDS);
+            for item in work {
+                match item {
+                    Work::Get(uid) if self.asked.contains(&uid) => {}
+                    Work::Get(uid) => self.asked.push_back(uid),
+                    Work::Withdraw(uid) => self.asked.retain(|other| *other != uid),
+                    Work::List(order) if order.under_way => self.orders.push_front(order),
+                    Work::List(order) => self.orders.push_back(order),
+                }
+            }
+            if self.now >= self.free.0
+                && let Some(uid) = self.asked.pop_front()
+            {
+                self.free.0 = self.now + secs(1).div_f64(SPEEDS.get);
+                self.get(&uid);
+            }
+            if self.now >= self.free.1
+                && let Some(order) = self.orders.pop_front()
+            {
+                self.free.1 = self.now + secs(1).div_f64(SPEEDS.list);
+                self.list(&order);
+            }
+            self.now += TICK;
+        }
+    }
+
+    fn get(&mut self, uid: &Uid) {
+        self.gets += 1;
+        self.book.got_its_turn(uid);
+        let object = self.objects.get_mut(uid).unwrap();
+        let gone = object.ended.is_some_and(|at| at <= self.now);
+        let arn = object.arn.clone();
+        if gone {
+            object.told.get_or_insert(self.now);
+        }
+        let got = if gone { Got::Gone } else { Got::Present };
+        let waited = self.book.got(&arn, std::slice::from_ref(uid), got, self.now);
+        if gone {
+            self.woken += 1;
+            self.book.leave(uid);
+        } else if !waited.is_empty() {
+            self.wait(uid, Sight::Pending, None);
+        }
+    }
+
+    fn list(&mut self, order: &PageOrder) {
+        self.pages += 1;
+        self.book.flies(order);
+        if let Some(class) = self.service.refuses {
+            return self.book.page_failed(order, class, None, self.now);
+        }
+        let page = self.page(order);
+        self.book.page(order, &page, self.now, SPEEDS);
+        for (session, view) in &page.sessions {
+            let uid: Uid = session.as_str().into();
+            let (ours, zip) = (self.objects[&uid].ours, self.objects[&uid].zip);
+            let export = view.export.as_ref().unwrap();
+            if !ours || self.objects[&uid].told.is_some() || export.status == ExportFilesStatus::Pending {
+                continue;
+            }
+            self.woken += 1;
+            if zip || export.output_uri.is_some() {
+                self.objects.get_mut(&uid).unwrap().told = Some(self.now);
+                self.book.leave(&uid);
+            } else {
+                self.wait(&uid, Sight::Exact, None);
+            }
+        }
+    }
+
+    /// As many as fit on one page, from an offset on: whoever leaves the list shifts those behind it.
+    fn page(&mut self, order: &PageOrder) -> Page {
+        let from: usize = order.from.as_ref().map_or(0, |token| token.as_str().parse().unwrap());
+        let then = self.now.checked_sub(self.service.filter_lag).unwrap_or(self.now);
+        let mut shown: Vec<(Uid, ExportFilesStatus)> = Vec::new();
+        for uid in &self.groups[&*order.group] {
+            let object = &self.objects[uid];
+            let ended = object.ended.is_some_and(|at| at <= then);
+            let status = if ended { ExportFilesStatus::Succeeded } else { ExportFilesStatus::Pending };
+            if object.promised <= then && order.filter == Filter::Export(status) && !self.service.blind {
+                shown.push((uid.clone(), status));
+            }
+        }
+        let more = shown.len() > from + 100;
+        let mut sessions = Vec::new();
+        for (uid, status) in shown.into_iter().skip(from).take(100) {
+            self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            if (self.dice >> 33) % 100 >= self.service.drops && !self.service.endless {
+                sessions.push((self.objects[&uid].arn.session.clone(), self.view(status)));
+            }
+        }
+        let on = match (self.service.endless, self.service.circles) {
+            (true, _) => Some(from + 1),
+            (_, true) => Some(0),
+            (_, false) => more.then_some(from + 100),
+        };
+        Page { begun: self.now, sessions, next: on.map(|on| PageToken::new(&on.to_string())) }
+    }
+
+    fn view(&self, status: ExportFilesStatus) -> SessionView {
+        let over = status != ExportFilesStatus::Pending;
+        let state = if over { SessionStatus::Terminated } else { SessionStatus::Active };
+        let uri = (!self.service.status_only).then_some("s3://bucket/a/k.zip");
+        session().in_state(state).exported_to(uri, status)
+    }
+
+    pub(super) fn untold(&self) -> usize {
+        self.objects.values().filter(|o| o.ours && o.ended.is_some() && o.told.is_none()).count()
+    }
+
+    /// From the end until it was told, in seconds: the longest but one in a hundred.
+    fn delay(&self) -> f64 {
+        let delay = |o: &Object| Some((o.told? - o.ended?).as_secs_f64());
+        let mut delays: Vec<f64> = self.objects.values().filter(|o| o.ours).filter_map(delay).collect();
+        delays.sort_by(f64::total_cmp);
+        delays[delays.len() * 99 / 100]
+    }
+}
+
+#[test]
+fn few_are_read_one_by_one_and_more_than_twenty_by_lists() {
+    for (count, pages, gets) in [(1, 0, 1), (20, 0, 20), (21, 1, 0), (100, 1, 0), (101, 2, 0)] {
+        let mut model = Model::new(Service::default());
+        model.book.set_pace(secs(600));
+        model.pending(1, count, false);
+        model.run(secs(2) + Duration::from_millis(if pages == 0 { 900 } else { 0 }));
+        assert_eq!((model.pages, model.gets), (pages, gets), "{count}");
+    }
+}
+
+#[test]
+fn ten_thousand_in_twenty_groups_are_swept_in_the_time_of_their_pages_and_without_a_get() {
+    let mut model = Model::new(Service::default());
+    model.pending(20, 500, false);
+    model.run_until(secs(60), |model| model.pages == 100);
+    assert!(model.seconds() <= 12.5, "{}", model.seconds());
+    model.run(secs(300));
+    assert_eq!((model.gets, model.woken), (0, 0));
+    // Half of the share.
+    assert!((1400..=1700).contains(&model.pages), "{} pages in 300 s", model.pages);
+}
+
+#[test]
+fn ten_thousand_that_end_within_two_minutes_are_told_by_lists() {
+    for (zip, status_only) in [(false, false), (true, true)] {
+        let mut model = Model::new(Service { status_only, ..Service::default() });
+        model.pending(20, 500, zip);
+        model.run(secs(40));
+        let before = model.pages;
+        model.all_end_within(secs(120));
+        model.run_until(secs(400), |model| model.untold() == 0);
+        let requests = model.pages - before + model.gets;
+        assert_eq!(model.untold(), 0);
+        let what = format!("p99 {} s, {requests} requests, {} Gets, {} s", model.delay(), model.gets, model.seconds());
+        assert!(model.delay() <= 45.0 && requests <= 1000, "{what}");
+    }
+}
+
+#[test]
+fn summaries_that_say_too_little_cost_one_get_each_and_hardly_more() {
+    let mut model = Model::new(Service { status_only: true, ..Service::default() });
+    model.pending(20, 75, false);
+    model.run(secs(20));
+    model.all_end_within(secs(10));
+    let begun = model.now;
+    model.run_until(secs(1000), |model| model.untold() == 0);
+    let took = (model.now - begun).as_secs_f64();
+    assert!(model.gets <= 1500, "{} Gets", model.gets);
+    assert!(took <= 1.1 * 150.0 + 10.0, "{took} s");
+}
+
+#[test]
+fn a_long_history_is_never_worse_than_one_get_each() {
+    let mut model = Model::new(Service::default());
+    model.strangers(5, 2_500, true);
+    model.pending(5, 60, false);
+    model.run(secs(20));
+    model.all_end_within(secs(1));
+    let begun = model.now;
+    model.run_until(secs(1000), |model| model.untold() == 0);
+    let took = (model.now - begun).as_secs_f64();
+    assert!(took <= 1.1 * 30.0 + 5.0, "{took} s for 300");
+    assert!(model.gets <= 300, "{} Gets", model.gets);
+}
+
+#[test]
+fn filters_that_show_nothing_start_no_storm_of_gets() {
+    let mut model = Model::new(Service { blind: true, ..Service::default() });
+    model.pending(5, 400, false);
+    model.run(secs(300));
+    assert!(model.gets <= 300, "{} Gets for 2,000 that are all pending", model.gets);
+    model.service.blind = false;
+    model.all_end_within(secs(10));
+    model.run_until(secs(300), |model| model.untold() == 0);
+    assert_eq!(model.untold(), 0);
+}
+
+#[test]
+fn what_was_asked_for_just_now_is_not_missed_by_a_list_that_lags() {
+    let mut model = Model::new(Service { filter_lag: secs(20), new_for: secs(30), ..Service::default() });
+    model.pending(1, 300, false);
+    model.run(secs(120));
+    assert_eq!(model.gets, 0);
+}
+
+#[test]
+fn pages_full_of_other_peoples_exports_are_left_for_gets() {
+    let mut model = Model::new(Service::default());
+    model.book.set_pace(secs(60));
+    model.strangers(1, 20_000, false);
+    model.pending(1, 30, false);
+    model.run(secs(300));
+    assert!(model.pages <= 35, "{} pages for 30 of ours among 20,000", model.pages);
+    assert!((90..=200).contains(&model.gets), "{} Gets", model.gets);
+}
+
+#[test]
+fn endless_and_circular_tokens_are_given_up() {
+    for (circles, endless) in [(true, false), (false, true)] {
+        let mut model = Model::new(Service { circles, endless, drops: 50, ..Service::default() });
+        model.book.set_pace(secs(30));
+        model.pending(1, 50, false);
+        model.run(secs(200));
+        assert!(model.pages <= 52, "{} pages", model.pages);
+        model.all_end_within(secs(1));
+        model.run(secs(100));
+        assert_eq!(model.untold(), 0);
+    }
+}
+
+#[test]
+fn an_identity_that_may_not_list_uses_gets_and_asks_again_later() {
+    let mut model = Model::new(Service { refuses: Some(FailureClass::AccessDenied), ..Service::default() });
+    model.book.set_pace(secs(60));
+    model.pending(2, 50, false);
+    model.run(secs(300));
+    assert!(model.pages <= 25, "{} pages", model.pages);
+    assert!((400..=700).contains(&model.gets), "{} Gets, once a minute each", model.gets);
+    model.service.refuses = None;
+    let before = model.gets;
+    model.run(secs(200));
+    assert!(model.gets - before <= 150, "{} Gets more", model.gets - before);
+}
+
+#[test]
+fn lists_that_fail_for_a_while_only_delay_what_is_promised() {
+    for class in [FailureClass::Throttled, FailureClass::Unavailable, FailureClass::Unreachable] {
+        let mut model = Model::new(Service { refuses: Some(class), ..Service::default() });
+        model.pending(2, 200, false);
+        model.run(secs(120));
+        assert_eq!(model.gets, 0, "{class:?}");
+        assert!(model.pages <= 30, "{} pages", model.pages);
+        model.service.refuses = None;
+        model.all_end_within(secs(1));
+        model.run_until(secs(100), |model| model.untold() == 0);
+        assert_eq!(model.untold(), 0, "{class:?}");
+    }
+}
+
+#[test]
+fn one_that_is_missing_costs_one_get() {
+    let mut model = Model::new(Service::default());
+    model.pending(1, 200, false);
+    model.run(secs(10));
+    model.ends("g0-7", Duration::ZERO);
+    model.run(secs(10));
+    assert_eq!((model.untold(), model.gets, model.woken), (0, 1, 1));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever lists leave out, shift or say too late: all that end are told within a bound, and pending ones cost few.
+    #[test]
+    fn every_end_is_told_in_time(
+        lag in 0_u64..25,
+        drops in 0_u64..30,
+        status_only in any::<bool>(),
+        zip in any::<bool>(),
+        blind in any::<bool>(),
+        old in 0_usize..800,
+        strangers in 0_usize..400,
+        each in 1_usize..180,
+    ) {
+        let service = Service { filter_lag: secs(lag), drops, status_only, ..Service::default() };
+        let mut model = Model::new(service);
+        model.strangers(3, old, true);
+        model.strangers(3, strangers, false);
+        model.pending(3, each, zip);
+        model.run(secs(30));
+        model.service.blind = blind;
+        model.run(secs(30));
+        model.service.blind = false;
+        model.all_end_within(secs(20));
+        // One Get each would take 0.3 s for each of `each`.
+        let bound = 180.0 + 1.5 * 0.3 * each as f64;
+        model.run_until(secs(600), |model| model.untold() == 0);
+        let took = model.seconds() - 60.0;
+        prop_assert!(model.untold() == 0 && took <= bound, "{} untold after {took} s of {bound}", model.untold());
+    }
+}
+
+/// Sessions that wait for their first reading, or are ACTIVATING and wait for another.
+fn live(book: &mut Book, count: usize, at: Instant, now: Instant) {
+    for n in 0..count {
+        let arn = group(0).session(format!("s{n}").parse().unwrap());
+        let look = Look { at, sight: Sight::First, ends: None, again: None };
+        let urgency = Urgency::unread(Purpose::First);
+        let uid: Uid = format!("s{n}").into();
+        book.wait(Waiter { uid, arn, look, urgency, zip: false, shows_from: None }, now);
+    }
+}
+
+fn orders(work: Vec<Work>) -> Vec<PageOrder> {
+    let order = |work| if let Work::List(order) = work { Some(order) } else { None };
+    work.into_iter().filter_map(order).collect()
+}
+
+fn shows(range: std::ops::Range<usize>) -> Page {
+    let sessions = range.map(|n| (format!("s{n}").parse().unwrap(), session())).collect();
+    Page { begun: epoch(), sessions, next: None }
+}
+
+#[test]
+fn first_readings_come_from_the_lists_of_live_sessions_until_everybody_is_found() {
+    let (mut book, now) = (Book::new(WAITS), epoch());
+    live(&mut book, 50, now, now);
+    let mut read = Vec::new();
+    for page in [shows(0..30), shows(0..0), shows(30..45), shows(45..50)] {
+        let [order] = orders(book.work(now, SPEEDS).0).try_into().unwrap();
+        assert!(order.urgent, "exports depend on it");
+        read.push(order.filter);
+        let woken = book.page(&order, &page, now, SPEEDS);
+        assert_eq!(woken.len(), page.sessions.len(), "whoever waited is woken, even if it is no news");
+    }
+    use SessionStatus::{Active, Connected, PendingClientReconnection, Reconnecting};
+    assert_eq!(read, [Active, Connected, PendingClientReconnection, Reconnecting].map(Filter::Session));
+    let (work, _) = book.work(now + secs(1), SPEEDS);
+    assert_eq!(work, [], "all have been found");
+}
+
+#[test]
+fn whoever_is_on_no_list_of_live_sessions_costs_one_get() {
+    let (mut book, now) = (Book::new(WAITS), epoch());
+    live(&mut book, 30, now, now);
+    for n in 0..5 {
+        let [order] = orders(book.work(now, SPEEDS).0).try_into().unwrap();
+        book.page(&order, &shows(if n == 0 { 0..28 } else { 0..0 }), now, SPEEDS);
+    }
+    let (mut work, _) = book.work(now, SPEEDS);
+    work.sort_by_key(|work| format!("{work:?}"));
+    assert_eq!(work, [Work::Get("s28".into()), Work::Get("s29".into())]);
+}
+
+#[test]
+fn the_activating_are_looked_for_where_they_were_and_wake_nobody_meanwhile() {
+    let (mut book, now) = (Book::new(WAITS), epoch());
+    live(&mut book, 30, now + secs(2), now);
+    assert_eq!(book.work(now, SPEEDS).0, []);
+    let then = now + secs(2);
+    for n in 0..5 {
+        let [order] = orders(book.work(then, SPEEDS).0).try_into().unwrap();
+        let found = order.filter == Filter::Session(SessionStatus::Activating);
+        assert_eq!(found, n == 4);
+        let woken = book.page(&order, &shows(if found { 0..30 } else { 0..0 }), then, SPEEDS);
+        assert_eq!(woken.len(), 0);
+    }
+    let (work, next) = book.work(then, SPEEDS);
+    assert_eq!(work, []);
+    assert!(next.unwrap() >= then + secs(2));
+    let [order] = orders(book.work(next.unwrap(), SPEEDS).0).try_into().unwrap();
+    assert_eq!(order.filter, Filter::Session(SessionStatus::Activating));
+}
+
+#[test]
+fn whoever_waits_for_its_turn_to_call_is_kept_fresh_by_lists_and_costs_no_get() {
+    let (mut book, now) = (Book::new(WAITS), epoch());
+    let arn = group(0).session("fresh".parse().unwrap());
+    let look = Look { at: now, sight: Sight::Fresh, ends: None, again: None };
+    let urgency = Urgency::unread(Purpose::First);
+    book.wait(Waiter { uid: "fresh".into(), arn, look, urgency, zip: false, shows_from: None }, now);
+    assert_eq!(book.work(now + secs(100), SPEEDS).0, []);
+}
