@@ -74,6 +74,9 @@ pub struct Event {
     /// Sessions on the page of a list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<usize>,
+    /// The ids of these sessions, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<String>,
     /// The HTTP status sent, or received by an upload; absent after a reset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,

@@ -14,8 +14,8 @@ pub struct Answer {
     pub status: u16,
     /// The body.
     pub body: Option<Value>,
-    /// How many sessions it lists.
-    pub items: Option<usize>,
+    /// The ids of the sessions that it lists; none if it is no list.
+    pub listed: Option<Vec<String>>,
     /// The session that it is about, if the call did not name it.
     pub session: Option<String>,
 }
@@ -24,13 +24,13 @@ impl Answer {
     /// One with a body.
     #[must_use]
     pub fn json(status: u16, body: Value) -> Self {
-        Self { status, body: Some(body), items: None, session: None }
+        Self { status, body: Some(body), listed: None, session: None }
     }
 
     /// One without.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self { status, body: None, items: None, session: None }
+        Self { status, body: None, listed: None, session: None }
     }
 }
 

@@ -97,12 +97,12 @@ impl Call<'_> {
             .iter()
             .map(|(session, view)| answer::summary(session, &self.plan.lagging(&session.id, *view, now)))
             .collect();
-        let count = items.len();
+        let listed = page.items.iter().map(|(session, _)| session.id.clone()).collect();
         let mut body = json!({ "Items": items });
         if let Some(token) = page.next_token {
             body["NextToken"] = token.into();
         }
-        Ok(Answer { items: Some(count), ..Answer::json(200, body) })
+        Ok(Answer { listed: Some(listed), ..Answer::json(200, body) })
     }
 
     async fn export(&self) -> Result<Answer, ApiError> {

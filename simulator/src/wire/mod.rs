@@ -113,9 +113,10 @@ async fn run(call: &Call<'_>, event: &mut Event) -> Result<answer::Answer, ApiEr
     if !admitted {
         return Err(ApiError::throttling());
     }
-    let answer = call.run().await?;
+    let mut answer = call.run().await?;
     event.effect_ms = Some(call.app.clock.since_start());
-    event.items = answer.items;
+    event.items = answer.listed.as_ref().map(Vec::len);
+    event.sessions = answer.listed.take().unwrap_or_default();
     event.session = event.session.take().or_else(|| answer.session.clone());
     Ok(answer)
 }

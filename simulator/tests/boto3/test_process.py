@@ -136,6 +136,7 @@ def test_the_journal_tells_everything_but_secrets(start, tmp_path):
     assert "Boto3" in call["userAgent"] and call["accessKeyId"].startswith("AKIA")
     listed = next(r for r in records if r.get("operation") == "ListStreamSessions")
     assert (listed["items"], listed["query"]) == (1, "ExportFilesStatus=SUCCEEDED")
+    assert listed["sessions"] == [session]
     times = [r["ms"] for r in records if r["kind"] != "call"]
     assert times == sorted(times)
     assert sim.control("GET", "journal")["last"] >= len(records)

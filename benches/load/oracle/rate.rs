@@ -1,0 +1,55 @@
+//! How fast calls came.
+
+/// Calls per second between the first and the last, whatever came before and after.
+pub(crate) fn rate(at: &[f64]) -> Option<f64> {
+    let first = at.iter().copied().min_by(f64::total_cmp)?;
+    let last = at.iter().copied().max_by(f64::total_cmp)?;
+    (last > first).then(|| (at.len() - 1) as f64 / (last - first) * 1000.0)
+}
+
+/// The most calls in any `window` (ms), its end not included.
+pub(crate) fn peak(at: &[f64], window: f64) -> usize {
+    let mut sorted = at.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let within = |first: usize| sorted[first..].iter().take_while(|&&t| t < sorted[first] + window).count();
+    (0..sorted.len()).map(within).max().unwrap_or(0)
+}
+
+/// How long after `since` a `window` (ms) begins in which at least `wanted` calls per second came; none if never.
+pub(crate) fn recovered(at: &[f64], since: f64, wanted: f64, window: f64) -> Option<f64> {
+    let mut sorted: Vec<f64> = at.iter().copied().filter(|&t| t >= since).collect();
+    sorted.sort_by(f64::total_cmp);
+    let needed = (wanted * window / 1000.0).ceil() as usize;
+    let starts = std::iter::once(since).chain(sorted.iter().copied());
+    let enough = |&start: &f64| sorted.iter().filter(|&&t| t >= start && t < start + window).count() >= needed;
+    let found = { starts }.find(enough);
+    found.map(|start| start - since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every(ms: f64, count: u32) -> Vec<f64> {
+        (0..count).map(|n| f64::from(n) * ms).collect()
+    }
+
+    #[test]
+    fn a_call_every_50_ms_is_twenty_a_second() {
+        let at = every(50.0, 101);
+        assert_eq!(rate(&at), Some(20.0));
+        assert_eq!(peak(&at, 1000.0), 20);
+        assert_eq!((rate(&[5.0]), peak(&[], 1000.0)), (None, 0));
+    }
+
+    #[test]
+    fn recovery_is_when_the_first_fast_enough_window_begins() {
+        let slow = every(200.0, 50);
+        let fast = every(60.0, 200).iter().map(|t| t + 10_000.0).collect::<Vec<_>>();
+        let at = [slow, fast].concat();
+        let back = recovered(&at, 2_000.0, 16.2, 5_000.0).expect("it does recover");
+        assert!((7_000.0..=8_200.0).contains(&back), "{back}");
+        assert_eq!(recovered(&at, 2_000.0, 30.0, 5_000.0), None);
+        assert_eq!(recovered(&every(50.0, 200), 1_000.0, 16.2, 5_000.0), Some(0.0), "never slow");
+    }
+}

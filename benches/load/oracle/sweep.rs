@@ -1,0 +1,93 @@
+//! How long it takes to read the lists of all groups once.
+
+use std::collections::BTreeMap;
+
+/// One page of a list.
+#[derive(Debug, Clone)]
+pub(crate) struct Page {
+    /// What is listed: the group and the filter.
+    pub(crate) list: String,
+    /// It has no token: a list begins here.
+    pub(crate) first: bool,
+    /// When it was asked for.
+    pub(crate) begin: f64,
+    /// When it was answered.
+    pub(crate) end: f64,
+}
+
+/// One list from its first page to its last.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Round {
+    /// When its first page was asked for.
+    pub(crate) begin: f64,
+    /// When its last page was answered.
+    pub(crate) end: f64,
+}
+
+/// The rounds of each list, in order. A round's last page is known by the next one's first, or is the last of all.
+pub(crate) fn rounds(pages: &[Page]) -> BTreeMap<&str, Vec<Round>> {
+    let mut sorted: Vec<&Page> = pages.iter().collect();
+    sorted.sort_by(|a, b| a.begin.total_cmp(&b.begin));
+    let mut all: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
+    for page in sorted {
+        let of = all.entry(&page.list).or_default();
+        match of.last_mut() {
+            Some(round) if !page.first => round.end = round.end.max(page.end),
+            _ => of.push(Round { begin: page.begin, end: page.end }),
+        }
+    }
+    all
+}
+
+/// From `since` until every one of `lists` lists has been read from its first page to its last; none if that never came.
+///
+/// A list that pages were still missing of can't be told from a complete one when the record ends: leave the end out.
+pub(crate) fn complete(rounds: &BTreeMap<&str, Vec<Round>>, lists: usize, since: f64) -> Option<f64> {
+    if rounds.len() < lists {
+        return None;
+    }
+    let first = |of: &Vec<Round>| of.iter().find(|round| round.begin >= since).map(|round| round.end);
+    let ends: Option<Vec<f64>> = rounds.values().map(first).collect();
+    ends?.into_iter().max_by(f64::total_cmp).map(|end| end - since)
+}
+
+/// The time of a sweep that begins with each round there is, as far as it comes to an end.
+pub(crate) fn sweeps(rounds: &BTreeMap<&str, Vec<Round>>, lists: usize) -> Vec<f64> {
+    let starts = rounds.values().flatten().map(|round| round.begin);
+    starts.filter_map(|since| complete(rounds, lists, since)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three lists of two pages each, a page every 100 ms, answered after 10.
+    fn pages(rounds: u32) -> Vec<Page> {
+        let page = |n: u32| Page {
+            list: format!("g{}", n / 2 % 3),
+            first: n % 2 == 0,
+            begin: f64::from(n) * 100.0,
+            end: f64::from(n) * 100.0 + 10.0,
+        };
+        (0..rounds * 6).map(page).collect()
+    }
+
+    #[test]
+    fn a_sweep_ends_with_the_last_page_of_the_last_list() {
+        let pages = pages(3);
+        let rounds = rounds(&pages);
+        assert_eq!(rounds.len(), 3);
+        assert_eq!(complete(&rounds, 3, 0.0), Some(510.0));
+        assert_eq!(complete(&rounds, 3, 1.0), Some(709.0 + 0.0), "the first list had begun before");
+        assert!(sweeps(&rounds, 3).iter().all(|&time| time == 510.0));
+        assert_eq!(sweeps(&rounds, 3).len(), 7, "the last sweeps never end");
+    }
+
+    #[test]
+    fn a_list_that_is_never_read_is_no_sweep() {
+        let pages = pages(1);
+        let rounds = rounds(&pages);
+        assert_eq!(complete(&rounds, 4, 0.0), None);
+        assert_eq!(complete(&rounds, 3, 10_000.0), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! The report: typed rows, as a table for people and as JSON for machines.
+
+use serde::Serialize;
+
+/// What a figure has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Bar {
+    /// The figure itself.
+    AtMost(f64),
+    /// The figure divided by its limit.
+    RatioAtMost(f64),
+    /// The same, the other way round.
+    RatioAtLeast(f64),
+    /// Told for its own sake.
+    None,
+}
+
+/// Counts come out the same on any machine; times do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Kind {
+    /// Of requests, writes, exports.
+    Count,
+    /// Or a rate, or an amount of memory.
+    Time,
+}
+
+/// One figure of one scenario.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Row {
+    pub(crate) scenario: String,
+    pub(crate) figure: String,
+    /// Absent: it could not be measured, and `note` says why.
+    pub(crate) value: Option<f64>,
+    pub(crate) unit: &'static str,
+    /// What is possible at all, measured or computed from the same run.
+    pub(crate) limit: Option<f64>,
+    pub(crate) bar: Bar,
+    pub(crate) kind: Kind,
+    /// What explains the figure.
+    pub(crate) note: String,
+}
+
+/// What became of the bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Verdict {
+    Met,
+    Missed,
+    /// There is none, or times are not judged in this mode.
+    NotJudged,
+}
+
+impl Row {
+    pub(crate) fn new(scenario: &str, figure: &str, value: Option<f64>, unit: &'static str) -> Self {
+        let (scenario, figure) = (scenario.to_owned(), figure.to_owned());
+        Self { scenario, figure, value, unit, limit: None, bar: Bar::None, kind: Kind::Time, note: String::new() }
+    }
+
+    /// A count that must not be above `most`.
+    pub(crate) fn count(scenario: &str, figure: &str, value: usize, most: f64) -> Self {
+        Self { bar: Bar::AtMost(most), kind: Kind::Count, ..Self::new(scenario, figure, Some(value as f64), "") }
+    }
+
+    pub(crate) fn bar(self, bar: Bar) -> Self {
+        Self { bar, ..self }
+    }
+
+    pub(crate) fn limit(self, limit: f64) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    pub(crate) fn counted(self) -> Self {
+        Self { kind: Kind::Count, ..self }
+    }
+
+    pub(crate) fn note(self, note: impl Into<String>) -> Self {
+        Self { note: note.into(), ..self }
+    }
+
+    pub(crate) fn ratio(&self) -> Option<f64> {
+        Some(self.value? / self.limit?)
+    }
+
+    /// What could not be measured has missed its bar.
+    pub(crate) fn verdict(&self, judge_times: bool) -> Verdict {
+        if self.bar == Bar::None || (self.kind == Kind::Time && !judge_times) {
+            return Verdict::NotJudged;
+        }
+        let met = match self.bar {
+            Bar::AtMost(most) => self.value.is_some_and(|value| value <= most),
+            Bar::RatioAtMost(most) => self.ratio().is_some_and(|ratio| ratio <= most),
+            Bar::RatioAtLeast(least) => self.ratio().is_some_and(|ratio| ratio >= least),
+            Bar::None => true,
+        };
+        if met { Verdict::Met } else { Verdict::Missed }
+    }
+}
+
+/// A line of a plot.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) points: Vec<(f64, f64)>,
+}
+
+/// Everything that a run has found out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    /// Where and when; words as they are to be printed.
+    pub(crate) about: Vec<(&'static str, String)>,
+    pub(crate) judge_times: bool,
+    pub(crate) rows: Vec<Row>,
+    /// What the plots show, by the name of the plot.
+    pub(crate) series: Vec<(String, Vec<Series>)>,
+}
+
+impl Report {
+    pub(crate) fn missed(&self) -> Vec<&Row> {
+        self.rows.iter().filter(|row| row.verdict(self.judge_times) == Verdict::Missed).collect()
+    }
+
+    /// The table, then what the notes say of each bar that was missed.
+    pub(crate) fn table(&self) -> String {
+        let head = ["scenario", "figure", "value", "limit", "ratio", "bar", ""].map(str::to_owned);
+        let mut lines = vec![head];
+        let mut last = "";
+        for row in &self.rows {
+            let scenario = if row.scenario == last { String::new() } else { row.scenario.clone() };
+            last = &row.scenario;
+            let value = row.value.map_or("not measured".to_owned(), |value| format!("{} {}", number(value), row.unit));
+            let limit = row.limit.map(number).unwrap_or_default();
+            let ratio = row.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+            let verdict = match row.verdict(self.judge_times) {
+                Verdict::Met => "met",
+                Verdict::Missed => "MISSED",
+                Verdict::NotJudged => "",
+            };
+            lines.push([scenario, row.figure.clone(), value, limit, ratio, bar(row.bar), verdict.to_owned()]);
+        }
+        let about: String = self.about.iter().map(|(what, is)| format!("{what}: {is}\n")).collect();
+        let notes = self.rows.iter().filter(|row| !row.note.is_empty());
+        let notes: String = notes.map(|row| format!("- {}, {}: {}\n", row.scenario, row.figure, row.note)).collect();
+        format!("{about}\n{}\n{notes}", aligned(&lines))
+    }
+}
+
+fn bar(bar: Bar) -> String {
+    match bar {
+        Bar::AtMost(most) => format!("<= {}", number(most)),
+        Bar::RatioAtMost(most) => format!("ratio <= {}", number(most)),
+        Bar::RatioAtLeast(least) => format!("ratio >= {}", number(least)),
+        Bar::None => String::new(),
+    }
+}
+
+/// Whole numbers whole, others with what matters of them.
+fn number(value: f64) -> String {
+    if value.fract() == 0.0 || value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") }
+}
+
+fn aligned(lines: &[[String; 7]]) -> String {
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..7).map(width).collect();
+    let cell = |(n, text): (usize, &String)| match n {
+        2..=4 => format!("{text:>width$}", width = widths[n]),
+        _ => format!("{text:<width$}", width = widths[n]),
+    };
+    let line = |line: &[String; 7]| line.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ");
+    lines.iter().map(|cells| line(cells).trim_end().to_owned() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(value: Option<f64>, bar: Bar) -> Row {
+        Row::new("s", "f", value, "s").limit(10.0).bar(bar)
+    }
+
+    #[test]
+    fn a_bar_is_met_or_missed() {
+        for (value, bar, verdict) in [
+            (12.5, Bar::RatioAtMost(1.25), Verdict::Met),
+            (12.6, Bar::RatioAtMost(1.25), Verdict::Missed),
+            (9.5, Bar::RatioAtLeast(0.95), Verdict::Met),
+            (9.4, Bar::RatioAtLeast(0.95), Verdict::Missed),
+            (45.0, Bar::AtMost(45.0), Verdict::Met),
+            (45.1, Bar::AtMost(45.0), Verdict::Missed),
+            (1.0, Bar::None, Verdict::NotJudged),
+        ] {
+            assert_eq!(row(Some(value), bar).verdict(true), verdict, "{value} {bar:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_has_missed_and_times_may_go_unjudged() {
+        assert_eq!(row(None, Bar::AtMost(1.0)).verdict(true), Verdict::Missed);
+        assert_eq!(row(None, Bar::RatioAtMost(1.0)).counted().verdict(false), Verdict::Missed);
+        assert_eq!(row(Some(99.0), Bar::AtMost(1.0)).verdict(false), Verdict::NotJudged);
+        assert_eq!(Row::count("s", "f", 1, 0.0).verdict(false), Verdict::Missed);
+        assert_eq!(Row::count("s", "f", 0, 0.0).verdict(false), Verdict::Met);
+    }
+
+    #[test]
+    fn the_table_shows_figure_limit_ratio_and_bar() {
+        let rows = vec![row(Some(12.0), Bar::RatioAtMost(1.25)).note("why"), Row::count("s", "writes", 3, 0.0)];
+        let report = Report { about: vec![("machine", "m".to_owned())], judge_times: true, rows, series: Vec::new() };
+        let table = report.table();
+        assert!(table.contains("12 s     10   1.20  ratio <= 1.25  met"), "{table}");
+        assert!(table.contains("- s, f: why"), "{table}");
+        assert_eq!(report.missed().len(), 1);
+        assert_eq!(report.missed()[0].figure, "writes");
+    }
+}
