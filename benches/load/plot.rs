@@ -81,8 +81,12 @@ pub(crate) fn lines(words: Words, series: &[Series], logarithmic: bool) -> Strin
         let colour = COLOURS[n % COLOURS.len()];
         let at: Vec<_> = line.points.iter().map(|p| (x.place(p.0), y.place(p.1))).collect();
         let path: Vec<_> = at.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        put(&mut out, &format!(r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2"/>"#, path.join(" ")));
-        at.iter().for_each(|(x, y)| put(&mut out, &format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="{colour}"/>"#)));
+        put(
+            &mut out,
+            &format!(r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="2"/>"#, path.join(" ")),
+        );
+        at.iter()
+            .for_each(|(x, y)| put(&mut out, &format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="3" fill="{colour}"/>"#)));
     }
     legend(&mut out, series.iter().map(|line| line.name.as_str()));
     out + "</svg>\n"
@@ -100,8 +104,12 @@ pub(crate) fn bars(words: Words, names: &[String], series: &[Series]) -> String 
         label(&mut out, (left + slot / 2.0, HEIGHT - BOTTOM + 18.0), "middle", name);
         for (k, one) in series.iter().enumerate() {
             let top = y.place(one.points.get(n).map_or(0.0, |p| p.1));
-            let (x, height, colour) = (left + slot * 0.1 + bar * k as f64, HEIGHT - BOTTOM - top, COLOURS[k % COLOURS.len()]);
-            put(&mut out, &format!(r#"<rect x="{x:.1}" y="{top:.1}" width="{bar:.1}" height="{height:.1}" fill="{colour}"/>"#));
+            let (x, height, colour) =
+                (left + slot * 0.1 + bar * k as f64, HEIGHT - BOTTOM - top, COLOURS[k % COLOURS.len()]);
+            put(
+                &mut out,
+                &format!(r#"<rect x="{x:.1}" y="{top:.1}" width="{bar:.1}" height="{height:.1}" fill="{colour}"/>"#),
+            );
         }
     }
     legend(&mut out, series.iter().map(|one| one.name.as_str()));
@@ -114,7 +122,10 @@ fn frame(words: Words, y: &Axis) -> String {
          font-size=\"12\" fill=\"#333\">\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n"
     );
     let middle = (LEFT + WIDTH - RIGHT) / 2.0;
-    put(&mut out, &format!(r#"<text x="{LEFT}" y="22" font-size="14" font-weight="bold">{}</text>"#, escaped(words.title)));
+    put(
+        &mut out,
+        &format!(r#"<text x="{LEFT}" y="22" font-size="14" font-weight="bold">{}</text>"#, escaped(words.title)),
+    );
     label(&mut out, (middle, HEIGHT - 12.0), "middle", words.x);
     let turned = (TOP + HEIGHT - BOTTOM) / 2.0;
     put(
@@ -155,35 +166,4 @@ fn short(value: f64) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const WORDS: Words = Words { title: "a < b", x: "objects", y: "s" };
-
-    fn series(points: &[(f64, f64)]) -> Vec<Series> {
-        vec![Series { name: "one".to_owned(), points: points.to_vec() }]
-    }
-
-    #[test]
-    fn a_larger_value_lies_higher_and_further_right() {
-        let svg = lines(WORDS, &series(&[(10.0, 1.0), (1000.0, 100.0)]), true);
-        assert!(svg.contains(r#"points="70.0,310.0 490.0,40.0""#), "{svg}");
-        assert!(svg.contains("a &lt; b") && svg.ends_with("</svg>\n"), "{svg}");
-    }
-
-    #[test]
-    fn bars_stand_on_the_axis() {
-        let svg = bars(WORDS, &["a".to_owned(), "b".to_owned()], &series(&[(0.0, 4.0), (1.0, 2.0)]));
-        assert!(svg.contains(r#"y="40.0" width="168.0" height="270.0""#), "{svg}");
-        assert!(svg.contains(r#"y="175.0" width="168.0" height="135.0""#), "{svg}");
-    }
-
-    #[test]
-    fn nothing_at_all_can_be_drawn_too() {
-        assert!(lines(WORDS, &[], true).contains("</svg>"));
-        assert!(bars(WORDS, &[], &series(&[(0.0, 0.0)])).contains("</svg>"));
-    }
 }

@@ -404,7 +404,7 @@ fn default_config(namespace: &str) -> Value {
 }
 
 /// The rules of examples/install.yaml: what a test may do is what an installed operator may do.
-fn granted() -> Vec<Value> {
+pub(crate) fn granted() -> Vec<Value> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     let documents = serde_yaml::Deserializer::from_str(&text);

@@ -1,0 +1,165 @@
+//! Sessions and SessionExports by the ten thousand: seeded, created, and adopted as if they had been accepted long ago.
+
+use crate::stand::Stand;
+use futures::{StreamExt, stream};
+use kube::Api;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use session_export_operator::api::{ExportStatus, SessionExport};
+use std::collections::{BTreeMap, HashMap};
+
+/// Requests of ours that the API server has to deal with at a time.
+const AT_ONCE: usize = 48;
+const PREFIX: &str = "s3://exports/bench/";
+const LIST_LIMIT: u32 = 1000;
+
+/// One export. Its object is called like its session.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    pub(crate) namespace: String,
+    pub(crate) session: String,
+    pub(crate) group: String,
+    pub(crate) uri: String,
+}
+
+/// Where the exports go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// AWS names the object.
+    Prefix,
+    /// The object is named.
+    Zip,
+}
+
+/// Plans so many, spread evenly over the groups, and over namespaces as `namespace` says for each.
+pub(crate) fn plan(stand: &Stand, count: usize, to: Destination, namespace: impl Fn(usize) -> usize) -> Vec<Planned> {
+    let one = |n: usize| {
+        let session = format!("s{n:06}");
+        let uri = match to {
+            Destination::Prefix => PREFIX.to_owned(),
+            Destination::Zip => format!("{PREFIX}{session}.zip"),
+        };
+        let group = stand.groups[n % stand.groups.len()].clone();
+        Planned { namespace: stand.namespaces[namespace(n)].clone(), session, group, uri }
+    };
+    (0..count).map(one).collect()
+}
+
+/// Makes their sessions; `seed` is what they have in common.
+pub(crate) async fn seed(stand: &Stand, planned: &[Planned], seed: Value) {
+    let mut alike: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for one in planned {
+        let uri = if seed["export"].is_object() { one.uri.as_str() } else { "" };
+        alike.entry((&one.group, uri)).or_default().push(&one.session);
+    }
+    for ((group, uri), ids) in alike {
+        let mut body = seed.clone();
+        body["group"] = json!(group);
+        body["ids"] = json!(ids);
+        if !uri.is_empty() {
+            body["export"]["outputUri"] = json!(uri);
+        }
+        stand.world.simulator.ask("POST", "sessions", body).await;
+    }
+}
+
+/// Makes live sessions whose export has been accepted.
+pub(crate) async fn seed_pending(stand: &Stand, planned: &[Planned]) {
+    seed(stand, planned, json!({"status": "CONNECTED", "export": {"status": "PENDING"}})).await;
+}
+
+fn api(stand: &Stand, namespace: &str) -> Api<SessionExport> {
+    Api::namespaced(stand.world.client.clone(), namespace)
+}
+
+/// Creates one object; returns when it was sent, in milliseconds of the wall clock.
+pub(crate) async fn create(stand: &Stand, one: &Planned) -> f64 {
+    let object = json!({
+        "apiVersion": "sessionexport.dev/v1alpha1",
+        "kind": "SessionExport",
+        "metadata": {"name": one.session},
+        "spec": {"streamGroupIdentifier": one.group, "streamSessionIdentifier": one.session, "outputUri": one.uri},
+    });
+    let object = serde_json::from_value(object).unwrap();
+    let sent = wall();
+    api(stand, &one.namespace).create(&PostParams::default(), &object).await.unwrap();
+    sent
+}
+
+/// Creates them as fast as the API server takes them; when each was sent, by session.
+pub(crate) async fn create_all(stand: &Stand, planned: &[Planned]) -> HashMap<String, f64> {
+    let each = stream::iter(planned).map(|one| async { (one.session.clone(), create(stand, one).await) });
+    each.buffer_unordered(AT_ONCE).collect().await
+}
+
+/// Creates them with the status of an accepted export: the one that an operator writes for the first of them.
+pub(crate) async fn adopt(stand: &Stand, planned: &[Planned]) {
+    let Some((first, rest)) = planned.split_first() else { return };
+    create(stand, first).await;
+    let operator = stand.operator().await;
+    let status = accepted(stand, first).await;
+    operator.stop().await;
+    let each = stream::iter(rest).map(|one| async {
+        create(stand, one).await;
+        let own = status.replace(&first.session, &one.session).replace(&first.group, &one.group);
+        let patch = json!({"status": serde_json::from_str::<Value>(&own).unwrap()});
+        let of = api(stand, &one.namespace);
+        of.patch_status(&one.session, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    });
+    each.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+}
+
+/// Waits until it is PENDING, and returns the status as text.
+async fn accepted(stand: &Stand, one: &Planned) -> String {
+    for _ in 0..1200 {
+        let status = api(stand, &one.namespace).get(&one.session).await.unwrap().status.unwrap_or_default();
+        if status.export_status == Some(ExportStatus::Pending) {
+            return serde_json::to_string(&status).unwrap();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{} was never adopted: {}", one.session, stand.world.logs());
+}
+
+/// How many objects have the status SUCCEEDED, PENDING, FAILED, and none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Outcomes {
+    pub(crate) succeeded: usize,
+    pub(crate) pending: usize,
+    pub(crate) failed: usize,
+    pub(crate) none: usize,
+}
+
+/// How the objects stand, as the API server tells it.
+pub(crate) async fn outcomes(stand: &Stand) -> Outcomes {
+    let mut found = Outcomes::default();
+    for namespace in &stand.namespaces {
+        let mut page = ListParams::default().limit(LIST_LIMIT);
+        loop {
+            let list = api(stand, namespace).list(&page).await.unwrap();
+            list.items.iter().for_each(|object| found.add(object));
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => break,
+            }
+        }
+    }
+    found
+}
+
+impl Outcomes {
+    fn add(&mut self, object: &SessionExport) {
+        let count = match object.status.as_ref().and_then(|status| status.export_status) {
+            Some(ExportStatus::Succeeded) => &mut self.succeeded,
+            Some(ExportStatus::Pending) => &mut self.pending,
+            Some(ExportStatus::Failed) => &mut self.failed,
+            Some(ExportStatus::Unrecognized) | None => &mut self.none,
+        };
+        *count += 1;
+    }
+}
+
+/// Milliseconds of the wall clock.
+pub(crate) fn wall() -> f64 {
+    jiff::Timestamp::now().as_microsecond() as f64 / 1000.0
+}

@@ -1,0 +1,105 @@
+//! Where the report goes: a table on the terminal; JSON and plots in `target/bench/`.
+
+use crate::plot::{Words, bars, lines};
+use crate::report::{Report, Series};
+use crate::scale::Mode;
+use crate::scenarios::{Plot, Point};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+/// What this run is: machine, time, and how it was built.
+pub(crate) fn about(mode: Mode) -> Vec<(&'static str, String)> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown");
+    let memory = read("/proc/meminfo");
+    let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap_or("0 kB").trim();
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let load = read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned();
+    let profile = if cfg!(debug_assertions) { "dev" } else { "measured (release without LTO)" };
+    vec![
+        ("mode", format!("{mode:?}")),
+        ("date", jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()),
+        ("commit", git(&["rev-parse", "--short", "HEAD"])),
+        ("machine", format!("{cores} cores, {}, {total}", model.trim_start_matches([' ', '\t', ':']))),
+        ("load at the end", load),
+        ("build profile", profile.to_owned()),
+    ]
+}
+
+fn git(arguments: &[&str]) -> String {
+    let answer = Command::new("git").args(arguments).output();
+    answer.map_or("unknown".to_owned(), |out| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+}
+
+/// The points by plot and line.
+pub(crate) fn series(points: Vec<Point>) -> Vec<(String, Vec<Series>)> {
+    let mut plots: BTreeMap<Plot, Vec<Series>> = BTreeMap::new();
+    for Point { plot, series, name, x, y } in points {
+        let lines = plots.entry(plot).or_default();
+        let full = if name.is_empty() { series.to_owned() } else { format!("{series}|{name}") };
+        match lines.iter_mut().find(|line| line.name == full) {
+            Some(line) => line.points.push((x, y)),
+            None => lines.push(Series { name: full, points: vec![(x, y)] }),
+        }
+    }
+    let sorted = |mut line: Series| {
+        line.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        line
+    };
+    plots.into_iter().map(|(plot, all)| (file(plot).to_owned(), all.into_iter().map(sorted).collect())).collect()
+}
+
+fn file(plot: Plot) -> &'static str {
+    match plot {
+        Plot::Requests => "bench-requests",
+        Plot::Detection => "bench-detection",
+        Plot::Waits => "bench-waits",
+        Plot::Memory => "bench-memory",
+    }
+}
+
+/// Prints the table, writes `report.json` and the plots.
+pub(crate) fn write(report: &Report) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("report.json"), serde_json::to_string_pretty(report).unwrap()).unwrap();
+    for (name, series) in &report.series {
+        std::fs::write(folder.join(name).with_extension("svg"), drawn(name, series)).unwrap();
+    }
+    let table = report.table();
+    std::fs::write(folder.join("report.txt"), &table).unwrap();
+    println!("\n{table}\n{} missed; {}", report.missed().len(), folder.display());
+}
+
+fn drawn(name: &str, series: &[Series]) -> String {
+    let x = "SessionExport objects";
+    let words = |title, y| Words { title, x, y };
+    match name {
+        "bench-requests" => {
+            lines(words("Requests to AWS while all sessions end in 2 minutes", "requests"), series, true)
+        }
+        "bench-detection" => lines(words("From the ZIP to the status", "seconds"), series, true),
+        "bench-memory" => lines(words("Memory of the operator", "MiB, resident set"), series, true),
+        _ => waits(series),
+    }
+}
+
+/// Bars: the names of the namespaces are in those of the series.
+fn waits(series: &[Series]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    let mut lines: Vec<Series> = Vec::new();
+    for one in series {
+        let (line, name) = one.name.split_once('|').unwrap_or((&one.name, ""));
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+        match lines.iter_mut().find(|known| known.name == line) {
+            Some(known) => known.points.extend(&one.points),
+            None => lines.push(Series { name: line.to_owned(), points: one.points.clone() }),
+        }
+    }
+    let title = "From the ZIP to the status by namespace, one Get each";
+    bars(Words { title, x: "namespace (its exports)", y: "seconds" }, &names, &lines)
+}

@@ -1,0 +1,107 @@
+//! Ten thousand exports that AWS has promised: a start, sweeps, five minutes in which nothing happens, and the end.
+
+use super::ending::{Bound, Ending};
+use super::{Found, Plot};
+use crate::audit::{Request, counted};
+use crate::objects::{Destination, adopt, plan, seed_pending};
+use crate::oracle::quantile::quantile;
+use crate::oracle::sweep::{complete, rounds, sweeps};
+use crate::report::{Bar, Row};
+use crate::running::Running;
+use crate::scale::{Mode, Scale};
+use crate::stand::{LIST_SHARE, PAGE, Stand};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
+
+const NAMESPACES: usize = 4;
+const FILTER: &str = "ExportFilesStatus=PENDING";
+/// Less than that of the watch, its safety list and the events of a second.
+const MOST_MEMORY: f64 = 64.0;
+
+pub(crate) async fn pending(scale: Scale) -> Found {
+    let stand = Stand::new("pending", NAMESPACES, scale.groups, json!({"listMetadata": "full"})).await;
+    let planned = plan(&stand, scale.pending, Destination::Prefix, |n| n / scale.groups % NAMESPACES);
+    seed_pending(&stand, &planned).await;
+    adopt(&stand, &planned).await;
+    let mut found = Found::default();
+    let operator = started(&stand, &scale, &mut found).await;
+    idle(&stand, &operator, &scale, &mut found).await;
+    let memory = operator.memory();
+    let title = "10,000 PENDING, 5 minutes";
+    let row = Row::new(title, "resident set, peak", Some(memory.peak), "MiB").bar(Bar::AtMost(MOST_MEMORY));
+    found.rows.push(row.note(format!("{:.1} MiB at the end", memory.resident)));
+    let ending = Ending {
+        stand: "",
+        title: "all of them end in a 2-minute window, complete summaries",
+        objects: scale.pending,
+        to: Destination::Prefix,
+        complete: true,
+        older: 0,
+        bound: Bound::Lists,
+        window: scale.end_window,
+    };
+    let ended = ending.end(&stand, &planned).await;
+    operator.stop().await;
+    let mut more = ending.judge(&ended, scale.mode);
+    found.rows.append(&mut more.rows);
+    found.points.append(&mut more.points);
+    found
+}
+
+/// Pages of all lists of PENDING exports, at our share, in seconds.
+fn sweep_limit(scale: &Scale) -> f64 {
+    let pages = scale.pending.div_ceil(scale.groups).div_ceil(PAGE) * scale.groups;
+    pages as f64 / LIST_SHARE
+}
+
+async fn started(stand: &Stand, scale: &Scale, found: &mut Found) -> Running {
+    let title = "start with 10,000 PENDING objects";
+    let since = stand.now().await;
+    let operator = stand.operator().await;
+    let ready = stand.now().await;
+    let limit = sweep_limit(scale);
+    sleep(Duration::from_secs_f64(10.0 + 3.0 * limit)).await;
+    let journal = stand.journal(since);
+    let pages = journal.pages(stand.key(), FILTER);
+    let swept = complete(&rounds(&pages), scale.groups, since);
+    let first = swept.map(|took| ((since + took - ready) / 1000.0).max(0.0));
+    let gets = journal.calls(crate::journal::GET, stand.key()).len();
+    let row = |figure: &str, value| Row::new(title, figure, value, "s");
+    found.rows.push(row("until ready", Some(operator.ready_after)).bar(Bar::AtMost(5.0)));
+    let row = row("from ready until the first sweep is complete", first).limit(limit).bar(Bar::RatioAtMost(1.25));
+    found.rows.push(row.note(format!("{} pages listed meanwhile", pages.len())));
+    let most = (scale.pending as f64 / 100.0).ceil();
+    found.rows.push(Row::count(title, "GetStreamSession calls meanwhile", gets, most));
+    operator
+}
+
+async fn idle(stand: &Stand, operator: &Running, scale: &Scale, found: &mut Found) {
+    let title = "10,000 PENDING, nothing happening for 5 minutes";
+    let reconciles = || operator.metric("sessionexport_reconciles_total");
+    let since = stand.now().await;
+    let mut audit = stand.audit();
+    let before = reconciles().await;
+    sleep(scale.idle).await;
+    let reconciled = (reconciles().await - before) as usize;
+    let news = audit.news();
+    let writes = news.iter().filter(|request| request.is_status_write()).count();
+    let extra: Vec<&Request> = news.iter().filter(|request| request.is_extra()).collect();
+    let of_objects: Vec<&Request> = extra.iter().copied().filter(|request| request.verb != "list").collect();
+    found.rows.push(Row::count(title, "reconciles", reconciled, 0.0));
+    found.rows.push(Row::count(title, "status writes", writes, 0.0));
+    let beyond = Row::count(title, "API-server requests beyond list, watch and lease", of_objects.len(), 0.0);
+    found.rows.push(beyond.note(counted(&of_objects)));
+    let strictly = Row::count(title, "API-server requests beyond watch and lease", extra.len(), 0.0);
+    let bar = if scale.mode == Mode::Quick { Bar::None } else { strictly.bar };
+    found.rows.push(strictly.bar(bar).note(counted(&extra)));
+    let journal = stand.journal(since);
+    let pages = journal.pages(stand.key(), FILTER);
+    let times: Vec<f64> = sweeps(&rounds(&pages), scale.groups).iter().map(|ms| ms / 1000.0).collect();
+    let row = Row::new("10,000 PENDING in 20 groups", "time of a full sweep, median", quantile(&times, 0.5), "s");
+    let longest =
+        quantile(&times, 1.0).map_or("none was complete".to_owned(), |most| format!("the longest {most:.1} s"));
+    let note = format!("{} pages in {} s; {longest}", pages.len(), scale.idle.as_secs());
+    found.rows.push(row.limit(sweep_limit(scale)).bar(Bar::RatioAtMost(1.25)).note(note));
+    found.point(Plot::Memory, "after 5 minutes", scale.pending as f64, operator.memory().resident);
+}
