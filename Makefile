@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test e2e demo crds docs picture control-plane helm flux backend-examples image release-check clean
+.PHONY: help check test e2e demo bench crds docs picture control-plane helm flux backend-examples image release-check clean
 
 STAGE := @tools/stage.sh
 CRD := crds/sessionexport.dev_sessionexports.yaml
@@ -43,6 +43,14 @@ e2e: ## The chart and the image on a real node: kubelet, containerd, Pods (Linux
 
 demo: ## One export from `kubectl apply` to the ZIP, without AWS and without a cluster (KEEP=1: leaves it up)
 	@tools/demo.sh
+
+# A release build but for LTO. QUICK takes what `make test` has built, and fails if a count has missed its bar.
+BENCH := $(if $(QUICK),cargo test,cargo bench --profile measured) --workspace --locked --bench load -- run
+BUILD_BENCH := cargo build --workspace --bins --bench load --locked $(if $(QUICK),,--profile measured)
+
+bench: ## Measures it against its limits: under 25 min. QUICK=1: its counts, 3 min; FULL=1: everything with 10,000
+	@CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); export CONTROL_PLANE_BIN; \
+		tools/stage.sh "build" $(BUILD_BENCH); tools/stage.sh "bench" $(BENCH)
 
 crds: ## Writes crds/ from the Rust types, and the chart's copy
 	@mkdir -p target $(dir $(CRD))

@@ -4,7 +4,7 @@
 use crate::control_plane::ControlPlane;
 use crate::objects::Destination;
 use crate::output::about;
-use crate::report::{Bar, Report, Row};
+use crate::report::{Bar, Report, Row, thousands};
 use crate::scale::{Mode, Scale};
 use crate::scenarios::ending::{Bound, Ending};
 use crate::scenarios::{Found, burst, crowd, memory, pending, single, steady, storm};
@@ -56,7 +56,7 @@ fn legs(mode: Mode) -> Vec<Leg> {
 async fn zips(scale: Scale) -> Found {
     let ending = Ending {
         stand: "zips",
-        title: "10,000 end in a 2-minute window, .zip destinations, status-only summaries",
+        title: format!("{} end in 120 s, .zip, status-only summaries", thousands(scale.pending)),
         objects: scale.pending,
         to: Destination::Zip,
         complete: false,
@@ -68,17 +68,17 @@ async fn zips(scale: Scale) -> Found {
 }
 
 async fn statuses(scale: Scale) -> Found {
-    bound_by_gets("statuses", "the same, prefixes, status-only summaries", 0, scale).await
+    bound_by_gets("statuses", "prefixes, status-only summaries", 0, scale).await
 }
 
 async fn older(scale: Scale) -> Found {
     bound_by_gets("older", "the same with 50,000 older ended sessions in the lists", scale.older, scale).await
 }
 
-async fn bound_by_gets(stand: &'static str, title: &'static str, older: usize, scale: Scale) -> Found {
+async fn bound_by_gets(stand: &'static str, what: &str, older: usize, scale: Scale) -> Found {
     let ending = Ending {
         stand,
-        title,
+        title: format!("{} end, {what}", thousands(scale.bound_by_gets)),
         objects: scale.bound_by_gets,
         to: Destination::Prefix,
         complete: false,
@@ -95,7 +95,7 @@ async fn smaller(scale: Scale) -> Found {
     let endings = scale.smaller.iter().zip(stands).map(|(&objects, stand)| {
         let ending = Ending {
             stand,
-            title: "fewer end in a 2-minute window, complete summaries",
+            title: "fewer end in 120 s, complete summaries".to_owned(),
             objects,
             to: Destination::Prefix,
             complete: true,
@@ -107,8 +107,9 @@ async fn smaller(scale: Scale) -> Found {
     });
     let mut found = Found::default();
     for (mut one, objects) in futures::future::join_all(endings).await.into_iter().zip(&scale.smaller) {
-        let named = |row: Row| Row { figure: format!("{objects}: {}", row.figure), ..row };
-        found.rows.extend(one.rows.into_iter().map(named));
+        // Points of the plots, and no rows of the table that have a bar.
+        let named = |row: Row| Row { figure: format!("{objects}: {}", row.figure), bar: Bar::None, ..row };
+        found.rows.extend(one.rows.into_iter().filter(|row| !row.figure.contains("p50")).map(named));
         found.points.append(&mut one.points);
     }
     found

@@ -157,6 +157,11 @@ fn bar(bar: Bar) -> String {
     }
 }
 
+/// With commas, as in texts: 10,000.
+pub(crate) fn thousands(count: usize) -> String {
+    if count < 1000 { count.to_string() } else { format!("{},{:03}", thousands(count / 1000), count % 1000) }
+}
+
 /// Whole numbers whole, others with what matters of them.
 fn number(value: f64) -> String {
     if value.fract() == 0.0 || value.abs() >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") }

@@ -51,7 +51,7 @@ impl Stand {
             stand.permit(namespace).await;
         }
         if behaviour.is_object() {
-            stand.world.simulator.behave(behaviour).await;
+            stand.world.simulator.behave(json!({"defaults": behaviour})).await;
         }
         let time = stand.time().await;
         stand.wall = time["nowMs"].as_f64().unwrap() - time["sinceStartMs"].as_f64().unwrap();

@@ -9,7 +9,7 @@ use crate::oracle::ideal::saved;
 use crate::oracle::order::{Chosen, inversions};
 use crate::oracle::quantile::quantile;
 use crate::oracle::rate::{peak, rate};
-use crate::report::{Bar, Row};
+use crate::report::{Bar, Row, thousands};
 use crate::scale::Scale;
 use crate::stand::{EXPORT_SHARE, Stand};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ const SHUFFLE: usize = 7919;
 
 /// All with the same time left.
 pub(crate) async fn short_lived(scale: Scale) -> Found {
-    let title = "1,000 at once, each session lives 60 s more";
+    let title = &format!("{} at once, each session lives {LIFE} s more", thousands(scale.burst));
     let stand = Stand::new("short", NAMESPACES, scale.groups, Value::Null).await;
     let planned = plan(&stand, scale.burst, Destination::Prefix, |n| n / scale.groups % NAMESPACES);
     let operator = stand.operator().await;
@@ -165,7 +165,7 @@ fn chosen(stand: &Stand, planned: &[Planned], journal: &Journal, writes: &[Reque
 }
 
 fn judge(stand: &Stand, journal: &Journal, chosen: &[Chosen], (lost, ideal): (usize, usize), outcomes: &str) -> Found {
-    let title = "1,000 at once, with different time left";
+    let title = &format!("{} at once, with different time left", thousands(chosen.len()));
     let at: Vec<f64> = journal.calls(EXPORT, stand.key()).iter().map(|call| call.ms).collect();
     let mut found = Found::default();
     let row = Row::new(title, "Export calls per second", rate(&at), "/s").limit(EXPORT_SHARE);

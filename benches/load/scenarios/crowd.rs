@@ -4,7 +4,7 @@ use super::Found;
 use super::ending::seed_live;
 use crate::objects::{Destination, Planned, create, create_all, plan};
 use crate::oracle::quantile::quantile;
-use crate::report::{Bar, Row};
+use crate::report::{Bar, Row, thousands};
 use crate::scale::Scale;
 use crate::stand::Stand;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ pub(crate) async fn crowd(scale: Scale) -> Found {
     operator.stop().await;
     let all: Vec<f64> = waits.iter().flatten().copied().collect();
     let longest = if all.len() == waits.len() { quantile(&all, 1.0) } else { None };
-    let title = "10,000 of one team waiting, then 1 of another";
+    let title = &format!("{} of one team waiting, then 1 of another", thousands(scale.crowd));
     let row = Row::new(title, "the one waits, longest of 5", longest, "s").bar(Bar::AtMost(1.0));
     let each: Vec<_> = waits.iter().map(|wait| wait.map_or("never".to_owned(), |wait| format!("{wait:.2}"))).collect();
     let note =

@@ -1,6 +1,6 @@
 //! Many sessions end: how soon the statuses say so, and what it costs.
 
-use super::{Found, Plot};
+use super::{Found, Plot, Point};
 use crate::journal::{EXPORT, GET, LIST};
 use crate::objects::{Destination, Outcomes, Planned, adopt, outcomes, plan, seed, seed_pending};
 use crate::oracle::quantile::quantile;
@@ -23,7 +23,7 @@ const MOST_REQUESTS: f64 = 1_000.0;
 #[derive(Debug, Clone)]
 pub(crate) struct Ending {
     pub(crate) stand: &'static str,
-    pub(crate) title: &'static str,
+    pub(crate) title: String,
     pub(crate) objects: usize,
     pub(crate) to: Destination,
     /// Whether the lists show where an export went, or only how it stands.
@@ -99,9 +99,9 @@ impl Ending {
         let (p50, p99) = (quantile(&all, 0.5), quantile(&all, 0.99));
         let requests: usize = ended.requests.values().sum();
         let unfinished = self.objects - ended.outcomes.succeeded.min(self.objects);
-        let row = |figure: &str, value| Row::new(self.title, figure, value, "s");
+        let row = |figure: &str, value| Row::new(&self.title, figure, value, "s");
         let slowest = row("end -> status, p99", p99);
-        let counted = Row::new(self.title, "requests in all", Some(requests as f64), "").counted();
+        let counted = Row::new(&self.title, "requests in all", Some(requests as f64), "").counted();
         let mut found = Found::default();
         found.rows.push(row("end -> status, p50", p50));
         found.rows.push(match self.bound {
@@ -111,7 +111,7 @@ impl Ending {
         let judged = self.bound == Bound::Lists && mode != Mode::Quick;
         let bar = if judged { Bar::AtMost(MOST_REQUESTS) } else { Bar::None };
         found.rows.push(counted.bar(bar).note(format!("{:?}", ended.requests)));
-        let outcome = Row::count(self.title, "exports without their result", unfinished, 0.0);
+        let outcome = Row::count(&self.title, "exports without their result", unfinished, 0.0);
         found.rows.push(outcome.note(format!("{:?}", ended.outcomes)));
         if self.bound == Bound::OneGetEach && self.older == 0 {
             self.fairness(ended, &mut found);
@@ -130,15 +130,14 @@ impl Ending {
         let slowest = few.filter_map(|(_, delays)| Some((quantile(delays, 0.99)?, delays.len())));
         let worst = slowest.max_by(|a, b| a.0.total_cmp(&b.0));
         let limit = worst.map_or(0.0, |(_, count)| (count * NAMESPACES) as f64 / GET_SHARE);
-        let row = Row::new(self.title, "the same of the smallest namespaces, worst", worst.map(|w| w.0), "s");
+        let row = Row::new(&self.title, "the same of the smallest namespaces, worst", worst.map(|w| w.0), "s");
         found.rows.push(row.limit(limit).bar(Bar::RatioAtMost(1.1)).note("limit: their turns, round-robin"));
-        for (n, (namespace, delays)) in ended.delays.iter().enumerate() {
+        for (n, delays) in ended.delays.values().enumerate() {
             for (series, share) in [("p50", 0.5), ("p99", 0.99)] {
                 let name = format!("{} ({})", (b'A' + n as u8) as char, delays.len());
                 let y = quantile(delays, share).unwrap_or_default();
-                found.points.push(super::Point { plot: Plot::Waits, series, name, x: n as f64, y });
+                found.points.push(Point { plot: Plot::Waits, series, name, x: n as f64, y });
             }
-            assert!(!namespace.is_empty());
         }
     }
 }
@@ -170,7 +169,7 @@ async fn observe(stand: &Stand, planned: &[Planned], since: f64, written: &HashM
     Ended { delays, requests, outcomes: outcomes(stand).await }
 }
 
-/// No flags for `seed`'s sake: sessions that live on and have no export.
+/// Makes sessions that live and have no export, with what `more` says otherwise.
 pub(crate) async fn seed_live(stand: &Stand, planned: &[Planned], more: Value) {
     let mut live = json!({"status": "CONNECTED"});
     crate::simulator::merge(&mut live, more);

@@ -6,7 +6,7 @@ use crate::audit::{Request, counted};
 use crate::objects::{Destination, adopt, plan, seed_pending};
 use crate::oracle::quantile::quantile;
 use crate::oracle::sweep::{complete, rounds, sweeps};
-use crate::report::{Bar, Row};
+use crate::report::{Bar, Row, thousands};
 use crate::running::Running;
 use crate::scale::{Mode, Scale};
 use crate::stand::{LIST_SHARE, PAGE, Stand};
@@ -16,7 +16,6 @@ use tokio::time::sleep;
 
 const NAMESPACES: usize = 4;
 const FILTER: &str = "ExportFilesStatus=PENDING";
-/// Less than that of the watch, its safety list and the events of a second.
 const MOST_MEMORY: f64 = 64.0;
 
 pub(crate) async fn pending(scale: Scale) -> Found {
@@ -28,12 +27,12 @@ pub(crate) async fn pending(scale: Scale) -> Found {
     let operator = started(&stand, &scale, &mut found).await;
     idle(&stand, &operator, &scale, &mut found).await;
     let memory = operator.memory();
-    let title = "10,000 PENDING, 5 minutes";
-    let row = Row::new(title, "resident set, peak", Some(memory.peak), "MiB").bar(Bar::AtMost(MOST_MEMORY));
+    let row =
+        Row::new(&pending_title(&scale), "resident set, peak", Some(memory.peak), "MiB").bar(Bar::AtMost(MOST_MEMORY));
     found.rows.push(row.note(format!("{:.1} MiB at the end", memory.resident)));
     let ending = Ending {
         stand: "",
-        title: "all of them end in a 2-minute window, complete summaries",
+        title: format!("{} end in {} s, complete summaries", thousands(scale.pending), scale.end_window.as_secs()),
         objects: scale.pending,
         to: Destination::Prefix,
         complete: true,
@@ -49,6 +48,10 @@ pub(crate) async fn pending(scale: Scale) -> Found {
     found
 }
 
+fn pending_title(scale: &Scale) -> String {
+    format!("{} PENDING in {} groups", thousands(scale.pending), scale.groups)
+}
+
 /// Pages of all lists of PENDING exports, at our share, in seconds.
 fn sweep_limit(scale: &Scale) -> f64 {
     let pages = scale.pending.div_ceil(scale.groups).div_ceil(PAGE) * scale.groups;
@@ -56,7 +59,7 @@ fn sweep_limit(scale: &Scale) -> f64 {
 }
 
 async fn started(stand: &Stand, scale: &Scale, found: &mut Found) -> Running {
-    let title = "start with 10,000 PENDING objects";
+    let title = &format!("start with {} PENDING", thousands(scale.pending));
     let since = stand.now().await;
     let operator = stand.operator().await;
     let ready = stand.now().await;
@@ -77,7 +80,7 @@ async fn started(stand: &Stand, scale: &Scale, found: &mut Found) -> Running {
 }
 
 async fn idle(stand: &Stand, operator: &Running, scale: &Scale, found: &mut Found) {
-    let title = "10,000 PENDING, nothing happening for 5 minutes";
+    let title = &format!("the same, nothing happening, {} s", scale.idle.as_secs());
     let reconciles = || operator.metric("sessionexport_reconciles_total");
     let since = stand.now().await;
     let mut audit = stand.audit();
@@ -98,7 +101,7 @@ async fn idle(stand: &Stand, operator: &Running, scale: &Scale, found: &mut Foun
     let journal = stand.journal(since);
     let pages = journal.pages(stand.key(), FILTER);
     let times: Vec<f64> = sweeps(&rounds(&pages), scale.groups).iter().map(|ms| ms / 1000.0).collect();
-    let row = Row::new("10,000 PENDING in 20 groups", "time of a full sweep, median", quantile(&times, 0.5), "s");
+    let row = Row::new(&pending_title(scale), "time of a full sweep, median", quantile(&times, 0.5), "s");
     let longest =
         quantile(&times, 1.0).map_or("none was complete".to_owned(), |most| format!("the longest {most:.1} s"));
     let note = format!("{} pages in {} s; {longest}", pages.len(), scale.idle.as_secs());

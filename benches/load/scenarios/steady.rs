@@ -5,7 +5,7 @@ use super::ending::seed_live;
 use crate::journal::{EXPORT, GET, LIST};
 use crate::objects::{Destination, Planned, create, outcomes, plan};
 use crate::oracle::quantile::quantile;
-use crate::report::Row;
+use crate::report::{Row, thousands};
 use crate::scale::{Mode, Scale};
 use crate::stand::Stand;
 use futures::future::join_all;
@@ -24,7 +24,7 @@ const MOST: f64 = 3.0;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) async fn steady(scale: Scale) -> Found {
-    let title = "1,000 exports created at 15/s";
+    let title = &format!("{} created at 15/s", thousands(scale.steady));
     let stand = Stand::new("steady", 1, scale.groups, Value::Null).await;
     let planned = plan(&stand, scale.steady, Destination::Prefix, |_| 0);
     let life = if scale.mode == Mode::Quick { 8 } else { LIFE };
