@@ -1,4 +1,4 @@
-//! Where the report goes: a table on the terminal; JSON and plots in `target/bench/`.
+//! Where the report goes: a table on the terminal; JSON and plots in `target/bench/`; with `SAVE=1` also into `docs/`.
 
 use crate::plot::{Words, bars, lines};
 use crate::report::{Report, Series};
@@ -68,9 +68,23 @@ pub(crate) fn write(report: &Report) {
     for (name, series) in &report.series {
         std::fs::write(folder.join(name).with_extension("svg"), drawn(name, series)).unwrap();
     }
+    if std::env::var_os("SAVE").is_some_and(|save| save == "1") {
+        keep(report);
+    }
     let table = report.table();
     std::fs::write(folder.join("report.txt"), &table).unwrap();
     println!("\n{table}\n{} missed; {}", report.missed().len(), folder.display());
+}
+
+/// `SAVE=1`: these are the results that docs/performance.md speaks of from now on.
+fn keep(report: &Report) {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    std::fs::create_dir_all(docs.join("images")).unwrap();
+    let head = "# Results of `make bench`\n\nWritten by `SAVE=1 make bench`; what they mean is in [performance.md](performance.md).\n\n";
+    std::fs::write(docs.join("performance-results.md"), format!("{head}{}", report.markdown())).unwrap();
+    for (name, series) in &report.series {
+        std::fs::write(docs.join("images").join(name).with_extension("svg"), drawn(name, series)).unwrap();
+    }
 }
 
 fn drawn(name: &str, series: &[Series]) -> String {

@@ -123,9 +123,27 @@ impl Report {
         self.rows.iter().filter(|row| row.verdict(self.judge_times) == Verdict::Missed).collect()
     }
 
-    /// The table, then what the notes say of each bar that was missed.
+    /// The table and the notes, for a terminal.
     pub(crate) fn table(&self) -> String {
-        let head = ["scenario", "figure", "value", "limit", "ratio", "bar", ""].map(str::to_owned);
+        let about: String = self.about.iter().map(|(what, is)| format!("{what}: {is}\n")).collect();
+        format!("{about}\n{}\n{}", aligned(&self.cells()), self.notes())
+    }
+
+    /// The same for docs/.
+    pub(crate) fn markdown(&self) -> String {
+        let about: String = self.about.iter().map(|(what, is)| format!("| {what} | {is} |\n")).collect();
+        let mut lines: Vec<_> = self.cells().iter().map(|cells| format!("| {} |\n", cells.join(" | "))).collect();
+        lines.insert(1, "|---|---|---:|---:|---:|---|---|\n".to_owned());
+        format!("| | |\n|---|---|\n{about}\n{}\nNotes:\n\n{}", lines.concat(), self.notes())
+    }
+
+    fn notes(&self) -> String {
+        let noted = self.rows.iter().filter(|row| !row.note.is_empty());
+        noted.map(|row| format!("- {}, {}: {}\n", row.scenario, row.figure, row.note)).collect()
+    }
+
+    fn cells(&self) -> Vec<[String; 7]> {
+        let head = ["scenario", "figure", "value", "limit", "ratio", "bar", "verdict"].map(str::to_owned);
         let mut lines = vec![head];
         let mut last = "";
         for row in &self.rows {
@@ -141,10 +159,7 @@ impl Report {
             };
             lines.push([scenario, row.figure.clone(), value, limit, ratio, bar(row.bar), verdict.to_owned()]);
         }
-        let about: String = self.about.iter().map(|(what, is)| format!("{what}: {is}\n")).collect();
-        let notes = self.rows.iter().filter(|row| !row.note.is_empty());
-        let notes: String = notes.map(|row| format!("- {}, {}: {}\n", row.scenario, row.figure, row.note)).collect();
-        format!("{about}\n{}\n{notes}", aligned(&lines))
+        lines
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::report::{Bar, Report, Row, Verdict};
+use crate::report::{Bar, Report, Row, Verdict, thousands};
 
 fn row(value: Option<f64>, bar: Bar) -> Row {
     Row::new("s", "f", value, "s").limit(10.0).bar(bar)
@@ -35,6 +35,14 @@ fn the_table_shows_figure_limit_ratio_and_bar() {
     let table = report.table();
     assert!(table.contains("12 s     10   1.20  ratio <= 1.25  met"), "{table}");
     assert!(table.contains("- s, f: why"), "{table}");
+    let markdown = report.markdown();
+    assert!(markdown.contains("| s | f | 12 s | 10 | 1.20 | ratio <= 1.25 | met |\n"), "{markdown}");
+    assert!(markdown.contains("| verdict |\n|---|"), "{markdown}");
     assert_eq!(report.missed().len(), 1);
     assert_eq!(report.missed()[0].figure, "writes");
+}
+
+#[test]
+fn large_counts_have_commas() {
+    assert_eq!([30, 1_000, 10_000, 1_234_567].map(thousands), ["30", "1,000", "10,000", "1,234,567"]);
 }
