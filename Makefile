@@ -16,7 +16,7 @@ check: ## The quick loop: format, lints, unit tests
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(STAGE) "unit tests" cargo test --workspace --lib --bins --locked
 
-test: ## Everything: check, dependencies, scripts, a real control plane, a node, boto3, the demo
+test: ## Everything: check, dependencies, scripts, a real control plane, a node, bench (counts), boto3, the demo
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
 	$(STAGE) "helm" tools/helm.sh
 	$(STAGE) "flux" tools/flux.sh
@@ -31,6 +31,7 @@ test: ## Everything: check, dependencies, scripts, a real control plane, a node,
 		tools/stage.sh "integration tests" cargo test --workspace --locked --no-fail-fast --test '*' -- --test-threads 4
 	@$(MAKE) --no-print-directory e2e
 	$(STAGE) "GitOps tools' verdicts" go -C gitops test -mod=readonly -count=1 ./...
+	@QUICK=1 $(MAKE) --no-print-directory bench
 	$(STAGE) "documentation's examples" cargo test --workspace --locked --doc
 	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
 	$(STAGE) "demo" tools/demo.sh

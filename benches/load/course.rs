@@ -122,7 +122,7 @@ pub(crate) fn run(mode: Mode, only: &[String]) -> Report {
     let scale = mode.scale();
     let mut found = Vec::new();
     for leg in legs(mode) {
-        let tracks: Vec<_> = leg.into_iter().map(|track| spawn(track, &scale, &only)).collect();
+        let tracks: Vec<_> = leg.into_iter().map(|track| spawn(track, &scale, only)).collect();
         tracks.into_iter().for_each(|track| found.extend(track.join().unwrap()));
     }
     let mut about = about(mode);

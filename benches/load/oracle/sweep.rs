@@ -22,26 +22,29 @@ pub(crate) struct Round {
     pub(crate) begin: f64,
     /// When its last page was answered.
     pub(crate) end: f64,
+    pages: usize,
 }
 
-/// The rounds of each list, in order. A round's last page is known by the next one's first, or is the last of all.
-pub(crate) fn rounds(pages: &[Page]) -> BTreeMap<&str, Vec<Round>> {
+/// The rounds of each list, in order. Those of fewer than `each` pages were given up, or still under way at the end.
+pub(crate) fn rounds(pages: &[Page], each: usize) -> BTreeMap<&str, Vec<Round>> {
     let mut sorted: Vec<&Page> = pages.iter().collect();
     sorted.sort_by(|a, b| a.begin.total_cmp(&b.begin));
     let mut all: BTreeMap<&str, Vec<Round>> = BTreeMap::new();
     for page in sorted {
         let of = all.entry(&page.list).or_default();
         match of.last_mut() {
-            Some(round) if !page.first => round.end = round.end.max(page.end),
-            _ => of.push(Round { begin: page.begin, end: page.end }),
+            Some(round) if !page.first => {
+                round.end = round.end.max(page.end);
+                round.pages += 1;
+            }
+            _ => of.push(Round { begin: page.begin, end: page.end, pages: 1 }),
         }
     }
+    all.values_mut().for_each(|of| of.retain(|round| round.pages >= each));
     all
 }
 
 /// From `since` until every one of `lists` lists has been read from its first page to its last; none if that never came.
-///
-/// A list that pages were still missing of can't be told from a complete one when the record ends: leave the end out.
 pub(crate) fn complete(rounds: &BTreeMap<&str, Vec<Round>>, lists: usize, since: f64) -> Option<f64> {
     if rounds.len() < lists {
         return None;

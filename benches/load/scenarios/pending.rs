@@ -8,7 +8,7 @@ use crate::oracle::quantile::quantile;
 use crate::oracle::sweep::{complete, rounds, sweeps};
 use crate::report::{Bar, Row, thousands};
 use crate::running::Running;
-use crate::scale::{Mode, Scale};
+use crate::scale::Scale;
 use crate::stand::{LIST_SHARE, PAGE, Stand};
 use serde_json::json;
 use std::time::Duration;
@@ -54,8 +54,12 @@ fn pending_title(scale: &Scale) -> String {
 
 /// Pages of all lists of PENDING exports, at our share, in seconds.
 fn sweep_limit(scale: &Scale) -> f64 {
-    let pages = scale.pending.div_ceil(scale.groups).div_ceil(PAGE) * scale.groups;
-    pages as f64 / LIST_SHARE
+    (pages_each(scale) * scale.groups) as f64 / LIST_SHARE
+}
+
+/// Of one group's list.
+fn pages_each(scale: &Scale) -> usize {
+    scale.pending.div_ceil(scale.groups).div_ceil(PAGE)
 }
 
 async fn started(stand: &Stand, scale: &Scale, found: &mut Found) -> Running {
@@ -67,7 +71,7 @@ async fn started(stand: &Stand, scale: &Scale, found: &mut Found) -> Running {
     sleep(Duration::from_secs_f64(10.0 + 3.0 * limit)).await;
     let journal = stand.journal(since);
     let pages = journal.pages(stand.key(), FILTER);
-    let swept = complete(&rounds(&pages), scale.groups, since);
+    let swept = complete(&rounds(&pages, pages_each(scale)), scale.groups, since);
     let first = swept.map(|took| ((since + took - ready) / 1000.0).max(0.0));
     let gets = journal.calls(crate::journal::GET, stand.key()).len();
     let row = |figure: &str, value| Row::new(title, figure, value, "s");
@@ -90,21 +94,23 @@ async fn idle(stand: &Stand, operator: &Running, scale: &Scale, found: &mut Foun
     let news = audit.news();
     let writes = news.iter().filter(|request| request.is_status_write()).count();
     let extra: Vec<&Request> = news.iter().filter(|request| request.is_extra()).collect();
-    let of_objects: Vec<&Request> = extra.iter().copied().filter(|request| request.verb != "list").collect();
     found.rows.push(Row::count(title, "reconciles", reconciled, 0.0));
     found.rows.push(Row::count(title, "status writes", writes, 0.0));
-    let beyond = Row::count(title, "API-server requests beyond list, watch and lease", of_objects.len(), 0.0);
-    found.rows.push(beyond.note(counted(&of_objects)));
-    let strictly = Row::count(title, "API-server requests beyond watch and lease", extra.len(), 0.0);
-    let bar = if scale.mode == Mode::Quick { Bar::None } else { strictly.bar };
-    found.rows.push(strictly.bar(bar).note(counted(&extra)));
+    let beyond = Row::count(title, "API-server requests beyond watch and lease", extra.len(), 0.0);
+    found.rows.push(beyond.note(counted(&extra)));
+    found.rows.push(swept(stand, since, scale));
+    found.point(Plot::Memory, "after 5 minutes", scale.pending as f64, operator.memory().resident);
+}
+
+/// How old what is known of any session can be.
+fn swept(stand: &Stand, since: f64, scale: &Scale) -> Row {
     let journal = stand.journal(since);
     let pages = journal.pages(stand.key(), FILTER);
-    let times: Vec<f64> = sweeps(&rounds(&pages), scale.groups).iter().map(|ms| ms / 1000.0).collect();
+    let times: Vec<f64> =
+        sweeps(&rounds(&pages, pages_each(scale)), scale.groups).iter().map(|ms| ms / 1000.0).collect();
+    let range = quantile(&times, 0.0).zip(quantile(&times, 1.0));
+    let range = range.map_or("none was complete".to_owned(), |(least, most)| format!("from {least:.1} to {most:.1} s"));
     let row = Row::new(&pending_title(scale), "time of a full sweep, median", quantile(&times, 0.5), "s");
-    let longest =
-        quantile(&times, 1.0).map_or("none was complete".to_owned(), |most| format!("the longest {most:.1} s"));
-    let note = format!("{} pages in {} s; {longest}", pages.len(), scale.idle.as_secs());
-    found.rows.push(row.limit(sweep_limit(scale)).bar(Bar::RatioAtMost(1.25)).note(note));
-    found.point(Plot::Memory, "after 5 minutes", scale.pending as f64, operator.memory().resident);
+    let note = format!("{} pages in {} s; {range}", pages.len(), scale.idle.as_secs());
+    row.limit(sweep_limit(scale)).bar(Bar::RatioAtMost(1.25)).note(note)
 }
