@@ -3,7 +3,7 @@
 
 use crate::control_plane::ControlPlane;
 use crate::objects::Destination;
-use crate::output::about;
+use crate::output::{about, series};
 use crate::report::{Bar, Report, Row, thousands};
 use crate::scale::{Mode, Scale};
 use crate::scenarios::ending::{Bound, Ending};
@@ -115,22 +115,26 @@ async fn smaller(scale: Scale) -> Found {
     found
 }
 
-/// Runs all scenarios, or those named.
-pub(crate) fn run(mode: Mode, only: &[String]) -> Report {
+/// Runs all scenarios, or those named. `so_far` gets a report after each leg: a run that is cut off leaves what it had.
+pub(crate) fn run(mode: Mode, only: &[String], so_far: impl Fn(&Report)) -> Report {
     alone(ControlPlane::shared());
     let begun = Instant::now();
     let scale = mode.scale();
-    let mut found = Vec::new();
+    let mut report =
+        Report { about: about(mode), judge_times: mode != Mode::Quick, rows: Vec::new(), series: Vec::new() };
+    let mut points = Vec::new();
     for leg in legs(mode) {
         let tracks: Vec<_> = leg.into_iter().map(|track| spawn(track, &scale, only)).collect();
-        tracks.into_iter().for_each(|track| found.extend(track.join().unwrap()));
+        for found in tracks.into_iter().flat_map(|track| track.join().unwrap()) {
+            report.rows.extend(found.rows);
+            points.extend(found.points);
+        }
+        report.about = about(mode);
+        report.about.push(("took", format!("{} s", begun.elapsed().as_secs())));
+        report.series = series(points.clone());
+        so_far(&report);
     }
-    let mut about = about(mode);
-    about.push(("took", format!("{} s", begun.elapsed().as_secs())));
-    let judge_times = mode != Mode::Quick;
-    let (rows, points): (Vec<_>, Vec<_>) = found.into_iter().map(|one| (one.rows, one.points)).unzip();
-    let series = crate::output::series(points.into_iter().flatten().collect());
-    Report { about, judge_times, rows: rows.into_iter().flatten().collect(), series }
+    report
 }
 
 /// A track has a thread of its own: processes die with the thread that starts them, not before it.

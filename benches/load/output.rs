@@ -5,7 +5,7 @@ use crate::report::{Report, Series};
 use crate::scale::Mode;
 use crate::scenarios::{Plot, Point};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What this run is: machine, time, and how it was built.
@@ -60,9 +60,9 @@ fn file(plot: Plot) -> &'static str {
     }
 }
 
-/// Prints the table, writes `report.json` and the plots.
+/// Writes the table, `report.json` and the plots.
 pub(crate) fn write(report: &Report) {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench");
+    let folder = folder();
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("report.json"), serde_json::to_string_pretty(report).unwrap()).unwrap();
     for (name, series) in &report.series {
@@ -71,9 +71,16 @@ pub(crate) fn write(report: &Report) {
     if std::env::var_os("SAVE").is_some_and(|save| save == "1") {
         keep(report);
     }
-    let table = report.table();
-    std::fs::write(folder.join("report.txt"), &table).unwrap();
-    println!("\n{table}\n{} missed; {}", report.missed().len(), folder.display());
+    std::fs::write(folder.join("report.txt"), report.table()).unwrap();
+}
+
+pub(crate) fn print(report: &Report) {
+    println!("\n{}\n{} missed; {}", report.table(), report.missed().len(), folder().display());
+}
+
+/// `target/bench`
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench")
 }
 
 /// `SAVE=1`: these are the results that docs/performance.md speaks of from now on.
