@@ -541,3 +541,51 @@ fn whoever_waits_for_its_turn_to_call_is_kept_fresh_by_lists_and_costs_no_get() 
     book.wait(Waiter { uid: "fresh".into(), arn, look, urgency, zip: false, shows_from: None }, now);
     assert_eq!(book.work(now + secs(100), SPEEDS).0, []);
 }
+
+#[test]
+fn both_kinds_of_a_group_are_rolls_of_their_own() {
+    assert_ne!(Book::holder(&group(1), Kind::Live), Book::holder(&group(1), Kind::Pending));
+}
+
+#[test]
+fn a_page_whose_turn_came_without_a_token_is_asked_for_again() {
+    let (mut book, now) = (Book::new(WAITS), epoch());
+    live(&mut book, 30, now, now);
+    let [order] = orders(book.work(now, SPEEDS).0).try_into().unwrap();
+    book.flies(&order);
+    book.called(&order.holder(), now);
+    assert_eq!(book.work(now, SPEEDS).0, [], "it is on its way, whatever the queue says meanwhile");
+    book.lands(&order);
+    let [again] = orders(book.work(now, SPEEDS).0).try_into().unwrap();
+    assert_eq!((again.filter, again.from), (order.filter, order.from));
+}
+
+/// Promised exports of sessions `from` to `to` of a group.
+fn promised(book: &mut Book, of: usize, range: std::ops::Range<usize>, now: Instant) {
+    for n in range {
+        let arn = group(of).session(format!("s{n}").parse().unwrap());
+        let look = Look { at: now, sight: Sight::Pending, ends: None, again: None };
+        let uid: Uid = format!("g{of}s{n}").into();
+        let urgency = Urgency::unread(Purpose::Poll);
+        book.wait(Waiter { uid, arn, look, urgency, zip: false, shows_from: None }, now);
+    }
+}
+
+#[test]
+fn a_round_given_up_while_the_roll_was_short_says_nothing_of_the_many_that_joined_it() {
+    let (mut book, now) = (Book::new(WAITS), epoch());
+    promised(&mut book, 0, 0..2, now);
+    (1..30).for_each(|other| promised(&mut book, other, 0..1, now));
+    let of_first = |work: Vec<Work>| orders(work).into_iter().find(|order| *order.group == group(0));
+    let mut order = of_first(book.work(now + secs(1), SPEEDS).0).expect("a few of many are called by lists");
+    promised(&mut book, 0, 2..500, now + secs(1));
+    for n in 0..2_u64 {
+        let next = Some(PageToken::new(&format!("page {n}")));
+        book.page(&order, &Page { next, ..shows(1_000..1_100) }, now + secs(1), SPEEDS);
+        let Some(next) = of_first(book.work(now + secs(1), SPEEDS).0) else { break };
+        order = next;
+    }
+    let (work, _) = book.work(now + secs(120), SPEEDS);
+    let gets = work.iter().filter(|work| matches!(work, Work::Get(uid) if uid.starts_with("g0"))).count();
+    assert_eq!((gets, of_first(work).is_some()), (0, true), "500 are called by lists");
+}

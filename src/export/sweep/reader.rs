@@ -204,7 +204,8 @@ impl Controller {
 
     async fn list(&self, order: PageOrder, permit: Permit) {
         let Some(token) = self.aws.token(permit).await else {
-            self.desk.book().called(&order.holder(), Instant::now());
+            self.desk.book().lands(&order);
+            self.desk.changed.notify_one();
             return;
         };
         let answer = self.aws.list(token, &order.holder(), &order.group, (order.filter, order.from.as_ref())).await;

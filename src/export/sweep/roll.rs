@@ -41,6 +41,8 @@ pub(super) struct Roll {
     best: Option<Filter>,
     /// Pages that a round takes, for how many members, and when that was seen.
     cost: Option<(f64, usize, Instant)>,
+    /// How many there were when the round began: what it is worth was reckoned with them.
+    sought: usize,
     /// Lists fail, or are denied: not before this again; and whether Gets do meanwhile.
     quiet: Option<Instant>,
     instead: bool,
@@ -90,6 +92,7 @@ impl Roll {
             urgent: false,
             best: None,
             cost: None,
+            sought: 0,
             quiet: None,
             instead: false,
             failures: 0,
@@ -191,6 +194,7 @@ impl Roll {
         let first = if std::mem::take(&mut self.urgent) { first.or(self.best) } else { self.best.or(first) };
         self.probes.new_round();
         self.unseen = self.members.len();
+        self.sought = self.members.len();
         self.members.values_mut().for_each(|member| member.awaited = true);
         let mut round = Round::new(self.kind, Stage::Roll, worth, now);
         round.begin_with(first);
@@ -218,6 +222,13 @@ impl Roll {
     pub(super) fn called(&mut self) {
         self.quiet = None;
         if let Some(round) = self.round.as_mut().filter(|round| round.page != Page::Flying) {
+            round.page = Page::Wanted;
+        }
+    }
+
+    /// The page was not sent after all: its turn was given back, and may have been granted again meanwhile.
+    pub(super) fn lands(&mut self) {
+        if let Some(round) = &mut self.round {
             round.page = Page::Wanted;
         }
     }

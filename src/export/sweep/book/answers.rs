@@ -92,6 +92,13 @@ impl Book {
         }
     }
 
+    /// The page was not sent after all.
+    pub fn lands(&mut self, order: &PageOrder) {
+        if let Some(group) = self.groups.get_mut(&*order.group) {
+            group.roll(order.kind).lands();
+        }
+    }
+
     /// The page is on its way.
     pub fn flies(&mut self, order: &PageOrder) {
         if let Some(group) = self.groups.get_mut(&*order.group) {

@@ -79,7 +79,7 @@ impl Roll {
             (Turned::On, Stage::History) => self.read_slow_ones_meanwhile(speeds),
             (Turned::Complete, Stage::Roll) => self.complete(now, speeds, names_uris),
             (Turned::GivenUp, Stage::Roll) => {
-                self.cost = Some((f64::INFINITY, self.members.len(), now));
+                self.cost = Some((f64::INFINITY, self.sought, now));
                 self.finish(now);
             }
             (Turned::Complete | Turned::GivenUp, Stage::History) => {
