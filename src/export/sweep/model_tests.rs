@@ -543,11 +543,6 @@ fn whoever_waits_for_its_turn_to_call_is_kept_fresh_by_lists_and_costs_no_get() 
 }
 
 #[test]
-fn both_kinds_of_a_group_are_rolls_of_their_own() {
-    assert_ne!(Book::holder(&group(1), Kind::Live), Book::holder(&group(1), Kind::Pending));
-}
-
-#[test]
 fn a_page_whose_turn_came_without_a_token_is_asked_for_again() {
     let (mut book, now) = (Book::new(WAITS), epoch());
     live(&mut book, 30, now, now);
