@@ -22,3 +22,9 @@ fn recovery_is_when_the_first_fast_enough_window_begins() {
     assert_eq!(recovered(&at, 2_000.0, 30.0, 5_000.0), None);
     assert_eq!(recovered(&every(50.0, 200), 1_000.0, 16.2, 5_000.0), Some(0.0), "never slow");
 }
+
+#[test]
+fn what_was_fast_enough_before_is_no_recovery() {
+    let fast_then_slow = [every(50.0, 200), every(200.0, 50).iter().map(|t| t + 10_000.0).collect()].concat();
+    assert_eq!(recovered(&fast_then_slow, 10_000.0, 16.2, 5_000.0), None);
+}
