@@ -105,6 +105,8 @@ struct Load {
     speeds: Speeds,
     /// How long all rounds together take, at their part of the share.
     pace: Duration,
+    /// No roll waits for its round longer than this, however often others are called.
+    slowest: Duration,
     /// Rolls of a few are so many that one Get for each of their sessions would take long.
     crowded: bool,
 }

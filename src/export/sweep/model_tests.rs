@@ -317,6 +317,25 @@ fn ten_thousand_that_end_within_two_minutes_are_told_by_lists() {
 }
 
 #[test]
+fn a_group_in_which_nothing_has_ended_yet_is_swept_while_others_end() {
+    let mut model = Model::new(Service::default());
+    model.pending(20, 500, false);
+    model.run(secs(40));
+    for n in 0..500 {
+        (0..17).for_each(|group| model.ends(&format!("g{group}-{n}"), secs(120).mul_f64(n as f64 / 500.0)));
+    }
+    model.run(secs(30));
+    let begun = model.now;
+    for n in 0..500 {
+        (17..20).for_each(|group| model.ends(&format!("g{group}-{n}"), Duration::ZERO));
+    }
+    let late = |model: &Model| (17..20).any(|group| model.objects[format!("g{group}-7").as_str()].told.is_none());
+    model.run_until(secs(400), |model| !late(model));
+    let took = (model.now - begun).as_secs_f64();
+    assert!(took <= 45.0, "{took} s, {} pages", model.pages);
+}
+
+#[test]
 fn summaries_that_say_too_little_cost_one_get_each_and_hardly_more() {
     let mut model = Model::new(Service { status_only: true, ..Service::default() });
     model.pending(20, 75, false);

@@ -23,7 +23,7 @@ const PATIENCE: u32 = 6;
 /// After an end, more are expected for so long; and so long before one that is foreseen.
 const HOT: Duration = Duration::from_secs(60);
 /// A roll in which sessions end is called so many times as often as one in which nothing happens.
-const HOT_WEIGHT: f64 = 4.0;
+pub(super) const HOT_WEIGHT: f64 = 4.0;
 /// Whoever waits for a turn longer than this asks again, should its turn have been lost.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub(super) struct Roll {
     best: Option<Filter>,
     /// Pages that a round takes, for how many members, and when that was seen.
     cost: Option<(f64, usize, Instant)>,
+    /// And how many the lists of what has ended took after the last one.
+    history: f64,
     /// How many there were when the round began: what it is worth was reckoned with them.
     sought: usize,
     /// Lists fail, or are denied: not before this again; and whether Gets do meanwhile.
@@ -92,6 +94,7 @@ impl Roll {
             urgent: false,
             best: None,
             cost: None,
+            history: 0.0,
             sought: 0,
             quiet: None,
             instead: false,
@@ -123,8 +126,13 @@ impl Roll {
         }
     }
 
-    /// Pages that a round is expected to take.
+    /// Pages that a round is expected to take, and what it may find missing.
     pub(super) fn expected(&self, now: Instant) -> f64 {
+        self.expected_roll(now) + self.history
+    }
+
+    /// Pages that a round is expected to take by itself.
+    pub(super) fn expected_roll(&self, now: Instant) -> f64 {
         let members = self.members.len();
         let known = self.cost.filter(|(_, of, seen)| now < *seen + COST_LIFE && members <= 2 * *of);
         known.map_or((members as f64 / PAGE).ceil().max(1.0), |(pages, _, _)| pages)
@@ -162,7 +170,7 @@ impl Roll {
 
     /// What to do at this moment.
     pub(super) fn wants(&mut self, now: Instant, load: Load, (waits, first): (&Waits, Option<Filter>)) -> Wants {
-        let Load { speeds, pace, crowded } = load;
+        let Load { speeds, pace, crowded, slowest: _ } = load;
         self.crowded = crowded;
         let mut wants =
             Wants { next: self.quiet.filter(|until| now < *until && !self.members.is_empty()), ..Wants::default() };

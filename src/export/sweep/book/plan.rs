@@ -1,6 +1,6 @@
 //! What is read next.
 
-use super::super::roll::Roll;
+use super::super::roll::{HOT_WEIGHT, Roll};
 use super::super::{FEW, Kind, Load, PageOrder, Speeds, Work, holder, sooner};
 use super::{Book, Group};
 use crate::export::request::Uid;
@@ -11,6 +11,9 @@ use tokio::time::Instant;
 
 /// Rounds take this part of the List share; the rest is for what exports depend on.
 const PART: f64 = 0.5;
+/// A roll in which nothing ends waits for its round so many times as long as if nothing ended anywhere, at the most: or
+/// its first end would be found last. But no less than those in which something ends.
+const HELD_BACK: f64 = 2.0;
 /// A few are looked for in lists, too, once one Get for each of the few of all rolls would take so many seconds.
 const CROWD: f64 = 2.0;
 /// Whoever waits for a turn longer than this asks again, should its turn have been lost.
@@ -40,18 +43,21 @@ impl Book {
 
     /// For each account and Region: all rounds together take their part of the share.
     fn loads(&self, now: Instant, speeds: Speeds) -> HashMap<Place, Load> {
-        let mut sums: HashMap<Place, (f64, usize)> = HashMap::new();
+        let mut sums: HashMap<Place, (f64, f64, usize)> = HashMap::new();
         for (key, group) in &self.groups {
-            let (pages, few) = sums.entry(key.into()).or_default();
-            let listed = group.rolls.iter().filter(|roll| roll.by_list);
-            *pages += listed.map(|roll| roll.expected(now) * roll.weight(now)).sum::<f64>();
+            let (weighted, pages, few) = sums.entry(key.into()).or_default();
+            for roll in group.rolls.iter().filter(|roll| roll.by_list) {
+                *weighted += roll.expected(now) * roll.weight(now);
+                *pages += roll.expected_roll(now);
+            }
             *few += group.rolls.iter().map(Roll::gets_wanted).sum::<usize>();
         }
         let pace =
             |pages: f64| Duration::try_from_secs_f64(pages / (speeds.list * PART)).unwrap_or(SLOWEST).min(SLOWEST);
-        let load = |(pages, few)| Load {
+        let load = |(weighted, pages, few): (f64, f64, usize)| Load {
             speeds,
-            pace: pace(pages),
+            pace: pace(weighted),
+            slowest: pace((pages * HELD_BACK).max(weighted / HOT_WEIGHT)),
             crowded: few as f64 > (CROWD * speeds.get).max(FEW as f64),
         };
         sums.into_iter().map(|(place, sum)| (place, load(sum))).collect()
@@ -68,7 +74,7 @@ impl Book {
         let likeliest = self.finds.iter().max_by_key(|(_, finds)| **finds).map(|(filter, _)| *filter);
         let arn = group.arn.clone();
         let roll = group.roll(kind);
-        let pace = load.pace.div_f64(roll.weight(now)).max(self.waits.of(kind));
+        let pace = load.pace.div_f64(roll.weight(now)).min(load.slowest).max(self.waits.of(kind));
         let wants = roll.wants(now, Load { pace, ..load }, (&self.waits, likeliest));
         for session in &wants.probes {
             if let Some(uid) = roll.members.get(session).and_then(|member| member.uids.first()) {

@@ -83,8 +83,7 @@ impl Roll {
                 self.finish(now);
             }
             (Turned::Complete | Turned::GivenUp, Stage::History) => {
-                let history = self.round.as_ref().map_or(0.0, |round| round.pages);
-                self.cost = self.cost.map(|(pages, of, seen)| (pages + history, of, seen));
+                self.history = self.round.as_ref().map_or(0.0, |round| round.pages);
                 self.probe_missing();
                 self.finish(now);
             }
@@ -97,6 +96,7 @@ impl Roll {
         self.best = round.best();
         let (began, number) = (round.began, self.number);
         self.cost = Some((round.pages, self.members.len(), now));
+        self.history = 0.0;
         let mut useful = 0;
         let mut missing = 0;
         for member in self.members.values_mut().filter(|member| !member.list_only) {
