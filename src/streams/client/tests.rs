@@ -210,12 +210,15 @@ async fn a_description_of_something_else_is_no_answer() {
 
 #[tokio::test]
 async fn refused_connections_and_unknown_hosts_are_unreachable() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Bound, so that nobody else gets the port, and not listening.
+    let refusing = tokio::net::TcpSocket::new_v4().unwrap();
+    refusing.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let refused = refusing.local_addr().unwrap();
     let hanging_tls = serve(Reply::Silence).await.0.replace("http:", "https:");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let broken_tls = format!("https://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-    for url in [format!("http://{free}"), "http://nowhere.invalid".to_owned(), broken_tls, hanging_tls] {
+    for url in [format!("http://{refused}"), "http://nowhere.invalid".to_owned(), broken_tls, hanging_tls] {
         let failure = client(&url, Arc::new(())).export(&arn(), &uri()).await.unwrap_err();
         assert_eq!(failure.class, FailureClass::Unreachable, "{url}");
     }
