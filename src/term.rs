@@ -8,6 +8,7 @@ use crate::export::memory::Memory;
 use crate::export::own_writes::OwnWrites;
 use crate::export::reconcile::Controller;
 use crate::export::request::Export;
+use crate::export::rest;
 use crate::export::retries::Retries;
 use crate::export::sweep::Waits;
 use crate::export::sweep::book::Book;
@@ -140,6 +141,19 @@ impl Term {
 }
 
 impl Handler<SessionExport> for Term {
+    fn prune(object: &mut SessionExport) -> bool {
+        rest::prune(object)
+    }
+
+    fn rests(&self, object: &Arc<SessionExport>) {
+        self.learn(&self.controller.own.newest(object.clone()));
+        if let Some(uid) = object.metadata.uid.as_deref() {
+            self.controller.retries.forget(uid);
+            self.controller.desk.leave(&uid.into());
+            self.controller.aws.withdraw(uid);
+        }
+    }
+
     fn listed(&self, objects: &[Arc<SessionExport>]) {
         for object in objects {
             self.learn(object);
@@ -151,8 +165,8 @@ impl Handler<SessionExport> for Term {
         self.learn(&self.controller.own.newest(object.clone()));
     }
 
-    fn deleted(&self, object: &Arc<SessionExport>) {
-        let Some(uid) = object.metadata.uid.as_deref() else { return };
+    fn deleted(&self, object: &ObjectRef<SessionExport>) {
+        let Some(uid) = object.extra.uid.as_deref() else { return };
         self.controller.memory().forget(&uid.into(), Instant::now());
         self.controller.ledger().forget(uid);
         self.controller.own.forget(uid);

@@ -14,12 +14,14 @@ pub use session::BeforeCall;
 
 use super::evidence::{Evidence, Whose};
 use super::request::{Export, Uid};
+use super::uids::Uids;
 use crate::api::ExportStatus;
 use crate::config::Timing;
 use crate::streams::identifiers::{AccountId, OutputUri, SessionArn};
 use crate::streams::observation::{FailureFamily, Reading, Source};
+use attempt::Story;
 use session::Session;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -59,7 +61,7 @@ pub(super) struct Known {
     pub(super) finished: bool,
     pub(super) failed: bool,
     pub(super) deleted: bool,
-    pub(super) attempt: Attempt,
+    pub(super) attempt: Story,
 }
 
 impl Known {
@@ -74,7 +76,7 @@ impl Known {
             finished: false,
             failed: false,
             deleted: false,
-            attempt: Attempt::default(),
+            attempt: Story::default(),
         }
     }
 
@@ -96,7 +98,7 @@ pub struct Memory {
     // Boxed: the free half of such a map should not cost as much as the other.
     known: HashMap<Uid, Box<Known>>,
     sessions: HashMap<SessionArn, Box<Session>>,
-    zips: HashMap<(AccountId, OutputUri), BTreeSet<Uid>>,
+    zips: HashMap<(AccountId, OutputUri), Uids>,
     deleted: VecDeque<(Instant, Uid)>,
 }
 
@@ -135,7 +137,7 @@ impl Memory {
             known.unanswered = true;
         }
         if known.finished {
-            known.attempt = Attempt::default();
+            known.attempt = Story::default();
         }
         let seen = known.claim == Claim::Accepted && !known.finished;
         let session = self.sessions.entry(target.arn.clone()).or_default();
@@ -202,13 +204,14 @@ impl Memory {
     /// An object's turn has come: what was denied may be tried again. Returns its namespace and name.
     pub fn called(&mut self, uid: &str, now: Instant) -> Option<(Arc<str>, Arc<str>)> {
         let known = self.known.get_mut(uid)?;
-        let Attempt { read_trouble, call_trouble, .. } = &mut known.attempt;
+        let Attempt { read_trouble, call_trouble, .. } = &mut *known.attempt;
         for trouble in [read_trouble, call_trouble].into_iter().flatten() {
             match trouble.class.family() {
                 FailureFamily::Credentials | FailureFamily::Denied => trouble.retry_at = now,
                 FailureFamily::Service | FailureFamily::Request => {}
             }
         }
+        known.attempt.tidy();
         Some((known.namespace.clone(), known.name.clone()))
     }
 
@@ -247,7 +250,7 @@ impl Memory {
         let empty = !session.export_seen && reading.found.is_some();
         let empty_since = session.marks.empty_since.filter(|_| empty);
         let settled = empty_since.is_some_and(|since| begun.duration_since(since) >= self.timing.settle_window);
-        session.reading = Some(reading);
+        session.keep(reading);
         let freed = settled && self.release_unanswered(arn);
         self.note_foreign(arn, begun, counts);
         self.clear_read_trouble(arn);
@@ -255,7 +258,7 @@ impl Memory {
     }
 
     fn troubled(&self, arn: &SessionArn) -> bool {
-        let mut members = self.sessions.get(arn).into_iter().flat_map(|session| &session.members);
+        let mut members = self.sessions.get(arn).into_iter().flat_map(|session| session.members.iter());
         members.any(|uid| self.known.get(uid).is_some_and(|known| known.attempt.read_trouble.is_some()))
     }
 
@@ -286,6 +289,7 @@ impl Memory {
                 (true, false) => known.attempt.foreign_since,
                 (false, _) => None,
             };
+            known.attempt.tidy();
         }
     }
 
@@ -293,6 +297,7 @@ impl Memory {
         for uid in self.members(arn) {
             if let Some(known) = self.known.get_mut(&uid) {
                 known.attempt.read_trouble = None;
+                known.attempt.tidy();
             }
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Pure, with the clock as an argument: [`request`] (the object, parsed), [`memory`] and [`evidence`] (what is known),
 //! [`decide`] (what follows from it), [`row`], [`message`] and [`status`] (how it shows), [`ledger`] (how many stand
-//! where). IO: [`reconcile`] with `calls`, [`own_writes`], [`retries`], [`announce`]; [`sweep`] reads for all objects, by a
-//! pure plan. Nothing here knows the AWS SDK.
+//! where), [`rest`] (what is kept of a finished one). IO: [`reconcile`] with `calls`, [`own_writes`], [`retries`],
+//! [`announce`]; [`sweep`] reads for all objects, by a pure plan. Nothing here knows the AWS SDK.
 
 pub mod announce;
 mod calls;
@@ -15,10 +15,12 @@ pub mod message;
 pub mod own_writes;
 pub mod reconcile;
 pub mod request;
+pub mod rest;
 pub mod retries;
 pub mod row;
 pub mod status;
 pub mod sweep;
+pub mod uids;
 
 #[cfg(test)]
 mod decide_table_tests;

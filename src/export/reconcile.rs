@@ -126,6 +126,7 @@ impl Controller {
         Some(Considered { export, target, seen, decision, now })
     }
 
+    // What most passes never do is boxed: hundreds of passes may be under way at a time, and each has room for all of it.
     async fn carry_out(&self, object: &Arc<SessionExport>, considered: Considered, turn: &mut Option<Permit>) -> Next {
         if !self.fence.holds(Instant::now()) {
             return Next::At(Instant::now() + PAUSE);
@@ -146,8 +147,8 @@ impl Controller {
                 look.iter().for_each(|look| drop(self.look(&considered, *look)));
                 self.ask(object, &considered, turn, at)
             }
-            Step::Call => self.call(object, &considered, turn).await,
-            Step::Delete => self.delete(object, &considered.export).await,
+            Step::Call => Box::pin(self.call(object, &considered, turn)).await,
+            Step::Delete => Box::pin(self.delete(object, &considered.export)).await,
         }
     }
 
@@ -177,10 +178,8 @@ impl Controller {
             Ok(patch) => patch,
             Err(error) => return Some(self.cannot_write(export, &error)),
         };
-        Some(
-            self.write(object, export, row, patch, seen.attempt.request_id.as_deref().filter(|_| *row == Row::Pending))
-                .await,
-        )
+        let request_id = seen.attempt.request_id.as_deref().filter(|_| *row == Row::Pending);
+        Some(Box::pin(self.write(object, export, row, patch, request_id)).await)
     }
 
     fn cannot_write(&self, export: &Export, error: &dyn std::fmt::Display) -> Next {

@@ -14,6 +14,16 @@ fn object(namespace: &str, name: &str, uid: &str, version: &str) -> ConfigMap {
     ConfigMap { metadata, ..ConfigMap::default() }
 }
 
+/// Immutable ones are at rest; of them, and of what is kept, the annotations go.
+fn prune(object: &mut ConfigMap) -> bool {
+    object.metadata.annotations = None;
+    object.immutable != Some(true)
+}
+
+fn at_rest(name: &str, uid: &str, version: &str) -> ConfigMap {
+    ConfigMap { immutable: Some(true), ..object("n", name, uid, version) }
+}
+
 fn words(changes: Vec<Change<ConfigMap>>) -> Vec<String> {
     let tag = |o: &ConfigMap| {
         let meta = &o.metadata;
@@ -28,7 +38,11 @@ fn words(changes: Vec<Change<ConfigMap>>) -> Vec<String> {
                 format!("listed {}", tags.join(" "))
             }
             Change::Applied(o) => format!("applied {}", tag(&o)),
-            Change::Deleted(o) => format!("deleted {}", tag(&o)),
+            Change::Rests(o) => format!("rests {}", tag(&o)),
+            Change::Deleted(o) => {
+                let (namespace, extra) = (o.namespace.unwrap(), o.extra);
+                format!("deleted {namespace}/{}/{}/{}", o.name, extra.uid.unwrap(), extra.resource_version.unwrap())
+            }
         })
         .collect()
 }
@@ -40,7 +54,7 @@ fn list(mirror: &mut Mirror<ConfigMap>, feed: usize, objects: Vec<ConfigMap>) ->
 
 #[test]
 fn nothing_is_told_before_the_first_list_is_complete() {
-    let mut mirror = Mirror::new(&[]);
+    let mut mirror = Mirror::new(&[], prune);
     assert!(mirror.absorb(0, Event::Init).is_empty());
     assert!(mirror.absorb(0, Event::InitApply(object("n", "a", "1", "1"))).is_empty());
     // The list breaks off and starts again, without what was deleted in between.
@@ -51,7 +65,7 @@ fn nothing_is_told_before_the_first_list_is_complete() {
 
 #[test]
 fn with_several_feeds_all_have_to_be_complete() {
-    let mut mirror = Mirror::new(&["n".to_owned(), "m".to_owned()]);
+    let mut mirror = Mirror::new(&["n".to_owned(), "m".to_owned()], prune);
     assert!(list(&mut mirror, 0, vec![object("n", "a", "1", "1")]).is_empty());
     assert!(mirror.absorb(0, Event::Apply(object("n", "c", "3", "4"))).is_empty());
     assert!(mirror.absorb(0, Event::Delete(object("n", "a", "1", "5"))).is_empty());
@@ -63,7 +77,7 @@ fn with_several_feeds_all_have_to_be_complete() {
 
 #[test]
 fn a_later_list_tells_only_differences() {
-    let mut mirror = Mirror::new(&[]);
+    let mut mirror = Mirror::new(&[], prune);
     let before = ["kept", "changed", "gone", "reborn"];
     list(&mut mirror, 0, before.map(|name| object("n", name, name, "1")).to_vec());
     let kept = mirror.store().get(&ObjectRef::from_obj(&object("n", "kept", "", ""))).unwrap();
@@ -90,7 +104,7 @@ fn a_later_list_tells_only_differences() {
 
 #[test]
 fn a_list_that_breaks_off_deletes_nothing() {
-    let mut mirror = Mirror::new(&[]);
+    let mut mirror = Mirror::new(&[], prune);
     list(&mut mirror, 0, vec![object("n", "a", "1", "1"), object("n", "b", "2", "1")]);
     mirror.absorb(0, Event::Init);
     mirror.absorb(0, Event::InitApply(object("n", "a", "1", "1")));
@@ -101,9 +115,48 @@ fn a_list_that_breaks_off_deletes_nothing() {
 
 #[test]
 fn deletions_are_told_once_and_only_for_the_object_we_know() {
-    let mut mirror = Mirror::new(&[]);
+    let mut mirror = Mirror::new(&[], prune);
     list(&mut mirror, 0, vec![object("n", "a", "1", "1")]);
     assert!(mirror.absorb(0, Event::Delete(object("n", "a", "another", "7"))).is_empty());
     assert_eq!(words(mirror.absorb(0, Event::Delete(object("n", "a", "1", "8")))), ["deleted n/a/1/8"]);
     assert!(mirror.absorb(0, Event::Delete(object("n", "a", "1", "8"))).is_empty());
+}
+
+#[test]
+fn an_object_at_rest_is_told_of_once_and_not_kept() {
+    let mut mirror = Mirror::new(&[], prune);
+    let first = vec![at_rest("a", "1", "1"), object("n", "b", "2", "1")];
+    assert_eq!(list(&mut mirror, 0, first.clone()), ["rests n/a/1/1", "listed n/b/2/1"]);
+    assert_eq!((mirror.store().len(), mirror.len()), (1, 2));
+    assert_eq!(list(&mut mirror, 0, first), [""; 0]);
+    // It may come to rest, begin anew, and go.
+    assert_eq!(words(mirror.absorb(0, Event::Apply(at_rest("b", "2", "2")))), ["rests n/b/2/2"]);
+    assert_eq!((mirror.store().len(), mirror.len()), (0, 2));
+    assert_eq!(words(mirror.absorb(0, Event::Apply(object("n", "a", "1", "3")))), ["applied n/a/1/3"]);
+    assert_eq!(mirror.store().len(), 1);
+    assert_eq!(
+        list(&mut mirror, 0, vec![at_rest("b", "3", "4")]),
+        ["deleted n/b/2/2", "rests n/b/3/4", "deleted n/a/1/3",]
+    );
+    assert_eq!(words(mirror.absorb(0, Event::Delete(at_rest("b", "3", "5")))), ["deleted n/b/3/5"]);
+    assert_eq!((mirror.store().len(), mirror.len()), (0, 0));
+}
+
+#[test]
+fn one_at_rest_that_goes_before_the_list_is_complete_is_told_of_as_gone() {
+    let mut mirror = Mirror::new(&[], prune);
+    mirror.absorb(0, Event::Init);
+    assert_eq!(words(mirror.absorb(0, Event::InitApply(at_rest("a", "1", "1")))), ["rests n/a/1/1"]);
+    assert!(mirror.absorb(0, Event::InitApply(object("n", "b", "2", "1"))).is_empty());
+    // The list breaks off, and both are deleted before the next.
+    assert_eq!(list(&mut mirror, 0, vec![]), ["deleted n/a/1/1", "listed "]);
+}
+
+#[test]
+fn what_nobody_reads_is_not_stored() {
+    let mut mirror = Mirror::new(&[], prune);
+    let mut long = object("n", "a", "1", "1");
+    long.metadata.annotations = Some([("note".to_owned(), "long".to_owned())].into());
+    list(&mut mirror, 0, vec![long]);
+    assert_eq!(mirror.store().state()[0].metadata.annotations, None);
 }

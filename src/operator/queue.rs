@@ -24,26 +24,37 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Passes at the same time. A pass that calls AWS may hang until the call's time-out: more than the quota lets hang in
 /// several Regions at once, so that those which answer nothing take no place from the others.
 const CONCURRENCY: u16 = 384;
+/// The first passes are asked for in portions: kube's queue keeps for good the room that it has once had to take.
+const PORTION: u32 = 256;
+/// A portion comes when as many passes have begun, at the latest after this.
+const NEXT_PORTION: Duration = Duration::from_millis(100);
 /// An object whose pass panicked is tried again after this.
 const AFTER_PANIC: Duration = Duration::from_secs(30);
 /// How often the loop shows that it lives.
 const TICK: Duration = Duration::from_secs(5);
 
-/// What is done with the objects. `listed`, `applied` and `deleted` come in the order of the watch, and before any
-/// pass that they cause; they must not block.
-pub trait Handler<K>: Send + Sync + 'static {
-    /// All objects, once, before any pass.
+/// What is done with the objects. `rests`, `listed`, `applied` and `deleted` come in the order of the watch, and before
+/// any pass that they cause; they must not block.
+pub trait Handler<K: Watched>: Send + Sync + 'static {
+    /// Takes away what nobody reads of an object, before it is stored. False if it is at rest: until it changes there
+    /// is nothing to do for it, and it is not stored.
+    fn prune(_: &mut K) -> bool {
+        true
+    }
+    /// An object at rest, new or changed: it gets no pass. The first ones come before [`listed`](Self::listed).
+    fn rests(&self, _: &Arc<K>) {}
+    /// All objects that are not at rest, once, before any pass.
     fn listed(&self, objects: &[Arc<K>]);
     /// A new or changed object. Not called for those of [`listed`](Self::listed).
     fn applied(&self, object: &Arc<K>);
-    /// An object is gone; as last seen. One made again under the same name has another uid.
-    fn deleted(&self, object: &Arc<K>);
+    /// An object is gone. One made again under the same name has another uid.
+    fn deleted(&self, object: &ObjectRef<K>);
     /// One pass over one object, as the store has it. The answer says when to look again without being asked.
     fn reconcile(&self, object: Arc<K>) -> impl Future<Output = Action> + Send;
 }
@@ -81,16 +92,24 @@ async fn drive<K: Watched, H: Handler<K>>(
     triggers: mpsc::UnboundedReceiver<ObjectRef<K>>,
     stop: impl Future<Output = Duration> + Send,
 ) {
-    let mirror = Mirror::new(&scope.namespaces);
+    let mirror = Mirror::new(&scope.namespaces, H::prune);
     let store = mirror.store();
-    let (stop_intake, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stop_intake, stopped) = oneshot::channel::<()>();
     let stopping = Arc::new(AtomicBool::new(false));
     let backlog = Backlog::new(metrics.clone());
-    let pump = Pump { mirror, handler: Arc::clone(&handler), metrics: metrics.clone(), trouble: HashMap::new() };
+    let (first, all) = oneshot::channel();
+    let begun = Arc::new(Semaphore::new(2 * PORTION as usize));
+    let pump = Pump {
+        mirror,
+        handler: Arc::clone(&handler),
+        metrics: metrics.clone(),
+        trouble: HashMap::new(),
+        first: Some(first),
+    };
+    let wanted = stream::select(requests(feeds, triggers, pump), in_portions(all, Arc::clone(&begun)));
     let asked = backlog.clone();
-    let queue = requests(feeds, triggers, pump).inspect_ok(move |request| asked.enter(&request.obj_ref));
-    let queue = queue.take_until(stopped).boxed();
-    let pass = Pass { handler, metrics, backlog: backlog.clone(), stopping: Arc::clone(&stopping) };
+    let queue = wanted.inspect_ok(move |request| asked.enter(&request.obj_ref)).take_until(stopped).boxed();
+    let pass = Pass { handler, metrics, backlog: backlog.clone(), stopping: Arc::clone(&stopping), begun };
     let config = controller::Config::default().concurrency(CONCURRENCY);
     // There are no errors to have a policy for: a pass answers with an action, whatever happened.
     let policy = |_: Arc<K>, never: &Infallible, _: Arc<()>| match *never {};
@@ -151,6 +170,25 @@ fn requests<K: Watched, H: Handler<K>>(
     stream::select(stream::select_all(feeds), triggers).flat_map(move |input| stream::iter(pump.take_in(input)))
 }
 
+/// A pass for each object of the first list.
+fn in_portions<K: Watched>(
+    all: oneshot::Receiver<Vec<Arc<K>>>,
+    begun: Arc<Semaphore>,
+) -> impl Stream<Item = Request<K>> + Send {
+    let portions = stream::once(all)
+        .flat_map(|objects| stream::iter(objects.unwrap_or_default()))
+        .map(|object| Ok(request(&object, ReconcileReason::BulkReconcile)))
+        .chunks(PORTION as usize);
+    portions.then(move |portion| after_others(Arc::clone(&begun), portion)).flat_map(stream::iter)
+}
+
+async fn after_others<T>(begun: Arc<Semaphore>, portion: T) -> T {
+    if let Ok(Ok(others)) = timeout(NEXT_PORTION, begun.acquire_many(PORTION)).await {
+        others.forget();
+    }
+    portion
+}
+
 /// Turns what comes in into requests for passes, and tells the handler on the way.
 struct Pump<K: Watched, H> {
     mirror: Mirror<K>,
@@ -158,6 +196,8 @@ struct Pump<K: Watched, H> {
     metrics: Metrics,
     /// By feed: one log line for each change of trouble.
     trouble: HashMap<usize, &'static str>,
+    /// Takes the first list's objects; once.
+    first: Option<oneshot::Sender<Vec<Arc<K>>>>,
 }
 
 impl<K: Watched, H: Handler<K>> Pump<K, H> {
@@ -177,16 +217,23 @@ impl<K: Watched, H: Handler<K>> Pump<K, H> {
         }
     }
 
-    fn tell(&self, change: Change<K>) -> Vec<ReconcileRequest<K>> {
+    fn tell(&mut self, change: Change<K>) -> Vec<ReconcileRequest<K>> {
         match change {
             Change::Listed(objects) => {
-                tracing::info!(objects = objects.len(), "the list is complete");
+                let all = self.mirror.len();
+                tracing::info!(objects = all, atRest = all - objects.len(), "the list is complete");
                 self.isolated("listed", None, |handler| handler.listed(&objects));
-                objects.iter().map(|object| request(object, ReconcileReason::BulkReconcile)).collect()
+                // Nobody listens any more only at the end of the term.
+                drop(self.first.take().map(|first| first.send(objects)));
+                vec![]
             }
             Change::Applied(object) => {
-                self.isolated("applied", Some(&object), |handler| handler.applied(&object));
+                self.isolated("applied", Some(&ObjectRef::from_obj(&*object)), |handler| handler.applied(&object));
                 vec![request(&object, ReconcileReason::ObjectUpdated)]
+            }
+            Change::Rests(object) => {
+                self.isolated("rests", Some(&ObjectRef::from_obj(&*object)), |handler| handler.rests(&object));
+                vec![]
             }
             Change::Deleted(object) => {
                 self.isolated("deleted", Some(&object), |handler| handler.deleted(&object));
@@ -195,11 +242,11 @@ impl<K: Watched, H: Handler<K>> Pump<K, H> {
         }
     }
 
-    fn isolated(&self, what: &'static str, object: Option<&Arc<K>>, call: impl FnOnce(&H)) {
+    fn isolated(&self, what: &'static str, object: Option<&ObjectRef<K>>, call: impl FnOnce(&H)) {
         if catch_unwind(AssertUnwindSafe(|| call(&self.handler))).is_err() {
             self.metrics.reconcile_panic();
-            let (namespace, name) = object.map(|object| place(object)).unwrap_or_default();
-            tracing::error!(what, namespace, name, "a callback panicked; this is a bug");
+            let object = object.map(ToString::to_string);
+            tracing::error!(what, object, "a callback panicked; this is a bug");
         }
     }
 
@@ -225,6 +272,8 @@ struct Pass<H> {
     metrics: Metrics,
     backlog: Backlog,
     stopping: Arc<AtomicBool>,
+    /// One more permit for each.
+    begun: Arc<Semaphore>,
 }
 
 impl<H> Clone for Pass<H> {
@@ -234,6 +283,7 @@ impl<H> Clone for Pass<H> {
             metrics: self.metrics.clone(),
             backlog: self.backlog.clone(),
             stopping: Arc::clone(&self.stopping),
+            begun: Arc::clone(&self.begun),
         }
     }
 }
@@ -244,6 +294,9 @@ impl<H> Pass<H> {
         H: Handler<K>,
     {
         self.backlog.leave(&ObjectRef::from_obj(&*object));
+        if self.begun.available_permits() < 2 * PORTION as usize {
+            self.begun.add_permits(1);
+        }
         let pass = async move {
             // The queue may still hold requests after the intake has stopped.
             if self.stopping.load(Ordering::Acquire) {
@@ -262,8 +315,10 @@ impl<H> Pass<H> {
     }
 }
 
+/// By name alone: the queue keeps several copies.
 fn request<K: Watched>(object: &Arc<K>, reason: ReconcileReason) -> ReconcileRequest<K> {
-    ReconcileRequest { obj_ref: ObjectRef::from_obj(&**object), reason }
+    let (namespace, name) = place(object);
+    ReconcileRequest { obj_ref: ObjectRef::new(&name).within(&namespace), reason }
 }
 
 fn place<K: Watched>(object: &Arc<K>) -> (String, String) {

@@ -54,8 +54,8 @@ impl Handler<ConfigMap> for Recorder {
         assert_ne!(name(object), "poison");
     }
 
-    fn deleted(&self, object: &Arc<ConfigMap>) {
-        self.note(&format!("deleted {}", name(object)));
+    fn deleted(&self, object: &ObjectRef<ConfigMap>) {
+        self.note(&format!("deleted {}", object.name));
     }
 
     async fn reconcile(&self, object: Arc<ConfigMap>) -> Action {
@@ -231,4 +231,14 @@ async fn a_stop_aborts_what_does_not_end_in_time() {
     assert_eq!(started.elapsed().as_secs(), 2);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(recorder.take(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_object_of_the_first_list_gets_its_pass_however_many_there_are() {
+    let world = World::start();
+    let names: Vec<_> = (0..2000).map(|n| format!("o{n:04}")).collect();
+    world.list(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let story = world.after(1).await;
+    let begun = story.iter().filter(|line| line.contains("begins")).count();
+    assert_eq!((begun, story.len()), (2000, 2001));
 }

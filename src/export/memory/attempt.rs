@@ -3,6 +3,7 @@
 use crate::config::Timing;
 use crate::export::row::Reason;
 use crate::streams::observation::{FailureClass, FailureFamily};
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -31,7 +32,7 @@ pub struct Refusals {
 }
 
 /// What the process knows of one object beyond its status.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Attempt {
     /// Trouble with reading the session.
     pub read_trouble: Option<Trouble>,
@@ -50,6 +51,53 @@ pub struct Attempt {
     /// AWS's id of the accepted call, for the log and the Event.
     pub request_id: Option<String>,
 }
+
+/// An attempt that takes no room while there is nothing to tell, as with nearly all objects.
+#[derive(Debug, Default)]
+pub(in crate::export) struct Story(Option<Box<Attempt>>);
+
+impl Story {
+    /// Gives the room back if nothing is left to tell.
+    pub(super) fn tidy(&mut self) {
+        if self.0.as_deref() == Some(&Attempt::NOTHING) {
+            self.0 = None;
+        }
+    }
+}
+
+impl From<Attempt> for Story {
+    fn from(attempt: Attempt) -> Self {
+        Self(Some(Box::new(attempt)))
+    }
+}
+
+impl Deref for Story {
+    type Target = Attempt;
+
+    fn deref(&self) -> &Attempt {
+        self.0.as_deref().unwrap_or(&Attempt::NOTHING)
+    }
+}
+
+impl DerefMut for Story {
+    fn deref_mut(&mut self) -> &mut Attempt {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl Attempt {
+    const NOTHING: Self = Self {
+        read_trouble: None,
+        call_trouble: None,
+        refusals: None,
+        foreign_since: None,
+        held: None,
+        waiting_since: None,
+        refused_last: false,
+        request_id: None,
+    };
+}
+
 /// How long to wait after a failure: doubles from the first to the longest.
 pub(super) struct Backoff {
     first: Duration,

@@ -48,9 +48,10 @@ impl Memory {
             known.taken = true;
         }
         session.marks = Marks { last_call: Some(now), ..Marks::default() };
-        for member in &session.members {
+        for member in session.members.iter() {
             if let Some(known) = self.known.get_mut(member) {
                 known.attempt.foreign_since = None;
+                known.attempt.tidy();
             }
         }
         Some(begun)
@@ -62,7 +63,7 @@ impl Memory {
         known.claim = Claim::Accepted;
         known.unanswered = false;
         known.taken = false;
-        known.attempt = Attempt { request_id: Some(request_id), ..Attempt::default() };
+        known.attempt = Attempt { request_id: Some(request_id), ..Attempt::default() }.into();
         if let Some(session) = self.sessions.get_mut(&known.target.arn) {
             session.export_seen = true;
         }
@@ -129,6 +130,7 @@ impl Memory {
                 Some((same, since)) if same == reason => (same, since),
                 _ => (reason, now),
             });
+            known.attempt.tidy();
         }
     }
 
@@ -136,6 +138,7 @@ impl Memory {
     pub fn wait(&mut self, uid: &Uid, since: Option<Instant>) {
         if let Some(known) = self.known.get_mut(uid) {
             known.attempt.waiting_since = since;
+            known.attempt.tidy();
         }
     }
 }

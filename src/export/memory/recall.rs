@@ -41,7 +41,7 @@ impl Memory {
             claim: known.claim,
             rival: self.rival(uid, known, session, now),
             twin_intended: self.twins(uid, known, session).any(Known::intended),
-            attempt: known.attempt.clone(),
+            attempt: Attempt::clone(&known.attempt),
         })
     }
 
@@ -76,7 +76,7 @@ impl Memory {
 
     fn rival(&self, uid: &Uid, known: &Known, session: &Session, now: Instant) -> Rival {
         let zip = (known.target.arn.account.clone(), known.target.uri.clone());
-        let same_zip = self.zips.get(&zip).into_iter().flatten();
+        let same_zip = self.zips.get(&zip).into_iter().flat_map(|uids| uids.iter());
         let others: BTreeSet<&Uid> = session.members.iter().chain(same_zip).filter(|other| *other != uid).collect();
         let new_leader = now < self.began + self.timing.settle_window;
         let mut worst = Rival::None;

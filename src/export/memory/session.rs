@@ -1,14 +1,13 @@
 //! What has been read of one session, and since when.
 
-use crate::export::request::Uid;
+use crate::export::uids::Uids;
 use crate::streams::observation::{Reading, SessionView, Source};
-use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    pub(super) members: BTreeSet<Uid>,
-    pub(super) reading: Option<Reading>,
+    pub(super) members: Uids,
+    pub(super) reading: Option<Box<Reading>>,
     pub(super) export_seen: bool,
     pub(super) marks: Marks,
 }
@@ -56,6 +55,16 @@ impl Session {
             reading.source = self.reading.as_ref().map_or(Source::List, |last| last.source);
         }
         reading
+    }
+
+    /// What shows unchanged keeps its place in memory: pages of lists are large, and nothing of them shall outlive them.
+    pub(super) fn keep(&mut self, reading: Reading) {
+        match &mut self.reading {
+            Some(last) if last.found == reading.found => {
+                (last.begun, last.source) = (reading.begun, reading.source);
+            }
+            _ => self.reading = Some(Box::new(reading)),
+        }
     }
 
     /// True if the decision may come out otherwise for it than for the last reading.
