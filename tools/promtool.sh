@@ -7,28 +7,16 @@
 #   1. the one on the PATH
 #   2. the cache
 #   3. Debian's or Ubuntu's package `prometheus`, unpacked and not installed: needs apt, and no root
-#
-# The cache lies outside the checkout, so that the next clone finds it. It is filled in a folder beside its place and
-# moved there when complete, so that what lies in that place is never half made.
 set -euo pipefail
 
 program=${1:-promtool}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/session-export-operator/prometheus
 place=$cache/debian
-
-say() { printf 'promtool: %s\n' "$*" >&2; }
-
-die() {
-	say "$*"
-	exit 1
-}
-
-answer_if_cached() {
-	[[ ! -x $place/usr/bin/$program ]] || {
-		echo "$place/usr/bin/$program"
-		exit
-	}
-}
+complete=$place/usr/bin/$program
+answer=$complete
+name=promtool
+# shellcheck source=tools/cache.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cache.sh"
 
 # With folders of its own where the machine's package lists are empty and may not be written.
 download() {
@@ -54,23 +42,9 @@ for needed in apt-get apt-cache dpkg-deb flock; do
 	command -v "$needed" >/dev/null || die "there is no $program, and no $needed to get it with.
 Install Prometheus 2.42 or newer: https://prometheus.io/download"
 done
-mkdir -p "$cache"
-exec 9>"$cache/lock"
-flock --nonblock 9 || {
-	say "another run is at it: waiting for its result"
-	flock 9
-}
-answer_if_cached
-
-# Whoever holds the lock is alone: these are what killed runs left behind.
-rm -rf "$place" "$cache"/partial.*
-partial=$(mktemp -d "$cache/partial.XXXXXX")
-trap 'rm -rf "$partial"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+lock_cache
+begin_to_fill
 say "getting the package prometheus, once (20 MB)"
 download 9>&- || die "the package could not be had; nothing was installed"
 dpkg-deb --extract "$partial"/prometheus_*.deb "$partial/complete"
-mv -T "$partial/complete" "$place"
-answer_if_cached
-die "the package holds no $program"
+finish
