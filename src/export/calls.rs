@@ -119,6 +119,11 @@ impl Controller {
             awsRequestId = failure.request_id.as_deref(),
             "{failure}"
         );
+        self.count_denial(failure);
+    }
+
+    /// Denials have a metric of their own.
+    pub(in crate::export) fn count_denial(&self, failure: &CallFailure) {
         if matches!(failure.class, FailureClass::AccessDenied | FailureClass::Credentials) {
             self.announcer.metrics.denial(failure.class.label());
         }

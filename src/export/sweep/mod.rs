@@ -27,6 +27,8 @@ use tokio::time::Instant;
 
 /// Up to so many sessions of a roll are read one by one: lists would tell no sooner.
 pub const FEW: usize = 20;
+/// Whoever waits for a turn longer than this asks again, should its turn have been lost.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// Sessions on a page.
 const PAGE: f64 = 100.0;
 

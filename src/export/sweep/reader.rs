@@ -7,7 +7,7 @@ use crate::export::reconcile::Controller;
 use crate::export::request::Uid;
 use crate::streams::access::{Asked, Asker, Called};
 use crate::streams::identifiers::SessionArn;
-use crate::streams::observation::{CallFailure, ExportFilesStatus, FailureClass, Page, Reading, Source};
+use crate::streams::observation::{CallFailure, ExportFilesStatus, Page, Reading, Source};
 use crate::streams::operation::Operation;
 use crate::streams::turns::{ClientState, Holder, Permit, Purpose, Urgency};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -220,9 +220,7 @@ impl Controller {
             }
             Err(failure) => {
                 tracing::debug!(group = %order.group, list = ?order.filter, "{failure}");
-                if matches!(failure.class, FailureClass::AccessDenied | FailureClass::Credentials) {
-                    self.announcer.metrics.denial(failure.class.label());
-                }
+                self.count_denial(&failure);
                 self.desk.book().page_failed(&order, failure.class, None, now);
             }
         }
@@ -247,9 +245,7 @@ impl Controller {
             let id = failure.request_id.as_deref();
             tracing::debug!(namespace = &*namespace, name = &*name, uid = &**uid, awsRequestId = id, "{failure}");
         }
-        if matches!(failure.class, FailureClass::AccessDenied | FailureClass::Credentials) {
-            self.announcer.metrics.denial(failure.class.label());
-        }
+        self.count_denial(failure);
     }
 }
 

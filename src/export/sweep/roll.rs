@@ -8,7 +8,7 @@ pub(super) use member::{Member, Wish};
 
 use self::probes::Probes;
 use super::round::{Page, Round, Stage};
-use super::{FEW, Kind, Load, PAGE, Speeds, Waits, sooner};
+use super::{ASK_AGAIN, FEW, Kind, Load, PAGE, Speeds, Waits, sooner};
 use crate::export::request::Uid;
 use crate::streams::identifiers::StreamSessionId;
 use crate::streams::observation::{Filter, PageToken};
@@ -24,8 +24,6 @@ const PATIENCE: u32 = 6;
 const HOT: Duration = Duration::from_secs(60);
 /// A roll in which sessions end is called so many times as often as one in which nothing happens.
 pub(super) const HOT_WEIGHT: f64 = 4.0;
-/// Whoever waits for a turn longer than this asks again, should its turn have been lost.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Roll {
     kind: Kind,

@@ -1,7 +1,7 @@
 //! What is read next.
 
 use super::super::roll::{HOT_WEIGHT, Roll};
-use super::super::{FEW, Kind, Load, PageOrder, Speeds, Work, holder, sooner};
+use super::super::{ASK_AGAIN, FEW, Kind, Load, PageOrder, Speeds, Work, holder, sooner};
 use super::{Book, Group};
 use crate::export::request::Uid;
 use crate::streams::identifiers::{AccountId, Region, StreamGroupArn};
@@ -16,8 +16,6 @@ const PART: f64 = 0.5;
 const HELD_BACK: f64 = 2.0;
 /// A few are looked for in lists, too, once one Get for each of the few of all rolls would take so many seconds.
 const CROWD: f64 = 2.0;
-/// Whoever waits for a turn longer than this asks again, should its turn have been lost.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// The pace of rounds that would take longer than can be reckoned.
 const SLOWEST: Duration = Duration::from_secs(3600);
 
