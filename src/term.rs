@@ -112,7 +112,12 @@ async fn take_census(controller: &Controller, process: &Process) {
             Duration::try_from_secs_f64(2.0 * looks / process.config.quota.get).unwrap_or(timing.pending_look_max);
         let pace = round.clamp(timing.pending_look_min, timing.pending_look_max.max(timing.pending_look_min));
         controller.pace.store(millis(pace), Ordering::Relaxed);
-        controller.desk.book().set_pace(pace);
+        let (tally, age) = {
+            let mut book = controller.desk.book();
+            book.set_pace(pace);
+            (book.take_tally(), book.age(Instant::now()))
+        };
+        process.metrics.swept(tally, age);
         tokio::time::sleep(CENSUS).await;
     }
 }

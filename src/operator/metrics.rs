@@ -9,6 +9,7 @@ mod registered;
 
 pub use known::{NEW, UNRECOGNIZED};
 
+use crate::export::sweep::Tally;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -32,6 +33,9 @@ pub const WITHIN: [(&str, Duration); 5] = [
     ("4h", Duration::from_secs(14_400)),
     ("any", Duration::MAX),
 ];
+
+/// How a round of lists ends, as counted by `sessionexport_list_rounds_total`.
+const ENDS: [&str; 3] = ["complete", "given-up", "failed"];
 
 /// How far an export has come, as counted by `sessionexport_exports`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelValue)]
@@ -86,6 +90,7 @@ label!(ByOperation, operation: &'static str);
 label!(ByOutcome, outcome: &'static str);
 label!(ByKind, kind: &'static str);
 label!(ByClass, class: &'static str);
+label!(ByEnd, end: &'static str);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByPhaseAndReason {
@@ -132,6 +137,9 @@ struct Facts {
     quota_tokens: Family<ByOperation, Amount>,
     turns_waiting: Family<ByOperation, Gauge>,
     denials: Family<ByClass, Counter>,
+    rounds: Family<ByEnd, Counter>,
+    missing: Counter,
+    list_age: Amount,
     queue_depth: Gauge,
     reconciles: Counter,
     panics: Counter,
@@ -192,6 +200,7 @@ impl Metrics {
         facts.quota_share.clear();
         facts.quota_tokens.clear();
         facts.turns_waiting.clear();
+        facts.list_age.set(0.0);
         self.begin_at_zero();
     }
 
@@ -250,6 +259,16 @@ impl Metrics {
     /// AWS has said no; `class` is the class of its error.
     pub fn denial(&self, class: &'static str) {
         self.0.facts.denials.get_or_create(&ByClass { class }).inc();
+    }
+
+    /// How rounds of lists have ended since the last time, and how long ago the oldest that counts began.
+    pub fn swept(&self, tally: Tally, age: Duration) {
+        let facts = &self.0.facts;
+        for (end, rounds) in ENDS.into_iter().zip([tally.complete, tally.given_up, tally.failed]) {
+            facts.rounds.get_or_create(&ByEnd { end }).inc_by(rounds);
+        }
+        facts.missing.inc_by(tally.missing);
+        facts.list_age.set(age.as_secs_f64());
     }
 
     /// How many objects are due for a pass that has not begun.

@@ -21,6 +21,7 @@ fn every_fact_shows_under_its_documented_name() {
     metrics.quota(quota(7));
     metrics.queue_depth(9);
     metrics.denial("access-denied");
+    metrics.swept(Tally { complete: 5, given_up: 1, failed: 2, missing: 17 }, Duration::from_secs(21));
     metrics.reconcile();
     metrics.reconcile_panic();
     metrics.status_write("written");
@@ -45,6 +46,11 @@ fn every_fact_shows_under_its_documented_name() {
         "sessionexport_queue_depth 9",
         "sessionexport_turns_waiting{operation=\"GetStreamSession\"} 7",
         "sessionexport_denials_total{class=\"access-denied\"} 1",
+        "sessionexport_list_rounds_total{end=\"complete\"} 5",
+        "sessionexport_list_rounds_total{end=\"given-up\"} 1",
+        "sessionexport_list_rounds_total{end=\"failed\"} 2",
+        "sessionexport_list_missing_total 17",
+        "sessionexport_list_age_seconds 21.0",
         "sessionexport_reconciles_total 1",
         "sessionexport_reconcile_panics_total 1",
         "sessionexport_status_writes_total{outcome=\"written\"} 1",
@@ -91,6 +97,7 @@ fn a_replica_that_leads_no_more_keeps_nothing_of_what_it_saw() {
     metrics.exports(Phase::Pending, "SessionEnded", 1);
     metrics.quota(quota(7));
     metrics.queue_depth(2);
+    metrics.swept(Tally::default(), Duration::from_secs(21));
     metrics.term_over();
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
     let left: Vec<String> = lines(&metrics.encode().unwrap()).difference(&lines(&fresh)).cloned().collect();

@@ -1,4 +1,4 @@
-use crate::oracle::sweep::{Page, complete, rounds, sweeps};
+use crate::oracle::sweep::{Page, Sweep, complete, rounds, sweeps};
 
 /// Three lists of two pages each, a page every 100 ms, answered after 10.
 fn pages(rounds: u32) -> Vec<Page> {
@@ -18,8 +18,26 @@ fn a_sweep_ends_with_the_last_page_of_the_last_list() {
     assert_eq!(rounds.len(), 3);
     assert_eq!(complete(&rounds, 3, 0.0), Some(510.0));
     assert_eq!(complete(&rounds, 3, 1.0), Some(709.0), "the first list had begun before");
-    assert!(sweeps(&rounds, 3).iter().all(|&time| time == 510.0));
-    assert_eq!(sweeps(&rounds, 3).len(), 7, "the last sweeps never end");
+    let one_after_the_other = [0.0, 600.0, 1200.0].map(|begin| Sweep { begin, end: begin + 510.0 });
+    assert_eq!(sweeps(&rounds, 3), one_after_the_other);
+}
+
+#[test]
+fn a_list_that_comes_late_makes_the_sweep_longer_and_a_pause_between_sweeps_does_not() {
+    let mut late = pages(3);
+    // The third list is read with its pause before it, and all others wait longer after it.
+    late.iter_mut()
+        .filter(|page| page.list == "g2")
+        .for_each(|page| (page.begin, page.end) = (page.begin + 150.0, page.end + 150.0));
+    let rounds_of_late = rounds(&late, 2);
+    let times: Vec<f64> = sweeps(&rounds_of_late, 3).iter().map(|sweep| sweep.end - sweep.begin).collect();
+    assert_eq!(times[0], 660.0);
+    let mut paused = pages(3);
+    for page in paused.iter_mut().filter(|page| page.begin >= 600.0) {
+        (page.begin, page.end) = (page.begin + 1000.0, page.end + 1000.0);
+    }
+    let begins: Vec<f64> = sweeps(&rounds(&paused, 2), 3).iter().map(|sweep| sweep.begin).collect();
+    assert_eq!(begins, [0.0, 1600.0, 2200.0]);
 }
 
 #[test]

@@ -54,8 +54,26 @@ pub(crate) fn complete(rounds: &BTreeMap<&str, Vec<Round>>, lists: usize, since:
     ends?.into_iter().max_by(f64::total_cmp).map(|end| end - since)
 }
 
-/// The time of a sweep that begins with each round there is, as far as it comes to an end.
-pub(crate) fn sweeps(rounds: &BTreeMap<&str, Vec<Round>>, lists: usize) -> Vec<f64> {
-    let starts = rounds.values().flatten().map(|round| round.begin);
-    starts.filter_map(|since| complete(rounds, lists, since)).collect()
+/// All lists read once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Sweep {
+    /// When its first page was asked for.
+    pub(crate) begin: f64,
+    /// When the last page of its last list was answered.
+    pub(crate) end: f64,
+}
+
+/// One sweep after the other, as far as they come to an end: the next begins with the first round after the last one.
+pub(crate) fn sweeps(rounds: &BTreeMap<&str, Vec<Round>>, lists: usize) -> Vec<Sweep> {
+    let mut starts: Vec<f64> = rounds.values().flatten().map(|round| round.begin).collect();
+    starts.sort_by(f64::total_cmp);
+    let mut all: Vec<Sweep> = Vec::new();
+    for begin in starts {
+        if all.last().is_none_or(|last| begin >= last.end)
+            && let Some(took) = complete(rounds, lists, begin)
+        {
+            all.push(Sweep { begin, end: begin + took });
+        }
+    }
+    all
 }

@@ -98,19 +98,22 @@ async fn idle(stand: &Stand, operator: &Running, scale: &Scale, found: &mut Foun
     found.rows.push(Row::count(title, "status writes", writes, 0.0));
     let beyond = Row::count(title, "API-server requests beyond watch and lease", extra.len(), 0.0);
     found.rows.push(beyond.note(counted(&extra)));
-    found.rows.push(swept(stand, since, scale));
+    swept(stand, since, scale, &mut found.rows);
     found.point(Plot::Memory, "after 5 minutes", scale.pending as f64, operator.memory().resident);
 }
 
-/// How old what is known of any session can be.
-fn swept(stand: &Stand, since: f64, scale: &Scale) -> Row {
+/// How long a sweep takes, and how old what is known of any session can be.
+fn swept(stand: &Stand, since: f64, scale: &Scale, rows: &mut Vec<Row>) {
     let journal = stand.journal(since);
     let pages = journal.pages(stand.key(), FILTER);
-    let times: Vec<f64> =
-        sweeps(&rounds(&pages, pages_each(scale)), scale.groups).iter().map(|ms| ms / 1000.0).collect();
+    let all = sweeps(&rounds(&pages, pages_each(scale)), scale.groups);
+    let times: Vec<f64> = all.iter().map(|sweep| (sweep.end - sweep.begin) / 1000.0).collect();
+    let ages: Vec<f64> = all.windows(2).map(|two| (two[1].begin - two[0].begin) / 1000.0).collect();
     let range = quantile(&times, 0.0).zip(quantile(&times, 1.0));
     let range = range.map_or("none was complete".to_owned(), |(least, most)| format!("from {least:.1} to {most:.1} s"));
-    let row = Row::new(&pending_title(scale), "time of a full sweep, median", quantile(&times, 0.5), "s");
+    let row = |figure: &str, values: &[f64]| Row::new(&pending_title(scale), figure, quantile(values, 0.5), "s");
     let note = format!("{} pages in {} s; {range}", pages.len(), scale.idle.as_secs());
-    row.limit(sweep_limit(scale)).bar(Bar::RatioAtMost(1.25)).note(note)
+    let sweep = row("time of a full sweep, median", &times).limit(sweep_limit(scale));
+    rows.push(sweep.bar(Bar::RatioAtMost(1.25)).note(note));
+    rows.push(row("from one sweep to the next, median", &ages).note("so old is what is known of a session, at most"));
 }

@@ -3,8 +3,9 @@
 mod answers;
 mod plan;
 
+use self::plan::Place;
 use super::roll::{Roll, Wish};
-use super::{Kind, Waits};
+use super::{Kind, Tally, Waits};
 use crate::export::decide::{Look, Sight};
 use crate::export::request::Uid;
 use crate::streams::identifiers::{SessionArn, StreamGroupArn, StreamSessionId};
@@ -79,10 +80,14 @@ pub struct Book {
     withdrawn: Vec<Uid>,
     /// How often a promised export is looked at by Get, at the present load.
     pace: Duration,
+    /// When the last sweep began.
+    sweeps: HashMap<Place, Instant>,
     /// Where live sessions have been found.
     finds: HashMap<Filter, usize>,
     /// Whether summaries of ended exports name the URI.
     names_uris: Option<bool>,
+    /// Of groups for which nobody waits any more.
+    tally: Tally,
 }
 
 impl Book {
@@ -96,9 +101,27 @@ impl Book {
             agenda: BTreeSet::new(),
             withdrawn: Vec::new(),
             pace: waits.pending,
+            sweeps: HashMap::new(),
             finds: HashMap::new(),
             names_uris: None,
+            tally: Tally::default(),
         }
+    }
+
+    /// How rounds have ended since this was last asked.
+    pub fn take_tally(&mut self) -> Tally {
+        let mut tally = std::mem::take(&mut self.tally);
+        for roll in self.groups.values_mut().flat_map(|group| &mut group.rolls) {
+            tally.add(std::mem::take(&mut roll.tally));
+        }
+        tally
+    }
+
+    /// For how long somebody who is read by lists, and promised an export, has not been looked for in a complete round,
+    /// at the most.
+    pub fn age(&self, now: Instant) -> Duration {
+        let pending = self.groups.values().flat_map(|group| &group.rolls).filter(|roll| roll.kind() == Kind::Pending);
+        pending.filter_map(|roll| roll.age(now)).max().unwrap_or_default()
     }
 
     /// How often a promised export is looked at by Get from now on.

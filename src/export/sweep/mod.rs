@@ -15,6 +15,8 @@ mod roll;
 mod round;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod model_tests;
 
 use super::decide::Sight;
@@ -109,8 +111,32 @@ struct Load {
     pace: Duration,
     /// No roll waits for its round longer than this, however often others are called.
     slowest: Duration,
+    /// When the last sweep over those in which nothing happens began, and when the next one does.
+    sweep: (Instant, Instant),
     /// Rolls of a few are so many that one Get for each of their sessions would take long.
     crowded: bool,
+}
+
+/// How rounds have ended, and how many sessions were on none of a complete one's pages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Read to the end, or until everybody had been seen.
+    pub complete: u64,
+    /// They cost more than one Get each, or went round in circles.
+    pub given_up: u64,
+    /// A page was refused, or could not be had.
+    pub failed: u64,
+    /// Missing sessions.
+    pub missing: u64,
+}
+
+impl Tally {
+    const fn add(&mut self, more: Self) {
+        self.complete += more.complete;
+        self.given_up += more.given_up;
+        self.failed += more.failed;
+        self.missing += more.missing;
+    }
 }
 
 /// What to do now.

@@ -1,281 +1,16 @@
-//! The book against a model of AWS in virtual time: lists whose pages shift while they are read, filters that lag, other
-//! people's exports, endless tokens; one Get or page at a time, each in its own quota.
+//! What the plan makes of AWS's lists, as far as [`model`](super::model) knows them.
 
 use super::book::{Book, Waiter};
-use super::{Got, PageOrder, Speeds, Waits, Work};
+use super::model::{Model, SPEEDS, Service, WAITS, group};
+use super::{PageOrder, Tally, Work};
 use crate::export::decide::{Look, Sight};
 use crate::export::fixtures::{epoch, secs, session};
 use crate::export::request::Uid;
-use crate::streams::identifiers::{SessionArn, StreamGroupArn};
-use crate::streams::observation::{
-    ExportFilesStatus, FailureClass, Filter, Page, PageToken, SessionStatus, SessionView,
-};
+use crate::streams::observation::{FailureClass, Filter, Page, PageToken, SessionStatus};
 use crate::streams::turns::{Purpose, Urgency};
 use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
-use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
-
-const SPEEDS: Speeds = Speeds { get: 10.0, list: 10.0 };
-const TICK: Duration = Duration::from_millis(100);
-const WAITS: Waits =
-    Waits { live: secs2(), pending: secs2(), retry: (Duration::from_secs(1), Duration::from_secs(30)) };
-
-const fn secs2() -> Duration {
-    Duration::from_secs(2)
-}
-
-/// How the service behaves.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Service {
-    /// The filters show what was so long ago.
-    pub(super) filter_lag: Duration,
-    /// Summaries name no URI.
-    pub(super) status_only: bool,
-    /// A session is left out of a page with this chance in a hundred.
-    pub(super) drops: u64,
-    /// Filters show nothing at all.
-    pub(super) blind: bool,
-    /// Tokens lead back to the first page.
-    pub(super) circles: bool,
-    /// Every page is empty and there is always another.
-    pub(super) endless: bool,
-    pub(super) refuses: Option<FailureClass>,
-    /// Exports were promised just now: for so long lists may not show them.
-    pub(super) new_for: Duration,
-}
-
-struct Object {
-    arn: SessionArn,
-    zip: bool,
-    /// When its export was promised, and when it was delivered; strangers wait for nothing.
-    promised: Instant,
-    ended: Option<Instant>,
-    told: Option<Instant>,
-    ours: bool,
-}
-
-pub(super) struct Model {
-    pub(super) book: Book,
-    pub(super) service: Service,
-    now: Instant,
-    objects: BTreeMap<Uid, Object>,
-    groups: BTreeMap<StreamGroupArn, Vec<Uid>>,
-    asked: VecDeque<Uid>,
-    orders: VecDeque<PageOrder>,
-    free: (Instant, Instant),
-    pub(super) gets: usize,
-    pub(super) pages: usize,
-    /// Readings that told nothing new and woke nobody; and those that did.
-    pub(super) woken: usize,
-    dice: u64,
-}
-
-pub(super) fn group(number: usize) -> StreamGroupArn {
-    let (region, account) = ("us-west-2".parse().unwrap(), "111122223333".parse().unwrap());
-    StreamGroupArn { region, account, group: format!("sg-{number}").parse().unwrap() }
-}
-
-impl Model {
-    pub(super) fn new(service: Service) -> Self {
-        let now = epoch();
-        Self {
-            book: Book::new(WAITS),
-            service,
-            now,
-            objects: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            asked: VecDeque::new(),
-            orders: VecDeque::new(),
-            free: (now, now),
-            gets: 0,
-            pages: 0,
-            woken: 0,
-            dice: 1,
-        }
-    }
-
-    fn seconds(&self) -> f64 {
-        (self.now - epoch()).as_secs_f64()
-    }
-
-    fn add(&mut self, group: &StreamGroupArn, name: &str, ours: bool, zip: bool, ended: Option<Instant>) {
-        let arn = group.session(name.parse().unwrap());
-        let uid: Uid = name.into();
-        let object = Object { arn, zip, promised: self.now, ended, told: None, ours };
-        self.objects.insert(uid.clone(), object);
-        self.groups.entry(group.clone()).or_default().push(uid.clone());
-        if ours {
-            let shows_from = (self.service.new_for > Duration::ZERO).then(|| self.now + self.service.new_for);
-            self.wait(&uid, Sight::Pending, shows_from);
-        }
-    }
-
-    /// Exports that were promised long ago.
-    pub(super) fn pending(&mut self, groups: usize, each: usize, zip: bool) {
-        for number in 0..groups {
-            (0..each).for_each(|n| self.add(&group(number), &format!("g{number}-{n}"), true, zip, None));
-        }
-    }
-
-    /// Exports of others: still pending, or ended long ago.
-    pub(super) fn strangers(&mut self, groups: usize, each: usize, ended: bool) {
-        let ended = ended.then_some(self.now);
-        for number in 0..groups {
-            let name = |n| format!("other{}-{number}-{n}", u8::from(ended.is_some()));
-            (0..each).for_each(|n| self.add(&group(number), &name(n), false, false, ended));
-        }
-    }
-
-    fn wait(&mut self, uid: &Uid, sight: Sight, shows_from: Option<Instant>) {
-        let object = &self.objects[uid];
-        let look = Look { at: self.now, sight, ends: None, again: None };
-        let urgency = Urgency::unread(Purpose::Poll);
-        let (uid, arn, zip) = (uid.clone(), object.arn.clone(), object.zip);
-        self.book.wait(Waiter { uid, arn, look, urgency, zip, shows_from }, self.now);
-    }
-
-    pub(super) fn ends(&mut self, name: &str, after: Duration) {
-        self.objects.get_mut(name).unwrap().ended = Some(self.now + after);
-    }
-
-    /// All of ours end, spread evenly over a window.
-    pub(super) fn all_end_within(&mut self, window: Duration) {
-        let ours: Vec<Uid> = self.objects.iter().filter(|(_, o)| o.ours).map(|(uid, _)| uid.clone()).collect();
-        for (n, uid) in ours.iter().enumerate() {
-            // Not group after group.
-            let part = (n * 7919 % ours.len()) as f64 / ours.len() as f64;
-            self.ends(uid, window.mul_f64(part));
-        }
-    }
-
-    pub(super) fn run(&mut self, span: Duration) {
-        self.run_until(span, |_| false);
-    }
-
-    pub(super) fn run_until(&mut self, span: Duration, done: impl Fn(&Self) -> bool) {
-        let end = self.now + span;
-        let mut ticks = 0;
-        while self.now < end && !(ticks % 5 == 0 && done(self)) {
-            ticks += 1;
-            let (work, _) = self.book.work(self.now, SPEEDS);
-            for item in work {
-                match item {
-                    Work::Get(uid) if self.asked.contains(&uid) => {}
-                    Work::Get(uid) => self.asked.push_back(uid),
-                    Work::Withdraw(uid) => self.asked.retain(|other| *other != uid),
-                    Work::List(order) if order.under_way => self.orders.push_front(order),
-                    Work::List(order) => self.orders.push_back(order),
-                }
-            }
-            if self.now >= self.free.0
-                && let Some(uid) = self.asked.pop_front()
-            {
-                self.free.0 = self.now + secs(1).div_f64(SPEEDS.get);
-                self.get(&uid);
-            }
-            if self.now >= self.free.1
-                && let Some(order) = self.orders.pop_front()
-            {
-                self.free.1 = self.now + secs(1).div_f64(SPEEDS.list);
-                self.list(&order);
-            }
-            self.now += TICK;
-        }
-    }
-
-    fn get(&mut self, uid: &Uid) {
-        self.gets += 1;
-        self.book.got_its_turn(uid);
-        let object = self.objects.get_mut(uid).unwrap();
-        let gone = object.ended.is_some_and(|at| at <= self.now);
-        let arn = object.arn.clone();
-        if gone {
-            object.told.get_or_insert(self.now);
-        }
-        let got = if gone { Got::Gone } else { Got::Present };
-        let waited = self.book.got(&arn, std::slice::from_ref(uid), got, self.now);
-        if gone {
-            self.woken += 1;
-            self.book.leave(uid);
-        } else if !waited.is_empty() {
-            self.wait(uid, Sight::Pending, None);
-        }
-    }
-
-    fn list(&mut self, order: &PageOrder) {
-        self.pages += 1;
-        self.book.flies(order);
-        if let Some(class) = self.service.refuses {
-            return self.book.page_failed(order, class, None, self.now);
-        }
-        let page = self.page(order);
-        self.book.page(order, &page, self.now, SPEEDS);
-        for (session, view) in &page.sessions {
-            let uid: Uid = session.as_str().into();
-            let (ours, zip) = (self.objects[&uid].ours, self.objects[&uid].zip);
-            let export = view.export.as_ref().unwrap();
-            if !ours || self.objects[&uid].told.is_some() || export.status == ExportFilesStatus::Pending {
-                continue;
-            }
-            self.woken += 1;
-            if zip || export.output_uri.is_some() {
-                self.objects.get_mut(&uid).unwrap().told = Some(self.now);
-                self.book.leave(&uid);
-            } else {
-                self.wait(&uid, Sight::Exact, None);
-            }
-        }
-    }
-
-    /// As many as fit on one page, from an offset on: whoever leaves the list shifts those behind it.
-    fn page(&mut self, order: &PageOrder) -> Page {
-        let from: usize = order.from.as_ref().map_or(0, |token| token.as_str().parse().unwrap());
-        let then = self.now.checked_sub(self.service.filter_lag).unwrap_or(self.now);
-        let mut shown: Vec<(Uid, ExportFilesStatus)> = Vec::new();
-        for uid in &self.groups[&*order.group] {
-            let object = &self.objects[uid];
-            let ended = object.ended.is_some_and(|at| at <= then);
-            let status = if ended { ExportFilesStatus::Succeeded } else { ExportFilesStatus::Pending };
-            if object.promised <= then && order.filter == Filter::Export(status) && !self.service.blind {
-                shown.push((uid.clone(), status));
-            }
-        }
-        let more = shown.len() > from + 100;
-        let mut sessions = Vec::new();
-        for (uid, status) in shown.into_iter().skip(from).take(100) {
-            self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            if (self.dice >> 33) % 100 >= self.service.drops && !self.service.endless {
-                sessions.push((self.objects[&uid].arn.session.clone(), self.view(status)));
-            }
-        }
-        let on = match (self.service.endless, self.service.circles) {
-            (true, _) => Some(from + 1),
-            (_, true) => Some(0),
-            (_, false) => more.then_some(from + 100),
-        };
-        Page { begun: self.now, sessions, next: on.map(|on| PageToken::new(&on.to_string())) }
-    }
-
-    fn view(&self, status: ExportFilesStatus) -> SessionView {
-        let over = status != ExportFilesStatus::Pending;
-        let state = if over { SessionStatus::Terminated } else { SessionStatus::Active };
-        let uri = (!self.service.status_only).then_some("s3://bucket/a/k.zip");
-        session().in_state(state).exported_to(uri, status)
-    }
-
-    pub(super) fn untold(&self) -> usize {
-        self.objects.values().filter(|o| o.ours && o.ended.is_some() && o.told.is_none()).count()
-    }
-
-    /// From the end until it was told, in seconds: the longest but one in a hundred.
-    fn delay(&self) -> f64 {
-        let delay = |o: &Object| Some((o.told? - o.ended?).as_secs_f64());
-        let mut delays: Vec<f64> = self.objects.values().filter(|o| o.ours).filter_map(delay).collect();
-        delays.sort_by(f64::total_cmp);
-        delays[delays.len() * 99 / 100]
-    }
-}
 
 #[test]
 fn few_are_read_one_by_one_and_more_than_twenty_by_lists() {
@@ -298,6 +33,40 @@ fn ten_thousand_in_twenty_groups_are_swept_in_the_time_of_their_pages_and_withou
     assert_eq!((model.gets, model.woken), (0, 0));
     // Half of the share.
     assert!((1400..=1700).contains(&model.pages), "{} pages in 300 s", model.pages);
+    assert_eq!(model.book.age(model.now).as_secs() / 21, 0, "{:?}", model.book.age(model.now));
+}
+
+/// Pages that were read one right after the other: how many, how long that took, and the pause before them.
+fn bursts(model: &Model, since: Instant) -> Vec<(usize, f64, f64)> {
+    let mut bursts: Vec<(usize, f64, f64)> = Vec::new();
+    let read: Vec<Instant> = model.read.iter().copied().filter(|at| *at >= since).collect();
+    for two in read.windows(2) {
+        let gap = (two[1] - two[0]).as_secs_f64();
+        match bursts.last_mut() {
+            Some((pages, took, _)) if gap < 1.0 => (*pages, *took) = (*pages + 1, *took + gap),
+            _ => bursts.push((1, 0.0, gap)),
+        }
+    }
+    bursts
+}
+
+#[test]
+fn while_nothing_happens_one_sweep_after_the_other_takes_no_longer_than_its_pages() {
+    let mut model = Model::new(Service::default());
+    model.pending(20, 500, false);
+    model.run(secs(45));
+    // One that ends takes its group out of step for a minute.
+    for group in 0..8 {
+        model.ends(&format!("g{group}-7"), Duration::ZERO);
+        model.run(Duration::from_millis(4_700));
+    }
+    model.run(secs(120));
+    let since = model.now;
+    model.run(secs(200));
+    let bursts = bursts(&model, since);
+    let whole = &bursts[1..bursts.len() - 1];
+    assert!(whole.len() >= 8, "{bursts:?}");
+    assert!(whole.iter().all(|(pages, took, pause)| *pages == 100 && *took <= 12.5 && *pause >= 7.5), "{bursts:?}");
 }
 
 #[test]
@@ -312,6 +81,7 @@ fn ten_thousand_that_end_within_two_minutes_are_told_by_lists() {
         let requests = model.pages - before + model.gets;
         assert_eq!(model.untold(), 0);
         let what = format!("p99 {} s, {requests} requests, {} Gets, {} s", model.delay(), model.gets, model.seconds());
+        println!("{what}");
         assert!(model.delay() <= 45.0 && requests <= 1000, "{what}");
     }
 }
@@ -401,6 +171,7 @@ fn endless_and_circular_tokens_are_given_up() {
         model.pending(1, 50, false);
         model.run(secs(200));
         assert!(model.pages <= 52, "{} pages", model.pages);
+        assert_eq!(model.book.take_tally(), Tally { given_up: 1, ..Tally::default() });
         model.all_end_within(secs(1));
         model.run(secs(100));
         assert_eq!(model.untold(), 0);
@@ -429,6 +200,8 @@ fn lists_that_fail_for_a_while_only_delay_what_is_promised() {
         model.run(secs(120));
         assert_eq!(model.gets, 0, "{class:?}");
         assert!(model.pages <= 30, "{} pages", model.pages);
+        assert!(model.book.take_tally().failed >= 1, "{class:?}");
+        assert!(model.book.age(model.now) >= secs(110), "{class:?}: nobody has been looked for");
         model.service.refuses = None;
         model.all_end_within(secs(1));
         model.run_until(secs(100), |model| model.untold() == 0);
@@ -444,6 +217,10 @@ fn one_that_is_missing_costs_one_get() {
     model.ends("g0-7", Duration::ZERO);
     model.run(secs(10));
     assert_eq!((model.untold(), model.gets, model.woken), (0, 1, 1));
+    let tally = model.book.take_tally();
+    assert_eq!((tally.missing, tally.given_up, tally.failed), (1, 0, 0));
+    assert!(tally.complete >= 3, "{tally:?}");
+    assert_eq!(model.book.take_tally(), Tally::default(), "told once");
 }
 
 proptest! {

@@ -8,7 +8,7 @@ pub(super) use member::{Member, Wish};
 
 use self::probes::Probes;
 use super::round::{Page, Round, Stage};
-use super::{ASK_AGAIN, FEW, Kind, Load, PAGE, Speeds, Waits, sooner};
+use super::{ASK_AGAIN, FEW, Kind, Load, PAGE, Speeds, Tally, Waits, sooner};
 use crate::export::request::Uid;
 use crate::streams::identifiers::StreamSessionId;
 use crate::streams::observation::{Filter, PageToken};
@@ -39,8 +39,9 @@ pub(super) struct Roll {
     best: Option<Filter>,
     /// Pages that a round takes, for how many members, and when that was seen.
     cost: Option<(f64, usize, Instant)>,
-    /// And how many the lists of what has ended took after the last one.
+    /// And how many the lists of what has ended took after the last one; and when they were last read.
     history: f64,
+    last_history: f64,
     /// How many there were when the round began: what it is worth was reckoned with them.
     sought: usize,
     /// Lists fail, or are denied: not before this again; and whether Gets do meanwhile.
@@ -54,6 +55,9 @@ pub(super) struct Roll {
     unseen: usize,
     /// Gets are scarce: others want so many.
     crowded: bool,
+    pub(super) tally: Tally,
+    /// When the last complete round began, or the roll came to be called by lists.
+    looked: Option<Instant>,
 }
 
 /// How it goes on after a page that could not be read, once that may be tried again.
@@ -93,6 +97,7 @@ impl Roll {
             best: None,
             cost: None,
             history: 0.0,
+            last_history: kind.history().len() as f64,
             sought: 0,
             quiet: None,
             instead: false,
@@ -102,7 +107,18 @@ impl Roll {
             soonest: None,
             unseen: 0,
             crowded: false,
+            tally: Tally::default(),
+            looked: None,
         }
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// For how long there has been no complete round; `None` if none is due.
+    pub(super) fn age(&self, now: Instant) -> Option<Duration> {
+        self.looked.filter(|_| self.by_list).map(|looked| now.saturating_duration_since(looked))
     }
 
     pub(super) fn join(&mut self, session: &StreamSessionId, uid: &Uid, wish: Wish, now: Instant) {
@@ -144,8 +160,12 @@ impl Roll {
 
     /// How often it is called in comparison with others, if the share is contended.
     pub(super) fn weight(&self, now: Instant) -> f64 {
-        let ends_soon = self.soonest.is_some_and(|ends| ends <= now + HOT);
-        if ends_soon || self.hot.is_some_and(|until| now < until) { HOT_WEIGHT } else { 1.0 }
+        if self.is_hot(now) { HOT_WEIGHT } else { 1.0 }
+    }
+
+    /// Sessions have ended lately, or are about to.
+    fn is_hot(&self, now: Instant) -> bool {
+        self.soonest.is_some_and(|ends| ends <= now + HOT) || self.hot.is_some_and(|until| now < until)
     }
 
     /// Whether lists tell sooner than Gets would, in the quota of each.
@@ -158,27 +178,35 @@ impl Roll {
         }
     }
 
-    /// When the next round begins.
-    fn start(&self, now: Instant, pace: Duration, waits: &Waits) -> Instant {
+    /// When the next round begins: by itself where something happens, with all others elsewhere.
+    fn start(&self, now: Instant, Load { pace, sweep: (last, next), .. }: Load, waits: &Waits) -> Instant {
         let distrusted = self.probes.distrust().map_or(Duration::ZERO, |times| waits.after(times));
-        let paced = self.began.map_or(now, |began| began + pace.max(distrusted));
+        let paced = self.began.map_or(now, |began| {
+            let by_itself = self.kind == Kind::Live || self.is_hot(now);
+            let with_all = if began < last { now } else { next };
+            if by_itself { began + pace.max(distrusted) } else { with_all.max(began + distrusted) }
+        });
         let start = if self.urgent { now } else { paced.max(self.due.unwrap_or(now)) };
         self.quiet.map_or(start, |until| start.max(until))
     }
 
     /// What to do at this moment.
     pub(super) fn wants(&mut self, now: Instant, load: Load, (waits, first): (&Waits, Option<Filter>)) -> Wants {
-        let Load { speeds, pace, crowded, slowest: _ } = load;
-        self.crowded = crowded;
+        self.crowded = load.crowded;
         let mut wants =
             Wants { next: self.quiet.filter(|until| now < *until && !self.members.is_empty()), ..Wants::default() };
         if self.round.is_none() {
             let before = self.by_list;
             self.by_list = !self.members.is_empty() && self.lists_pay(now, load);
             wants.disbanded = before && !self.by_list;
+            self.looked = self.looked.filter(|_| before).or(Some(now));
             if self.by_list {
-                let start = self.start(now, pace, waits);
-                if start <= now { self.begin(now, speeds, first) } else { wants.next = sooner(wants.next, Some(start)) }
+                let start = self.start(now, load, waits);
+                if start <= now {
+                    self.begin(now, load.speeds, first)
+                } else {
+                    wants.next = sooner(wants.next, Some(start))
+                }
             }
         }
         wants.page = self.page_wanted(now);
@@ -267,6 +295,7 @@ impl Roll {
         if self.round.as_ref().is_some_and(|round| round.stage == Stage::History) {
             self.probe_missing();
         }
+        self.tally.failed += 1;
         self.finish(now);
         self.urgent |= self.kind == Kind::Live;
     }

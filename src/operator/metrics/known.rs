@@ -1,7 +1,8 @@
 //! The label values that are known beforehand: each of their series is there from the start, at zero.
 
 use super::{
-    ByClass, ByKind, ByOperation, ByOperationAndClass, ByOutcome, ByReason, Metrics, Phase, Unaccepted, WITHIN,
+    ByClass, ByEnd, ByKind, ByOperation, ByOperationAndClass, ByOutcome, ByReason, ENDS, Metrics, Phase, Unaccepted,
+    WITHIN,
 };
 use crate::export::row::Reason;
 use crate::operator::client::ERROR_CLASSES;
@@ -56,6 +57,9 @@ impl Metrics {
         }
         for class in [FailureClass::Credentials, FailureClass::AccessDenied].map(FailureClass::label) {
             zero(&facts.denials, ByClass { class });
+        }
+        for end in ENDS {
+            zero(&facts.rounds, ByEnd { end });
         }
         for outcome in OUTCOMES.into_iter().chain(ERROR_CLASSES) {
             zero(&facts.status_writes, ByOutcome { outcome });

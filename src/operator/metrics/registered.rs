@@ -32,6 +32,9 @@ impl Default for Facts {
             quota_tokens: Family::default(),
             turns_waiting: Family::default(),
             denials: Family::default(),
+            rounds: Family::default(),
+            missing: Counter::default(),
+            list_age: Gauge::default(),
             queue_depth: Gauge::default(),
             reconciles: Counter::default(),
             panics: Counter::default(),
@@ -97,6 +100,26 @@ impl Facts {
             "denials",
             "Calls that AWS refused for want of credentials or permission, by class",
             &self.denials,
+        );
+        add(
+            registry,
+            "list_rounds",
+            "Rounds of ListStreamSessions over one group's sessions, by how they ended",
+            &self.rounds,
+        );
+        add(
+            registry,
+            "list_missing",
+            "Promised or live sessions that were on no page of a complete round: each is looked for elsewhere before \
+             anything is concluded",
+            &self.missing,
+        );
+        add(
+            registry,
+            "list_age_seconds",
+            "Time since the last complete round began that looked for promised exports; the longest of all stream groups \
+             that are read by lists, zero without any",
+            &self.list_age,
         );
         add(
             registry,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Rounds take this part of the List share; the rest is for what exports depend on.
+/// Rounds take this part of the List share, over time; the rest is for what exports depend on.
 const PART: f64 = 0.5;
 /// A roll in which nothing ends waits for its round so many times as long as if nothing ended anywhere, at the most: or
 /// its first end would be found last. But no less than those in which something ends.
@@ -39,8 +39,9 @@ impl Book {
         (work, next)
     }
 
-    /// For each account and Region: all rounds together take their part of the share.
-    fn loads(&self, now: Instant, speeds: Speeds) -> HashMap<Place, Load> {
+    /// For each account and Region: all rounds together take their part of the share. Those in which nothing happens
+    /// begin together, one sweep over all of them at the whole share, and then rest together.
+    fn loads(&mut self, now: Instant, speeds: Speeds) -> HashMap<Place, Load> {
         let mut sums: HashMap<Place, (f64, f64, usize)> = HashMap::new();
         for (key, group) in &self.groups {
             let (weighted, pages, few) = sums.entry(key.into()).or_default();
@@ -52,13 +53,17 @@ impl Book {
         }
         let pace =
             |pages: f64| Duration::try_from_secs_f64(pages / (speeds.list * PART)).unwrap_or(SLOWEST).min(SLOWEST);
-        let load = |(weighted, pages, few): (f64, f64, usize)| Load {
-            speeds,
-            pace: pace(weighted),
-            slowest: pace((pages * HELD_BACK).max(weighted / HOT_WEIGHT)),
-            crowded: few as f64 > (CROWD * speeds.get).max(FEW as f64),
+        let begun = std::mem::take(&mut self.sweeps);
+        let load = |(place, (weighted, pages, few)): (Place, (f64, f64, usize))| {
+            let slowest = pace((pages * HELD_BACK).max(weighted / HOT_WEIGHT));
+            let pause = pace(weighted).min(slowest).max(self.waits.pending);
+            let sweep = begun.get(&place).copied().filter(|sweep| now < *sweep + pause).unwrap_or(now);
+            let crowded = few as f64 > (CROWD * speeds.get).max(FEW as f64);
+            (place, Load { speeds, pace: pace(weighted), slowest, sweep: (sweep, sweep + pause), crowded })
         };
-        sums.into_iter().map(|(place, sum)| (place, load(sum))).collect()
+        let loads: HashMap<Place, Load> = sums.into_iter().map(load).collect();
+        self.sweeps = loads.iter().map(|(place, load)| (place.clone(), load.sweep.0)).collect();
+        loads
     }
 
     fn call_roll(
@@ -95,6 +100,7 @@ impl Book {
 
     /// Nobody of the group waits for anything: its turns for lists go to others.
     fn dismiss(&mut self, group: &Group) -> bool {
+        group.rolls.iter().for_each(|roll| self.tally.add(roll.tally));
         for kind in Kind::ALL {
             let holder = holder(&group.arn, kind);
             if self.holders.remove(&holder).is_some() {
@@ -141,7 +147,7 @@ impl Book {
 
 /// Where a share of the quota counts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Place(AccountId, Region);
+pub(super) struct Place(AccountId, Region);
 
 impl From<&StreamGroupArn> for Place {
     fn from(group: &StreamGroupArn) -> Self {

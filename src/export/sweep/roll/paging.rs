@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 /// Whoever has just been found elsewhere is not missed before its objects have had time to move on.
 const SPARED: Duration = Duration::from_secs(5);
+/// Even a few that are missing are looked for in lists that took so many times less than their Gets would, the last time.
+const CHEAP: f64 = 2.0;
 
 impl Roll {
     /// A page has come. Returns the objects whose sessions it shows.
@@ -79,11 +81,13 @@ impl Roll {
             (Turned::On, Stage::History) => self.read_slow_ones_meanwhile(speeds),
             (Turned::Complete, Stage::Roll) => self.complete(now, speeds, names_uris),
             (Turned::GivenUp, Stage::Roll) => {
+                self.tally.given_up += 1;
                 self.cost = Some((f64::INFINITY, self.sought, now));
                 self.finish(now);
             }
             (Turned::Complete | Turned::GivenUp, Stage::History) => {
                 self.history = self.round.as_ref().map_or(0.0, |round| round.pages);
+                self.last_history = self.history;
                 self.probe_missing();
                 self.finish(now);
             }
@@ -107,12 +111,16 @@ impl Roll {
                 useful += usize::from(member.zip || names_uris != Some(false));
             }
         }
+        self.tally.complete += 1;
+        self.tally.missing += missing as u64;
+        self.looked = Some(began);
         if missing > 0 {
             self.hot = Some(now + HOT);
         }
         let worth = speeds.pages_worth(useful);
         let lists = self.kind.history();
-        if !lists.is_empty() && (missing > FEW || self.crowded) && worth > lists.len() as f64 {
+        let cheap = worth >= CHEAP * self.last_history;
+        if !lists.is_empty() && worth > lists.len() as f64 && (cheap || missing > FEW || self.crowded) {
             self.round = Some(Round::new(self.kind, Stage::History, worth, began));
         } else {
             self.probe_missing();
