@@ -64,11 +64,18 @@ pub(crate) struct Sweep {
 }
 
 /// One sweep after the other, as far as they come to an end: the next begins with the first round after the last one.
+/// Where the first one begins, a pause shows; so it is the beginning from which sweeps come out shortest.
 pub(crate) fn sweeps(rounds: &BTreeMap<&str, Vec<Round>>, lists: usize) -> Vec<Sweep> {
     let mut starts: Vec<f64> = rounds.values().flatten().map(|round| round.begin).collect();
     starts.sort_by(f64::total_cmp);
+    let tries = (0..starts.len().min(2 * lists)).map(|first| from(rounds, lists, &starts[first..]));
+    let mean = |all: &Vec<Sweep>| all.iter().map(|sweep| sweep.end - sweep.begin).sum::<f64>() / all.len() as f64;
+    tries.filter(|all| !all.is_empty()).min_by(|a, b| mean(a).total_cmp(&mean(b))).unwrap_or_default()
+}
+
+fn from(rounds: &BTreeMap<&str, Vec<Round>>, lists: usize, starts: &[f64]) -> Vec<Sweep> {
     let mut all: Vec<Sweep> = Vec::new();
-    for begin in starts {
+    for &begin in starts {
         if all.last().is_none_or(|last| begin >= last.end)
             && let Some(took) = complete(rounds, lists, begin)
         {

@@ -151,6 +151,15 @@ impl Model {
         }
     }
 
+    /// The same; in each group the first in the lists is the first to end.
+    pub(super) fn all_end_in_order_within(&mut self, window: Duration) {
+        for of in self.groups.clone().into_values() {
+            for (n, uid) in of.iter().enumerate() {
+                self.ends(uid, window.mul_f64(n as f64 / of.len() as f64));
+            }
+        }
+    }
+
     pub(super) fn run(&mut self, span: Duration) {
         self.run_until(span, |_| false);
     }

@@ -39,9 +39,10 @@ pub(super) struct Roll {
     best: Option<Filter>,
     /// Pages that a round takes, for how many members, and when that was seen.
     cost: Option<(f64, usize, Instant)>,
-    /// And how many the lists of what has ended took after the last one; and when they were last read.
+    /// And how many the lists of what has ended took after the last one.
     history: f64,
-    last_history: f64,
+    /// The same, when those lists were last read; `None` if they were given up.
+    last_history: Option<f64>,
     /// How many there were when the round began: what it is worth was reckoned with them.
     sought: usize,
     /// Lists fail, or are denied: not before this again; and whether Gets do meanwhile.
@@ -97,7 +98,7 @@ impl Roll {
             best: None,
             cost: None,
             history: 0.0,
-            last_history: kind.history().len() as f64,
+            last_history: Some(kind.history().len() as f64),
             sought: 0,
             quiet: None,
             instead: false,
@@ -183,7 +184,8 @@ impl Roll {
         let distrusted = self.probes.distrust().map_or(Duration::ZERO, |times| waits.after(times));
         let paced = self.began.map_or(now, |began| {
             let by_itself = self.kind == Kind::Live || self.is_hot(now);
-            let with_all = if began < last { now } else { next };
+            // Whoever was called shortly before a sweep has no need of it.
+            let with_all = if began + (next - last) / 2 < last { now } else { next };
             if by_itself { began + pace.max(distrusted) } else { with_all.max(began + distrusted) }
         });
         let start = if self.urgent { now } else { paced.max(self.due.unwrap_or(now)) };

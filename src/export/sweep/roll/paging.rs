@@ -87,7 +87,7 @@ impl Roll {
             }
             (Turned::Complete | Turned::GivenUp, Stage::History) => {
                 self.history = self.round.as_ref().map_or(0.0, |round| round.pages);
-                self.last_history = self.history;
+                self.last_history = Some(self.history).filter(|_| turned == Turned::Complete);
                 self.probe_missing();
                 self.finish(now);
             }
@@ -119,7 +119,7 @@ impl Roll {
         }
         let worth = speeds.pages_worth(useful);
         let lists = self.kind.history();
-        let cheap = worth >= CHEAP * self.last_history;
+        let cheap = self.last_history.is_some_and(|pages| worth >= CHEAP * pages);
         if !lists.is_empty() && worth > lists.len() as f64 && (cheap || missing > FEW || self.crowded) {
             self.round = Some(Round::new(self.kind, Stage::History, worth, began));
         } else {
@@ -128,9 +128,11 @@ impl Roll {
         }
     }
 
-    /// A history that brings fewer than Gets would have is no reason to wait.
+    /// A history that brings fewer than Gets would have is no reason to wait. But where all had been found in the end the
+    /// last time, those who ended before may stand first.
     fn read_slow_ones_meanwhile(&mut self, speeds: Speeds) {
-        let slow = self.round.as_ref().is_some_and(|round| speeds.pages_worth(round.found) < round.pages);
+        let patience = self.last_history.unwrap_or_default();
+        let slow = self.round.as_ref().is_some_and(|round| speeds.pages_worth(round.found) + patience < round.pages);
         if slow {
             self.probe_missing();
         }
