@@ -11,7 +11,7 @@ use crate::streams::observation::{
     ExportFilesStatus, FailureClass, Filter, Page, PageToken, SessionStatus, SessionView,
 };
 use crate::streams::turns::{Purpose, Urgency};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -65,8 +65,9 @@ pub(super) struct Model {
     free: (Instant, Instant),
     pub(super) gets: usize,
     pub(super) pages: usize,
-    /// When each page was read.
+    /// When each page was read, and who has been on one.
     pub(super) read: Vec<Instant>,
+    pub(super) seen: BTreeSet<Uid>,
     /// Readings that told nothing new and woke nobody; and those that did.
     pub(super) woken: usize,
     dice: u64,
@@ -92,6 +93,7 @@ impl Model {
             gets: 0,
             pages: 0,
             read: Vec::new(),
+            seen: BTreeSet::new(),
             woken: 0,
             dice: 1,
         }
@@ -118,6 +120,11 @@ impl Model {
         for number in 0..groups {
             (0..each).for_each(|n| self.add(&group(number), &format!("g{number}-{n}"), true, zip, None));
         }
+    }
+
+    /// One more in each group.
+    pub(super) fn one_more(&mut self, groups: usize, n: usize) {
+        (0..groups).for_each(|number| self.add(&group(number), &format!("g{number}-{n}"), true, false, None));
     }
 
     /// Exports of others: still pending, or ended long ago.
@@ -217,7 +224,7 @@ impl Model {
     fn list(&mut self, order: &PageOrder) {
         self.pages += 1;
         self.read.push(self.now);
-        self.book.flies(order);
+        self.book.flies(order, self.now, SPEEDS);
         if let Some(class) = self.service.refuses {
             return self.book.page_failed(order, class, None, self.now);
         }
@@ -225,6 +232,7 @@ impl Model {
         self.book.page(order, &page, self.now, SPEEDS);
         for (session, view) in &page.sessions {
             let uid: Uid = session.as_str().into();
+            self.seen.insert(uid.clone());
             let (ours, zip) = (self.objects[&uid].ours, self.objects[&uid].zip);
             let export = view.export.as_ref().unwrap();
             if !ours || self.objects[&uid].told.is_some() || export.status == ExportFilesStatus::Pending {

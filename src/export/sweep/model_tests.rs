@@ -36,6 +36,21 @@ fn ten_thousand_in_twenty_groups_are_swept_in_the_time_of_their_pages_and_withou
     assert_eq!(model.book.age(model.now).as_secs() / 21, 0, "{:?}", model.book.age(model.now));
 }
 
+#[test]
+fn those_who_come_while_the_first_sweep_is_under_way_are_read_by_it_or_right_after_it() {
+    let mut model = Model::new(Service::default());
+    for n in 0..500 {
+        model.one_more(20, n);
+        if n % 17 == 0 {
+            model.run(Duration::from_millis(100));
+        }
+    }
+    let filled = model.seconds();
+    model.run_until(secs(60), |model| model.seen.len() == 10_000);
+    let (took, pages) = (model.seconds() - filled, model.pages);
+    assert!(took <= 12.5 && pages <= 130, "{took} s after all were there, which took {filled} s; {pages} pages");
+}
+
 /// Pages that were read one right after the other: how many, how long that took, and the pause before them.
 fn bursts(model: &Model, since: Instant) -> Vec<(usize, f64, f64)> {
     let mut bursts: Vec<(usize, f64, f64)> = Vec::new();
@@ -347,7 +362,7 @@ fn a_page_whose_turn_came_without_a_token_is_asked_for_again() {
     let (mut book, now) = (Book::new(WAITS), epoch());
     live(&mut book, 30, now, now);
     let [order] = orders(book.work(now, SPEEDS).0).try_into().unwrap();
-    book.flies(&order);
+    book.flies(&order, now, SPEEDS);
     book.called(&order.holder(), now);
     assert_eq!(book.work(now, SPEEDS).0, [], "it is on its way, whatever the queue says meanwhile");
     book.lands(&order);

@@ -188,15 +188,17 @@ impl Controller {
 
     fn ask_to_list(self: &Arc<Self>, order: PageOrder, reads: &mut JoinSet<()>) {
         let holder = Holder { uid: order.holder(), namespace: LISTS.into() };
-        match self.aws.ask_list(&order.group, holder, urgency(&order), Instant::now()) {
+        let now = Instant::now();
+        match self.aws.ask_list(&order.group, holder, urgency(&order), now) {
             Asked::Granted(permit) => {
-                self.desk.book().flies(&order);
+                let speeds = self.speeds();
+                self.desk.book().flies(&order, now, speeds);
                 let controller = self.clone();
                 reads.spawn(async move { controller.list(order, permit).await });
             }
             Asked::Waiting { .. } => {}
             Asked::Denied { class, next, .. } => {
-                self.desk.book().page_failed(&order, class, Some(next), Instant::now());
+                self.desk.book().page_failed(&order, class, Some(next), now);
                 self.desk.changed.notify_one();
             }
         }

@@ -52,8 +52,9 @@ pub(super) struct Roll {
     probes: Probes,
     hot: Option<Instant>,
     soonest: Option<Instant>,
-    /// Members that the round has not shown yet.
+    /// Members that the round has not shown yet; and those who came after it had begun.
     unseen: usize,
+    newcomers: usize,
     /// Gets are scarce: others want so many.
     crowded: bool,
     pub(super) tally: Tally,
@@ -107,6 +108,7 @@ impl Roll {
             hot: None,
             soonest: None,
             unseen: 0,
+            newcomers: 0,
             crowded: false,
             tally: Tally::default(),
             looked: None,
@@ -125,10 +127,12 @@ impl Roll {
     pub(super) fn join(&mut self, session: &StreamSessionId, uid: &Uid, wish: Wish, now: Instant) {
         self.due = sooner(self.due, Some(wish.at));
         self.soonest = sooner(self.soonest, wish.ends);
+        let before = self.members.len();
         let member = self.members.entry(session.clone()).or_insert_with(|| Member::new(wish, now));
         member.waits(uid, wish);
         // Its first reading has been looked for already, and was not there.
         self.urgent |= wish.urgent && !member.missing && member.spared <= now;
+        self.newcomers += self.members.len() - before;
     }
 
     pub(super) fn leave(&mut self, session: &StreamSessionId, uid: &Uid) {
@@ -186,10 +190,17 @@ impl Roll {
             let by_itself = self.kind == Kind::Live || self.is_hot(now);
             // Whoever was called shortly before a sweep has no need of it.
             let with_all = if began + (next - last) / 2 < last { now } else { next };
-            if by_itself { began + pace.max(distrusted) } else { with_all.max(began + distrusted) }
+            let paced = if by_itself { began + pace } else { with_all };
+            let soonest = began + waits.of(self.kind);
+            if self.is_filling() { paced.min(soonest) } else { paced }.max(began + distrusted)
         });
         let start = if self.urgent { now } else { paced.max(self.due.unwrap_or(now)) };
         self.quiet.map_or(start, |until| start.max(until))
+    }
+
+    /// Many have come since the round began, and nobody has looked for them.
+    fn is_filling(&self) -> bool {
+        self.newcomers > FEW && self.newcomers * 4 >= self.members.len()
     }
 
     /// What to do at this moment.
@@ -223,18 +234,22 @@ impl Roll {
 
     /// Begins a round, with the list in which most have been found so far.
     fn begin(&mut self, now: Instant, speeds: Speeds, first: Option<Filter>) {
-        let worth = speeds.pages_worth(self.members.len());
         self.number += 1;
         self.began = Some(now);
         // Where the unread are, only others can tell.
         let first = if std::mem::take(&mut self.urgent) { first.or(self.best) } else { self.best.or(first) };
         self.probes.new_round();
-        self.unseen = self.members.len();
-        self.sought = self.members.len();
-        self.members.values_mut().for_each(|member| member.awaited = true);
+        let worth = self.expect_everybody(speeds);
         let mut round = Round::new(self.kind, Stage::Roll, worth, now);
         round.begin_with(first);
         self.round = Some(round);
+    }
+
+    /// The round is to show all who are there. Returns how many pages that is worth.
+    fn expect_everybody(&mut self, speeds: Speeds) -> f64 {
+        (self.unseen, self.sought, self.newcomers) = (self.members.len(), self.members.len(), 0);
+        self.members.values_mut().for_each(|member| member.awaited = true);
+        speeds.pages_worth(self.members.len())
     }
 
     fn page_wanted(&mut self, now: Instant) -> Option<(Filter, Option<PageToken>)> {
@@ -269,7 +284,14 @@ impl Roll {
         }
     }
 
-    pub(super) fn flies(&mut self) {
+    /// The page is on its way. With the first one the round really begins: it shows those, too, who came while that
+    /// waited for its turn.
+    pub(super) fn flies(&mut self, now: Instant, speeds: Speeds) {
+        if self.round.as_ref().is_some_and(|round| !round.is_under_way()) {
+            self.began = Some(now);
+            let worth = self.expect_everybody(speeds);
+            self.round.iter_mut().for_each(|round| round.begins(now, worth));
+        }
         if let Some(round) = &mut self.round {
             round.page = Page::Flying;
         }

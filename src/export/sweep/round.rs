@@ -70,11 +70,17 @@ impl Round {
             from: None,
             tokens: HashSet::new(),
             pages: 0.0,
-            worth: worth.max(lists.len() as f64).min(MOST_PAGES),
+            worth: bounded(worth, lists.len()),
             found: 0,
             found_in_list: 0,
             best: None,
         }
+    }
+
+    /// The first page is sent.
+    pub(super) fn begins(&mut self, now: Instant, worth: f64) {
+        self.began = now;
+        self.worth = bounded(worth, self.lists.len());
     }
 
     /// The list that most of the roll was found in the last time comes first.
@@ -130,4 +136,9 @@ impl Round {
             Turned::On
         }
     }
+}
+
+/// Each list is worth a page.
+fn bounded(worth: f64, lists: usize) -> f64 {
+    worth.max(lists as f64).min(MOST_PAGES)
 }

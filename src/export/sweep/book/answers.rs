@@ -100,9 +100,9 @@ impl Book {
     }
 
     /// The page is on its way.
-    pub fn flies(&mut self, order: &PageOrder) {
+    pub fn flies(&mut self, order: &PageOrder, now: Instant, speeds: Speeds) {
         if let Some(group) = self.groups.get_mut(&*order.group) {
-            group.roll(order.kind).flies();
+            group.roll(order.kind).flies(now, speeds);
         }
     }
 
