@@ -54,14 +54,14 @@ impl<K: Watched> Store<K> {
     }
 
     fn unpack(&self, Packed(text): &Packed) -> Option<K> {
-        let json = self.marked().rev().fold(text.to_string(), |text, (mark, phrase)| text.replace(mark, phrase));
+        let json = self.marked().fold(text.to_string(), |text, (mark, phrase)| text.replace(mark, phrase));
         serde_json::from_str(&json)
             .inspect_err(|error| tracing::error!(%error, "an object that was kept can't be read"))
             .ok()
     }
 
     /// Each phrase, with its control character.
-    fn marked(&self) -> impl DoubleEndedIterator<Item = (char, &'static str)> {
+    fn marked(&self) -> impl Iterator<Item = (char, &'static str)> {
         (1..=31).zip(self.phrases).map(|(mark, phrase)| (char::from(mark), *phrase))
     }
 
