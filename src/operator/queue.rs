@@ -11,7 +11,7 @@ use super::passes::{Passes, Request};
 use super::scope::Scope;
 use super::watch::{Signal, Watched};
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::HashMap;
@@ -94,8 +94,9 @@ async fn drive<K: Watched, H: Handler<K>>(
         Request { message: object, run_at: Instant::now() }
     });
     let (stop_intake, stopped) = oneshot::channel::<()>();
-    let queue = stream::select(at_once, received(timers)).take_until(stopped);
-    let first = stream::once(all).flat_map(|objects| stream::iter(objects.unwrap_or_default()));
+    let stopped = stopped.shared();
+    let queue = stream::select(at_once, received(timers)).take_until(stopped.clone());
+    let first = stream::once(all).flat_map(|objects| stream::iter(objects.unwrap_or_default())).take_until(stopped);
     let mut running = pin!(passes.run(first, queue, pulse));
     let drain = tokio::select! {
         () = &mut running => return,
