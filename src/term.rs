@@ -6,6 +6,7 @@ use crate::export::announce::{Announcer, Warned};
 use crate::export::ledger::Ledger;
 use crate::export::memory::Memory;
 use crate::export::own_writes::OwnWrites;
+use crate::export::phrases::PHRASES;
 use crate::export::reconcile::Controller;
 use crate::export::request::Export;
 use crate::export::rest;
@@ -20,7 +21,6 @@ use crate::operator::queue::{self, Handler, Setup};
 use crate::run::Process;
 use crate::streams::access::{Access, OperationLoad};
 use crate::streams::turns::Shares;
-use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -146,6 +146,8 @@ impl Term {
 }
 
 impl Handler<SessionExport> for Term {
+    const PHRASES: &'static [&'static str] = &PHRASES;
+
     fn prune(object: &mut SessionExport) -> bool {
         rest::prune(object)
     }
@@ -159,10 +161,7 @@ impl Handler<SessionExport> for Term {
         }
     }
 
-    fn listed(&self, objects: &[Arc<SessionExport>]) {
-        for object in objects {
-            self.learn(object);
-        }
+    fn listed(&self) {
         self.health.set_ready(ReadyState::Leading);
     }
 
@@ -181,7 +180,7 @@ impl Handler<SessionExport> for Term {
         self.controller.announcer.warned.forget(uid);
     }
 
-    async fn reconcile(&self, object: Arc<SessionExport>) -> Action {
+    async fn reconcile(&self, object: Arc<SessionExport>) -> Option<Duration> {
         self.controller.reconcile(object).await
     }
 }

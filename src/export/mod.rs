@@ -2,7 +2,7 @@
 //!
 //! Pure, with the clock as an argument: [`request`] (the object, parsed), [`memory`] and [`evidence`] (what is known),
 //! [`decide`] (what follows from it), [`row`], [`message`] and [`status`] (how it shows), [`ledger`] (how many stand
-//! where), [`rest`] (what is kept of a finished one). IO: [`reconcile`] with `calls`, [`own_writes`], [`retries`],
+//! where), [`rest`] (what is kept of a finished one), [`phrases`] (what all have in common). IO: [`reconcile`] with `calls`, [`own_writes`], [`retries`],
 //! [`announce`]; [`sweep`] reads for all objects, by a pure plan. Nothing here knows the AWS SDK.
 
 pub mod announce;
@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod memory;
 pub mod message;
 pub mod own_writes;
+pub mod phrases;
 pub mod reconcile;
 pub mod request;
 pub mod rest;

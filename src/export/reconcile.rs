@@ -22,7 +22,6 @@ use crate::streams::access::Access;
 use crate::streams::observation::SessionView;
 use crate::streams::turns::Permit;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
-use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,19 +84,20 @@ pub(super) struct Considered {
 }
 
 impl Controller {
-    /// Brings one object as far as it goes at this moment.
-    pub async fn reconcile(&self, cached: Arc<SessionExport>) -> Action {
+    /// Brings one object as far as it goes at this moment. Returns how long to wait before it is looked at again;
+    /// `None`: until it changes or is woken.
+    pub async fn reconcile(&self, cached: Arc<SessionExport>) -> Option<Duration> {
         let mut object = self.own.newest(cached);
         let mut turn = None;
         for _ in 0..MAX_PASSES {
-            let Some(considered) = self.consider(&object, turn.is_some()) else { return Action::await_change() };
+            let considered = self.consider(&object, turn.is_some())?;
             match self.carry_out(&object, considered, &mut turn).await {
                 Next::Again(fresh) => object = fresh,
-                Next::At(at) => return Action::requeue(at.saturating_duration_since(Instant::now())),
-                Next::Done => return Action::await_change(),
+                Next::At(at) => return Some(at.saturating_duration_since(Instant::now())),
+                Next::Done => return None,
             }
         }
-        Action::requeue(PAUSE)
+        Some(PAUSE)
     }
 
     /// Observes and decides, under the one lock, so that a claim is checked and taken in one step.

@@ -1,62 +1,47 @@
 //! The event loop: from changes, grants and timers to reconciles.
 //!
-//! Owns what runs when: never two passes over one object at once, at most 384 over all, none before the list is
-//! complete, none after the stop. It knows nothing of what a pass does. A panic in one pass is counted and logged, and
-//! that object tried again later; the others go on.
+//! Owns what is wanted when: no pass before the list is complete, none after the stop. It knows nothing of what a pass
+//! does.
 
 use super::backlog::Backlog;
 use super::health::Pulse;
 use super::metrics::Metrics;
 use super::mirror::{Change, Mirror};
+use super::passes::{Passes, Request};
 use super::scope::Scope;
 use super::watch::{Signal, Watched};
 use futures::stream::{self, BoxStream};
-use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use kube::Client;
-use kube::runtime::controller::{self, Action, ReconcileReason, ReconcileRequest, applier};
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::utils::CancelableJoinHandle;
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
-/// Passes at the same time. A pass that calls AWS may hang until the call's time-out: more than the quota lets hang in
-/// several Regions at once, so that those which answer nothing take no place from the others.
-const CONCURRENCY: u16 = 384;
-/// The first passes are asked for in portions: kube's queue keeps for good the room that it has once had to take.
-const PORTION: u32 = 256;
-/// A portion comes when as many passes have begun, at the latest after this.
-const NEXT_PORTION: Duration = Duration::from_millis(100);
-/// An object whose pass panicked is tried again after this.
-const AFTER_PANIC: Duration = Duration::from_secs(30);
-/// How often the loop shows that it lives.
-const TICK: Duration = Duration::from_secs(5);
-
-/// What is done with the objects. `rests`, `listed`, `applied` and `deleted` come in the order of the watch, and before
+/// What is done with the objects. `rests`, `applied`, `listed` and `deleted` come in the order of the watch, and before
 /// any pass that they cause; they must not block.
 pub trait Handler<K: Watched>: Send + Sync + 'static {
+    /// Texts that occur in the JSON of most objects, at most 31: stored as one byte each.
+    const PHRASES: &'static [&'static str] = &[];
     /// Takes away what nobody reads of an object, before it is stored. False if it is at rest: until it changes there
     /// is nothing to do for it, and it is not stored.
     fn prune(_: &mut K) -> bool {
         true
     }
-    /// An object at rest, new or changed: it gets no pass. The first ones come before [`listed`](Self::listed).
+    /// An object at rest, new or changed: it gets no pass.
     fn rests(&self, _: &Arc<K>) {}
-    /// All objects that are not at rest, once, before any pass.
-    fn listed(&self, objects: &[Arc<K>]);
-    /// A new or changed object. Not called for those of [`listed`](Self::listed).
+    /// Another new or changed object.
     fn applied(&self, object: &Arc<K>);
+    /// Once, before any pass: all objects that there were have been told of.
+    fn listed(&self);
     /// An object is gone. One made again under the same name has another uid.
     fn deleted(&self, object: &ObjectRef<K>);
-    /// One pass over one object, as the store has it. The answer says when to look again without being asked.
-    fn reconcile(&self, object: Arc<K>) -> impl Future<Output = Action> + Send;
+    /// One pass over one object, as the store has it. The answer says when to look again without being asked, if ever.
+    fn reconcile(&self, object: Arc<K>) -> impl Future<Output = Option<Duration>> + Send;
 }
 
 /// What the loop runs on.
@@ -92,65 +77,36 @@ async fn drive<K: Watched, H: Handler<K>>(
     triggers: mpsc::UnboundedReceiver<ObjectRef<K>>,
     stop: impl Future<Output = Duration> + Send,
 ) {
-    let mirror = Mirror::new(&scope.namespaces, H::prune);
-    let store = mirror.store();
-    let (stop_intake, stopped) = oneshot::channel::<()>();
-    let stopping = Arc::new(AtomicBool::new(false));
+    let mirror = Mirror::new(&scope.namespaces, H::prune, H::PHRASES);
     let backlog = Backlog::new(metrics.clone());
-    let (first, all) = oneshot::channel();
-    let begun = Arc::new(Semaphore::new(2 * PORTION as usize));
-    let pump = Pump {
-        mirror,
+    let (again, timers) = mpsc::unbounded_channel();
+    let passes = Passes {
         handler: Arc::clone(&handler),
+        store: mirror.store(),
         metrics: metrics.clone(),
-        trouble: HashMap::new(),
-        first: Some(first),
+        backlog: backlog.clone(),
+        again,
     };
-    let wanted = stream::select(requests(feeds, triggers, pump), in_portions(all, Arc::clone(&begun)));
-    let asked = backlog.clone();
-    let queue = wanted.inspect_ok(move |request| asked.enter(&request.obj_ref)).take_until(stopped).boxed();
-    let pass = Pass { handler, metrics, backlog: backlog.clone(), stopping: Arc::clone(&stopping), begun };
-    let config = controller::Config::default().concurrency(CONCURRENCY);
-    // There are no errors to have a policy for: a pass answers with an action, whatever happened.
-    let policy = |_: Arc<K>, never: &Infallible, _: Arc<()>| match *never {};
-    let passes = applier(move |object, _| pass.clone().start(object), policy, Arc::new(()), store, queue, config);
-    let mut turning = pin!(turn(passes, pulse, backlog));
+    let (first, all) = oneshot::channel();
+    let pump = Pump { mirror, handler, metrics, trouble: HashMap::new(), first: Some(first) };
+    let at_once = requests(feeds, triggers, pump).map(move |object| {
+        backlog.enter(&object);
+        Request { message: object, run_at: Instant::now() }
+    });
+    let (stop_intake, stopped) = oneshot::channel::<()>();
+    let stopped = stopped.shared();
+    let queue = stream::select(at_once, received(timers)).take_until(stopped.clone());
+    let first = stream::once(all).flat_map(|objects| stream::iter(objects.unwrap_or_default())).take_until(stopped);
+    let mut running = pin!(passes.run(first, queue, pulse));
     let drain = tokio::select! {
-        () = &mut turning => return,
+        () = &mut running => return,
         drain = stop => drain,
     };
-    stopping.store(true, Ordering::Release);
     drop(stop_intake);
-    if timeout(drain, turning).await.is_err() {
+    if timeout(drain, running).await.is_err() {
         tracing::info!(?drain, "passes in hand were aborted");
     }
 }
-
-/// Polls the loop to its end, ticking on the same task: a loop that blocks stops ticking.
-async fn turn<K: Watched>(passes: impl Stream<Item = PassResult<K>>, pulse: Pulse, backlog: Backlog) {
-    let mut passes = pin!(passes);
-    let mut tick = interval(TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => pulse.tick(),
-            passed = passes.next() => match passed {
-                Some(Ok(_)) => {}
-                // A trigger for an object that is gone.
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "nothing to reconcile");
-                    if let controller::Error::ObjectNotFound(object) = &error {
-                        backlog.leave(object);
-                    }
-                }
-                None => return,
-            },
-        }
-    }
-}
-
-type PassResult<K> = Result<(ObjectRef<K>, Action), controller::Error<Infallible, Infallible>>;
-type Request<K> = Result<ReconcileRequest<K>, Infallible>;
 
 enum Input<K: Watched> {
     Feed(usize, Signal<K>),
@@ -161,32 +117,14 @@ fn requests<K: Watched, H: Handler<K>>(
     feeds: Vec<BoxStream<'static, Signal<K>>>,
     triggers: mpsc::UnboundedReceiver<ObjectRef<K>>,
     mut pump: Pump<K, H>,
-) -> impl Stream<Item = Request<K>> + Send {
+) -> impl Stream<Item = ObjectRef<K>> + Send {
     let feeds = feeds.into_iter().enumerate().map(|(n, feed)| feed.map(move |signal| Input::Feed(n, signal)).boxed());
-    let triggers = stream::unfold(triggers, |mut triggers| async {
-        let object = triggers.recv().await?;
-        Some((Input::Trigger(object), triggers))
-    });
+    let triggers = received(triggers).map(Input::Trigger);
     stream::select(stream::select_all(feeds), triggers).flat_map(move |input| stream::iter(pump.take_in(input)))
 }
 
-/// A pass for each object of the first list.
-fn in_portions<K: Watched>(
-    all: oneshot::Receiver<Vec<Arc<K>>>,
-    begun: Arc<Semaphore>,
-) -> impl Stream<Item = Request<K>> + Send {
-    let portions = stream::once(all)
-        .flat_map(|objects| stream::iter(objects.unwrap_or_default()))
-        .map(|object| Ok(request(&object, ReconcileReason::BulkReconcile)))
-        .chunks(PORTION as usize);
-    portions.then(move |portion| after_others(Arc::clone(&begun), portion)).flat_map(stream::iter)
-}
-
-async fn after_others<T>(begun: Arc<Semaphore>, portion: T) -> T {
-    if let Ok(Ok(others)) = timeout(NEXT_PORTION, begun.acquire_many(PORTION)).await {
-        others.forget();
-    }
-    portion
+fn received<T: Send>(receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> + Send {
+    stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) })
 }
 
 /// Turns what comes in into requests for passes, and tells the handler on the way.
@@ -197,18 +135,18 @@ struct Pump<K: Watched, H> {
     /// By feed: one log line for each change of trouble.
     trouble: HashMap<usize, &'static str>,
     /// Takes the first list's objects; once.
-    first: Option<oneshot::Sender<Vec<Arc<K>>>>,
+    first: Option<oneshot::Sender<Vec<ObjectRef<K>>>>,
 }
 
 impl<K: Watched, H: Handler<K>> Pump<K, H> {
-    fn take_in(&mut self, input: Input<K>) -> Vec<Request<K>> {
+    fn take_in(&mut self, input: Input<K>) -> Vec<ObjectRef<K>> {
         match input {
             Input::Trigger(_) if !self.mirror.is_complete() => vec![],
-            Input::Trigger(object) => vec![Ok(object.into())],
+            Input::Trigger(object) => vec![object],
             Input::Feed(feed, Signal::Event(event)) => {
                 self.note_recovery(feed, &event);
                 let changes = self.mirror.absorb(feed, event);
-                changes.into_iter().flat_map(|change| self.tell(change)).map(Ok).collect()
+                changes.into_iter().filter_map(|change| self.tell(change)).collect()
             }
             Input::Feed(feed, Signal::Broke(class, error)) => {
                 self.note_trouble(feed, class, &error);
@@ -217,29 +155,27 @@ impl<K: Watched, H: Handler<K>> Pump<K, H> {
         }
     }
 
-    fn tell(&mut self, change: Change<K>) -> Vec<ReconcileRequest<K>> {
+    /// Returns the object that is to get a pass.
+    fn tell(&mut self, change: Change<K>) -> Option<ObjectRef<K>> {
         match change {
             Change::Listed(objects) => {
-                let all = self.mirror.len();
+                let all = self.mirror.store().len();
                 tracing::info!(objects = all, atRest = all - objects.len(), "the list is complete");
-                self.isolated("listed", None, |handler| handler.listed(&objects));
+                self.isolated("listed", None, H::listed);
                 // Nobody listens any more only at the end of the term.
                 drop(self.first.take().map(|first| first.send(objects)));
-                vec![]
             }
             Change::Applied(object) => {
-                self.isolated("applied", Some(&ObjectRef::from_obj(&*object)), |handler| handler.applied(&object));
-                vec![request(&object, ReconcileReason::ObjectUpdated)]
+                let place = place(&*object);
+                self.isolated("applied", Some(&place), |handler| handler.applied(&object));
+                return Some(place).filter(|_| self.mirror.is_complete());
             }
             Change::Rests(object) => {
-                self.isolated("rests", Some(&ObjectRef::from_obj(&*object)), |handler| handler.rests(&object));
-                vec![]
+                self.isolated("rests", Some(&place(&*object)), |handler| handler.rests(&object));
             }
-            Change::Deleted(object) => {
-                self.isolated("deleted", Some(&object), |handler| handler.deleted(&object));
-                vec![]
-            }
+            Change::Deleted(object) => self.isolated("deleted", Some(&object), |handler| handler.deleted(&object)),
         }
+        None
     }
 
     fn isolated(&self, what: &'static str, object: Option<&ObjectRef<K>>, call: impl FnOnce(&H)) {
@@ -266,64 +202,10 @@ impl<K: Watched, H: Handler<K>> Pump<K, H> {
     }
 }
 
-/// What starts one pass after the other.
-struct Pass<H> {
-    handler: Arc<H>,
-    metrics: Metrics,
-    backlog: Backlog,
-    stopping: Arc<AtomicBool>,
-    /// One more permit for each.
-    begun: Arc<Semaphore>,
-}
-
-impl<H> Clone for Pass<H> {
-    fn clone(&self) -> Self {
-        Self {
-            handler: Arc::clone(&self.handler),
-            metrics: self.metrics.clone(),
-            backlog: self.backlog.clone(),
-            stopping: Arc::clone(&self.stopping),
-            begun: Arc::clone(&self.begun),
-        }
-    }
-}
-
-impl<H> Pass<H> {
-    fn start<K: Watched>(self, object: Arc<K>) -> CancelableJoinHandle<Result<Action, Infallible>>
-    where
-        H: Handler<K>,
-    {
-        self.backlog.leave(&ObjectRef::from_obj(&*object));
-        if self.begun.available_permits() < 2 * PORTION as usize {
-            self.begun.add_permits(1);
-        }
-        let pass = async move {
-            // The queue may still hold requests after the intake has stopped.
-            if self.stopping.load(Ordering::Acquire) {
-                return Ok(Action::await_change());
-            }
-            self.metrics.reconcile();
-            let done = AssertUnwindSafe(self.handler.reconcile(Arc::clone(&object))).catch_unwind().await;
-            Ok(done.unwrap_or_else(|_| {
-                self.metrics.reconcile_panic();
-                let (namespace, name) = place(&object);
-                tracing::error!(namespace, name, retry = ?AFTER_PANIC, "a pass panicked; this is a bug");
-                Action::requeue(AFTER_PANIC)
-            }))
-        };
-        CancelableJoinHandle::spawn(pass, &Handle::current())
-    }
-}
-
 /// By name alone: the queue keeps several copies.
-fn request<K: Watched>(object: &Arc<K>, reason: ReconcileReason) -> ReconcileRequest<K> {
-    let (namespace, name) = place(object);
-    ReconcileRequest { obj_ref: ObjectRef::new(&name).within(&namespace), reason }
-}
-
-fn place<K: Watched>(object: &Arc<K>) -> (String, String) {
+fn place<K: Watched>(object: &K) -> ObjectRef<K> {
     let meta = object.meta();
-    (meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default())
+    ObjectRef::new(meta.name.as_deref().unwrap_or_default()).within(meta.namespace.as_deref().unwrap_or_default())
 }
 
 #[cfg(test)]

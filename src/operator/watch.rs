@@ -27,6 +27,7 @@ use kube::api::{WatchEvent, WatchParams};
 use kube::core::{NamespaceResourceScope, ObjectMeta};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::hash::{BuildHasher, RandomState};
@@ -50,7 +51,14 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 /// A namespaced kind that can be watched.
 pub trait Watched:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
 {
 }
 
@@ -58,6 +66,7 @@ impl<K> Watched for K where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + Debug
+        + Serialize
         + DeserializeOwned
         + Send
         + Sync

@@ -1,13 +1,13 @@
 //! A session on a roll, and what is known of it there.
 
 use crate::export::request::Uid;
-use std::collections::BTreeSet;
+use crate::export::uids::Uids;
 use tokio::time::Instant;
 
 /// A session, and who waits for it.
 #[derive(Debug)]
 pub(in crate::export::sweep) struct Member {
-    pub(in crate::export::sweep) uids: BTreeSet<Uid>,
+    pub(in crate::export::sweep) uids: Uids,
     /// Only rounds begun after this can miss it.
     pub(in crate::export::sweep) since: Instant,
     /// When it is due.
@@ -46,7 +46,7 @@ pub(in crate::export::sweep) struct Wish {
 impl Member {
     pub(super) fn new(wish: Wish, now: Instant) -> Self {
         Self {
-            uids: BTreeSet::new(),
+            uids: Uids::default(),
             since: now,
             at: wish.at,
             ends: None,

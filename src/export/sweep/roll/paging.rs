@@ -30,7 +30,7 @@ impl Roll {
         for one in shown {
             if let Some(useful) = self.sight(one, stage, now) {
                 found += usize::from(useful);
-                seen.extend(self.members.get(&one.session).into_iter().flat_map(|member| member.uids.clone()));
+                seen.extend(self.members.get(&one.session).into_iter().flat_map(|member| member.uids.iter().cloned()));
             }
         }
         self.failures = 0;
