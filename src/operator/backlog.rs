@@ -11,8 +11,15 @@ type Place = (Option<String>, String);
 /// The waiting objects, each once. Clones share them.
 #[derive(Clone)]
 pub(super) struct Backlog {
-    waiting: Arc<Mutex<HashSet<Place>>>,
+    waiting: Arc<Mutex<Waiting>>,
     metrics: Metrics,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// How many of the first list are left; they wait elsewhere.
+    first: usize,
+    asked: HashSet<Place>,
 }
 
 impl Backlog {
@@ -20,21 +27,35 @@ impl Backlog {
         Self { waiting: Arc::default(), metrics }
     }
 
+    /// Passes over all of these were asked for; each is taken from here when its own begins.
+    pub(super) fn first<T>(&self, objects: Vec<T>) -> impl Iterator<Item = T> + use<T> {
+        let backlog = self.clone();
+        let mut left = objects.len();
+        backlog.change(|waiting| waiting.first = left);
+        objects.into_iter().inspect(move |_| {
+            left = left.saturating_sub(1);
+            backlog.change(|waiting| waiting.first = left);
+        })
+    }
+
     /// A pass was asked for.
     pub(super) fn enter<K: Lookup>(&self, object: &ObjectRef<K>) {
-        self.change(|waiting| waiting.insert(place(object)));
+        self.change(|waiting| {
+            waiting.asked.insert(place(object));
+        });
     }
 
     /// Its pass has begun, or it is gone.
     pub(super) fn leave<K: Lookup>(&self, object: &ObjectRef<K>) {
-        self.change(|waiting| waiting.remove(&place(object)));
+        self.change(|waiting| {
+            waiting.asked.remove(&place(object));
+        });
     }
 
-    fn change(&self, change: impl FnOnce(&mut HashSet<Place>) -> bool) {
+    fn change(&self, change: impl FnOnce(&mut Waiting)) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if change(&mut waiting) {
-            self.metrics.queue_depth(waiting.len());
-        }
+        change(&mut waiting);
+        self.metrics.queue_depth(waiting.first + waiting.asked.len());
     }
 }
 

@@ -89,6 +89,7 @@ async fn drive<K: Watched, H: Handler<K>>(
     };
     let (first, all) = oneshot::channel();
     let pump = Pump { mirror, handler, metrics, trouble: HashMap::new(), first: Some(first) };
+    let counted = backlog.clone();
     let at_once = requests(feeds, triggers, pump).map(move |object| {
         backlog.enter(&object);
         Request { message: object, run_at: Instant::now() }
@@ -96,8 +97,8 @@ async fn drive<K: Watched, H: Handler<K>>(
     let (stop_intake, stopped) = oneshot::channel::<()>();
     let stopped = stopped.shared();
     let queue = stream::select(at_once, received(timers)).take_until(stopped.clone());
-    let first = stream::once(all).flat_map(|objects| stream::iter(objects.unwrap_or_default())).take_until(stopped);
-    let mut running = pin!(passes.run(first, queue, pulse));
+    let first = stream::once(all).flat_map(move |objects| stream::iter(counted.first(objects.unwrap_or_default())));
+    let mut running = pin!(passes.run(first.take_until(stopped), queue, pulse));
     let drain = tokio::select! {
         () = &mut running => return,
         drain = stop => drain,

@@ -67,6 +67,7 @@ impl Handler<ConfigMap> for Recorder {
                 sleep(Duration::from_secs(10)).await;
                 self.note("ends slow");
             }
+            many if many.starts_with("stuck") => sleep(Duration::from_secs(10)).await,
             "often" => return Some(Duration::from_secs(5)),
             _ => {}
         }
@@ -210,6 +211,18 @@ async fn the_depth_of_the_queue_is_told() {
     assert_eq!(depth(), "1");
     world.after(20).await;
     assert_eq!(depth(), "0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_of_the_first_list_count_until_their_passes_begin() {
+    let world = World::start();
+    let names: Vec<_> = (0..400).map(|n| format!("stuck{n}")).collect();
+    world.list(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    for (after, depth) in [(0, 16), (11, 0)] {
+        world.after(after).await;
+        let text = world.metrics.encode().unwrap();
+        assert!(text.contains(&format!("sessionexport_queue_depth {depth}\n")), "{depth}: {text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
