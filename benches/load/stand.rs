@@ -1,15 +1,11 @@
 //! One scenario's stand: namespaces on the shared control plane, a simulator and an operator of its own.
 
 use crate::audit::Audit;
-use crate::control_plane::ControlPlane;
 use crate::journal::Journal;
 use crate::operator::Operator;
 use crate::running::Running;
-use crate::simulator::{ACCESS_KEY_ID, merge};
-use crate::world::{World, granted};
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::Api;
-use kube::api::PostParams;
+use crate::simulator::ACCESS_KEY_ID;
+use crate::world::World;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tokio::time::Instant;
@@ -48,7 +44,7 @@ impl Stand {
         let world = World::with(&format!("bench-{name}"), &flags, changes).await;
         let mut stand = Self { world, namespaces, groups, journal, wall: 0.0 };
         for namespace in &stand.namespaces[1..] {
-            stand.permit(namespace).await;
+            stand.world.also_in(namespace).await;
         }
         if behaviour.is_object() {
             stand.world.simulator.behave(json!({"defaults": behaviour})).await;
@@ -65,24 +61,6 @@ impl Stand {
     /// The simulator's clock.
     pub(crate) async fn now(&self) -> f64 {
         self.time().await["sinceStartMs"].as_f64().unwrap()
-    }
-
-    /// The same rights in one more namespace.
-    async fn permit(&self, namespace: &str) {
-        let client = ControlPlane::shared().await.namespace(namespace).await.into_client();
-        let account =
-            json!({"kind": "ServiceAccount", "name": "session-export-operator", "namespace": &self.world.namespace});
-        for (n, rules) in granted().into_iter().enumerate() {
-            let name = format!("session-export-operator-{n}");
-            let role = json!({"metadata": {"name": &name}, "rules": rules});
-            let mut binding = json!({"metadata": {"name": &name}, "subjects": [account]});
-            let reference = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": &name});
-            merge(&mut binding, json!({"roleRef": reference}));
-            let (roles, bindings): (Api<Role>, Api<RoleBinding>) =
-                (Api::namespaced(client.clone(), namespace), Api::namespaced(client.clone(), namespace));
-            roles.create(&PostParams::default(), &serde_json::from_value(role).unwrap()).await.unwrap();
-            bindings.create(&PostParams::default(), &serde_json::from_value(binding).unwrap()).await.unwrap();
-        }
     }
 
     /// Starts an operator with the default waits and shares, and waits until it leads.

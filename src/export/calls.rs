@@ -16,10 +16,21 @@ use tokio::time::Instant;
 impl Controller {
     /// Leaves word of the reading that the object waits for, and rests until that brings news.
     pub(super) fn look(&self, considered: &Considered, look: Look) -> Next {
-        let Some(target) = &considered.target else { return Next::Done };
+        self.leave_word(considered, look);
+        let Considered { export, seen, now, .. } = considered;
+        let due = look.at <= now.mono && !export.accepted();
+        let since = seen.attempt.waiting_since.unwrap_or(now.mono);
+        let told = due.then(|| self.memory().waits(&export.uid, since, now.mono));
+        told.into_iter().chain(look.again).min().map_or(Next::Done, Next::At)
+    }
+
+    /// Leaves word of a reading that would move the object on.
+    pub(super) fn leave_word(&self, considered: &Considered, look: Look) {
+        let Some(target) = &considered.target else { return };
         let Considered { export, seen, now, .. } = considered;
         let waiter = Waiter {
             uid: export.uid.clone(),
+            namespace: export.namespace.clone(),
             arn: target.arn.clone(),
             look,
             urgency: urgency(Operation::Get, considered),
@@ -27,17 +38,6 @@ impl Controller {
             shows_from: seen.last_call.map(|call| call + self.timing.settle_window),
         };
         self.desk.wait(waiter, now.mono);
-        let due = look.at <= now.mono && !export.accepted();
-        let shows = due.then(|| self.waits_since(considered) + self.timing.held_after);
-        let shows = shows.map(|at| if at > now.mono { at } else { now.mono + self.timing.held_after });
-        shows.into_iter().chain(look.again).min().map_or(Next::Done, Next::At)
-    }
-
-    /// Since when it has waited for a reading; from now on, if it has not.
-    fn waits_since(&self, considered: &Considered) -> Instant {
-        let since = considered.seen.attempt.waiting_since.unwrap_or(considered.now.mono);
-        self.memory().wait(&considered.export.uid, Some(since));
-        since
     }
 
     /// Asks for a turn to call; the call itself is decided afresh once it is granted.
@@ -93,15 +93,10 @@ impl Controller {
         let mut memory = self.memory();
         match asked {
             Asked::Granted(permit) => {
-                memory.wait(&export.uid, None);
+                memory.waits_no_more(&export.uid);
                 Ok(permit)
             }
-            Asked::Waiting { since } => {
-                memory.wait(&export.uid, Some(since));
-                let shows = since + self.timing.held_after;
-                let again = if shows > now { shows } else { now + self.timing.held_after };
-                Err(Next::At(again))
-            }
+            Asked::Waiting { since } => Err(Next::At(memory.waits(&export.uid, since, now))),
             Asked::Denied { class, since, next } => {
                 let trouble = Trouble { class, operation: operation.name(), since, tries: 0, retry_at: next };
                 memory.held_by_gate(&export.uid, operation == Operation::Get, trouble);

@@ -89,6 +89,7 @@ fn troubled(observed: &Observed, number: usize, now: u64) -> Option<Observed> {
         5 => observed.attempt(|a| a.refusals = Some(Refusals { count: 3, retry_at: at(now + 100).mono })),
         6 => observed.attempt(|a| {
             a.waiting_since = Some(at(now - 31).mono);
+            a.tells_at = Some(at(now - 1).mono);
             a.foreign_since = Some(at(now - 60).mono);
         }),
         _ => return None,

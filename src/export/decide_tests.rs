@@ -175,11 +175,13 @@ fn succeeded_without_a_uri_finishes_a_zip_with_its_own_and_a_prefix_with_none() 
 }
 
 #[test]
-fn a_wait_for_the_quota_shows_after_30_s() {
-    let waits = observed().live(0).attempt(|a| a.waiting_since = Some(at(0).mono));
+fn a_wait_for_the_quota_shows_from_when_it_may_be_told() {
+    let waits = observed().live(0).attempt(|a| a.tells_at = Some(at(30).mono));
     is(&decided(export(), &waits, 29), None, Step::AskTurn(at(59).mono));
     is(&decided(export(), &waits, 30), held(Held::RateLimited), Step::AskTurn(at(60).mono));
-    let unread = observed().attempt(|a| a.waiting_since = Some(at(0).mono));
+    let never = observed().live(0).attempt(|a| a.waiting_since = Some(at(0).mono));
+    is(&decided(export(), &never, 30), None, Step::AskTurn(at(60).mono));
+    let unread = observed().attempt(|a| a.tells_at = Some(at(30).mono));
     is(&decided(export(), &unread, 30), held(Held::RateLimited), Step::Read);
 }
 

@@ -7,6 +7,7 @@ mod attempt;
 mod calls;
 mod recall;
 mod session;
+mod slots;
 
 pub use attempt::{Attempt, Refusals, Trouble};
 pub use recall::Recollection;
@@ -21,6 +22,7 @@ use crate::streams::identifiers::{AccountId, OutputUri, SessionArn};
 use crate::streams::observation::{FailureFamily, Reading, Source};
 use attempt::Story;
 use session::Session;
+use slots::Slots;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -100,6 +102,7 @@ pub struct Memory {
     sessions: HashMap<SessionArn, Box<Session>>,
     zips: HashMap<(AccountId, OutputUri), Uids>,
     deleted: VecDeque<(Instant, Uid)>,
+    slots: Slots,
 }
 
 impl Memory {
@@ -112,6 +115,7 @@ impl Memory {
             sessions: HashMap::new(),
             zips: HashMap::new(),
             deleted: VecDeque::new(),
+            slots: Slots::new(now),
         }
     }
 

@@ -6,6 +6,7 @@ use super::memory::{Claim, Memory, Recollection};
 use crate::api::ExportStatus;
 use crate::streams::observation::ExportFilesStatus::{Failed, Pending, Succeeded};
 use crate::streams::observation::{FailureClass, Reading, SessionStatus, SessionView, Source};
+use std::time::Duration;
 
 /// A leader that knows these objects.
 fn knows(objects: impl IntoIterator<Item = ExportBuilder>) -> Memory {
@@ -353,4 +354,35 @@ fn trouble_waits_longer_each_time_and_ends_with_a_good_read() {
     }
     reads(&mut memory, now, Some(session().exported_to(None, Failed)));
     assert_eq!(seen(&memory, "x").attempt.read_trouble, None);
+}
+
+#[test]
+fn a_wait_is_told_after_30_s_and_the_waits_of_many_one_after_another() {
+    let names: Vec<String> = (0..100).map(|n| format!("x{n}")).collect();
+    let mut memory = knows(names.iter().map(|name| export().named(name)));
+    let waits = |memory: &mut Memory, name: &str, now: u64| memory.waits(&uid(name), at(0).mono, at(now).mono);
+    for name in &names {
+        assert_eq!(waits(&mut memory, name, 1), at(30).mono, "when to look again");
+    }
+    let told: Vec<_> = names.iter().map(|name| waits(&mut memory, name, 30)).collect();
+    assert_eq!(told[0], at(30).mono, "a single one, at once");
+    for (one, next) in told.iter().zip(&told[1..]) {
+        assert_eq!(*next - *one, Duration::from_millis(50));
+    }
+    assert_eq!(seen(&memory, "x99").attempt.tells_at, Some(told[99]));
+    assert_eq!(waits(&mut memory, "x99", 31), told[99], "it keeps its slot");
+    assert_eq!(waits(&mut memory, "x99", 40), at(70).mono, "once it has been told, it is looked at now and then");
+}
+
+#[test]
+fn a_new_wait_is_told_anew() {
+    let mut memory = knows([x()]);
+    let name = uid("x");
+    memory.waits(&name, at(0).mono, at(0).mono);
+    memory.waits(&name, at(0).mono, at(30).mono);
+    memory.waits_no_more(&name);
+    assert_eq!((seen(&memory, "x").attempt.waiting_since, seen(&memory, "x").attempt.tells_at), (None, None));
+    memory.waits(&name, at(0).mono, at(40).mono);
+    assert_eq!(memory.waits(&name, at(50).mono, at(50).mono), at(80).mono, "a turn that was lost and asked for again");
+    assert_eq!(seen(&memory, "x").attempt.tells_at, None);
 }

@@ -144,7 +144,7 @@ impl Controller {
             Step::Wait(at) => look.map_or(Next::At(at), |look| self.look(&considered, look)),
             Step::Read => look.map_or(Next::Done, |look| self.look(&considered, look)),
             Step::AskTurn(at) => {
-                look.iter().for_each(|look| drop(self.look(&considered, *look)));
+                look.iter().for_each(|look| self.leave_word(&considered, *look));
                 self.ask(object, &considered, turn, at)
             }
             Step::Call => Box::pin(self.call(object, &considered, turn)).await,
@@ -161,7 +161,7 @@ impl Controller {
                 *turn = None;
                 if considered.seen.attempt.waiting_since.is_some() {
                     self.aws.withdraw(&considered.export.uid);
-                    self.memory().wait(&considered.export.uid, None);
+                    self.memory().waits_no_more(&considered.export.uid);
                 }
             }
         }

@@ -315,12 +315,12 @@ impl World {
             Step::AskTurn(then) => {
                 let since = *object.waiting.get_or_insert(now);
                 object.turn = !self.dry;
-                self.memory.wait(&export.uid, self.dry.then_some(since));
                 if object.turn {
                     object.waiting = None;
+                    self.memory.waits_no_more(&export.uid);
                     return false;
                 }
-                Some(then)
+                Some(then.min(self.memory.waits(&export.uid, since, now)))
             }
             Step::Call => {
                 object.turn = false;
@@ -334,7 +334,7 @@ impl World {
         };
         if matches!(step, Step::Rest | Step::Wait(_)) {
             (object.turn, object.waiting) = (false, None);
-            self.memory.wait(&export.uid, None);
+            self.memory.waits_no_more(&export.uid);
         }
         true
     }

@@ -13,6 +13,7 @@ mod backend;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
 mod crash;
+mod crowd;
 mod denial;
 mod happy;
 mod kube_state_metrics;

@@ -70,18 +70,32 @@ impl World {
         self.grant(lease, json!([rule])).await;
     }
 
+    /// Another namespace, in which this world's operators have the same rights.
+    #[allow(dead_code, reason = "a crowd and the bench use it")]
+    pub(crate) async fn also_in(&self, namespace: &str) -> Api<SessionExport> {
+        let exports = self.control.namespace(namespace).await;
+        for (n, rules) in granted().into_iter().enumerate() {
+            self.grant_in(namespace, &format!("{SERVICE_ACCOUNT}-{n}"), rules).await;
+        }
+        exports
+    }
+
     async fn grant(&self, name: &str, rules: Value) {
+        self.grant_in(&self.namespace, name, rules).await;
+    }
+
+    async fn grant_in(&self, namespace: &str, name: &str, rules: Value) {
         let role = json!({"metadata": {"name": name}, "rules": rules});
         let binding = json!({
             "metadata": {"name": name},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
             "subjects": [{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": &self.namespace}],
         });
-        self.create::<k8s_openapi::api::rbac::v1::Role>(role).await;
-        self.create::<k8s_openapi::api::rbac::v1::RoleBinding>(binding).await;
+        self.create::<k8s_openapi::api::rbac::v1::Role>(namespace, role).await;
+        self.create::<k8s_openapi::api::rbac::v1::RoleBinding>(namespace, binding).await;
     }
 
-    async fn create<K>(&self, object: Value)
+    async fn create<K>(&self, namespace: &str, object: Value)
     where
         K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
             + Clone
@@ -89,7 +103,7 @@ impl World {
             + serde::Serialize
             + serde::de::DeserializeOwned,
     {
-        let api: Api<K> = self.namespaced();
+        let api: Api<K> = Api::namespaced(self.client.clone(), namespace);
         api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
     }
 

@@ -2,17 +2,21 @@
 
 use super::Found;
 use super::ending::seed_live;
+use crate::journal::EXPORT;
 use crate::objects::{Destination, Planned, create, create_all, plan};
 use crate::oracle::quantile::quantile;
+use crate::oracle::rate::rate;
 use crate::report::{Bar, Row, thousands};
 use crate::scale::Scale;
-use crate::stand::Stand;
+use crate::stand::{EXPORT_SHARE, Stand};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Teams with a single export each, one after the other: one wait could be luck.
 const OTHERS: usize = 5;
+/// So that the last of them come after the crowd has waited for so long that it is told.
+const BETWEEN: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn crowd(scale: Scale) -> Found {
@@ -20,27 +24,61 @@ pub(crate) async fn crowd(scale: Scale) -> Found {
     let crowd = plan(&stand, scale.crowd, Destination::Prefix, |_| 0);
     seed_live(&stand, &crowd, json!({})).await;
     let operator = stand.operator().await;
+    let mut audit = stand.audit();
     create_all(&stand, &crowd).await;
     sleep(Duration::from_secs(5)).await;
-    let mut waits = Vec::new();
+    let mut turns = Vec::new();
     for n in 1..=OTHERS {
-        waits.push(one_other(&stand, n).await);
-        sleep(Duration::from_secs(2)).await;
+        turns.push(one_other(&stand, n).await);
+        sleep(BETWEEN).await;
     }
-    let before = stand.journal(0.0).first_accepted(stand.key()).len();
+    let passes = operator.metric("sessionexport_reconciles_total").await;
     operator.stop().await;
-    let all: Vec<f64> = waits.iter().flatten().copied().collect();
-    let longest = if all.len() == waits.len() { quantile(&all, 1.0) } else { None };
+    let journal = stand.journal(0.0);
+    let calls: Vec<f64> = journal.calls(EXPORT, stand.key()).iter().map(|call| call.ms + stand.wall).collect();
+    let meanwhile = |turn: &Turn| calls.iter().filter(|at| turn.created < **at && **at < turn.called).count();
+    let writes = audit.news().iter().filter(|request| request.is_status_write()).count();
     let title = &format!("{} of one team waiting, then 1 of another", thousands(scale.crowd));
-    let row = Row::new(title, "the one waits, longest of 5", longest, "s").bar(Bar::AtMost(1.0));
-    let each: Vec<_> = waits.iter().map(|wait| wait.map_or("never".to_owned(), |wait| format!("{wait:.2}"))).collect();
-    let note =
-        format!("each {} s; {} of the crowd still waited", each.join(", "), scale.crowd - before.min(scale.crowd));
-    Found { rows: vec![row.note(note)], points: Vec::new() }
+    let note = format!(
+        "each {} s; {} of the crowd still waited; {writes} status writes for {} calls, {passes} passes",
+        each(&turns, |turn| format!("{:.2}", turn.waited())),
+        scale.crowd - calls.len().min(scale.crowd),
+        calls.len(),
+    );
+    let row = Row::new(title, "the one waits, longest of 5", longest(&turns, Turn::waited), "s");
+    let others =
+        Row::new(title, "calls of the crowd meanwhile, most of 5", longest(&turns, |one| meanwhile(one) as f64), "");
+    let note_others = format!("each {}", each(&turns, |turn| meanwhile(turn).to_string()));
+    let others = others.counted().limit(EXPORT_SHARE).bar(Bar::RatioAtMost(1.0)).note(note_others);
+    let rate = Row::new(title, "Export calls per second", rate(&calls), "/s").limit(EXPORT_SHARE);
+    Found { rows: vec![row.bar(Bar::AtMost(1.0)).note(note), others, rate], points: Vec::new() }
 }
 
-/// From its creation to its call, in seconds.
-async fn one_other(stand: &Stand, n: usize) -> Option<f64> {
+/// When one was created and called for, in milliseconds of the wall clock.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    created: f64,
+    called: f64,
+}
+
+impl Turn {
+    /// In seconds.
+    fn waited(&self) -> f64 {
+        (self.called - self.created) / 1000.0
+    }
+}
+
+/// `None` if one never got its turn.
+fn longest(turns: &[Option<Turn>], of: impl Fn(&Turn) -> f64) -> Option<f64> {
+    let all: Option<Vec<f64>> = turns.iter().map(|turn| turn.as_ref().map(&of)).collect();
+    quantile(&all?, 1.0)
+}
+
+fn each(turns: &[Option<Turn>], say: impl Fn(&Turn) -> String) -> String {
+    turns.iter().map(|turn| turn.as_ref().map_or("never".to_owned(), &say)).collect::<Vec<_>>().join(", ")
+}
+
+async fn one_other(stand: &Stand, n: usize) -> Option<Turn> {
     let other = Planned {
         namespace: stand.namespaces[n].clone(),
         session: format!("other{n}"),
@@ -52,9 +90,9 @@ async fn one_other(stand: &Stand, n: usize) -> Option<f64> {
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         sleep(Duration::from_millis(100)).await;
-        let calls = stand.world.simulator.calls("ExportStreamSessionFiles", &other.session).await;
+        let calls = stand.world.simulator.calls(EXPORT, &other.session).await;
         if let Some(call) = calls.first() {
-            return Some((call["ms"].as_f64().unwrap() + stand.wall - created) / 1000.0);
+            return Some(Turn { created, called: call["ms"].as_f64().unwrap() + stand.wall });
         }
     }
     None

@@ -41,9 +41,8 @@ impl Scene<'_> {
     /// Nothing holds it but, perhaps, the quota.
     fn settle_waiting(&self, row: Option<Row>, step: Step, look_is_due: bool) -> Decision {
         let waits = (look_is_due || matches!(step, Step::AskTurn(_))) && row.is_none() && !self.accepted();
-        let shows = |since: Instant| self.now.mono.duration_since(since) >= self.timing.held_after;
-        match self.seen.attempt.waiting_since.filter(|_| waits) {
-            Some(since) if shows(since) => {
+        match self.seen.attempt.tells_at.filter(|_| waits) {
+            Some(tells_at) if tells_at <= self.now.mono => {
                 let row = self.bounded(Held::RateLimited);
                 Decision {
                     step: if matches!(row, Row::Final(_)) { Step::Rest } else { step },

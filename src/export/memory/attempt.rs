@@ -46,6 +46,8 @@ pub struct Attempt {
     pub held: Option<(Reason, Instant)>,
     /// Since when it has waited for a turn.
     pub waiting_since: Option<Instant>,
+    /// From when on that may be told, once it has lasted.
+    pub tells_at: Option<Instant>,
     /// AWS refused the last call of this process.
     pub refused_last: bool,
     /// AWS's id of the accepted call, for the log and the Event.
@@ -93,6 +95,7 @@ impl Attempt {
         foreign_since: None,
         held: None,
         waiting_since: None,
+        tells_at: None,
         refused_last: false,
         request_id: None,
     };

@@ -134,10 +134,26 @@ impl Memory {
         }
     }
 
-    /// Remembers since when the object has waited for a turn.
-    pub fn wait(&mut self, uid: &Uid, since: Option<Instant>) {
+    /// Remembers since when the object has waited for a turn. Returns when to look at it again: when that may be told.
+    pub fn waits(&mut self, uid: &Uid, since: Instant, now: Instant) -> Instant {
+        let again = now + self.timing.held_after;
+        let Some(known) = self.known.get_mut(uid) else { return again };
+        let attempt = &mut *known.attempt;
+        if attempt.waiting_since.replace(since) != Some(since) {
+            attempt.tells_at = None;
+        }
+        match attempt.tells_at {
+            Some(tells_at) if now < tells_at => tells_at,
+            Some(_) => again,
+            None if now < since + self.timing.held_after => since + self.timing.held_after,
+            None => *attempt.tells_at.insert(self.slots.book(now)),
+        }
+    }
+
+    /// It has its turn, or needs none any more.
+    pub fn waits_no_more(&mut self, uid: &Uid) {
         if let Some(known) = self.known.get_mut(uid) {
-            known.attempt.waiting_since = since;
+            (known.attempt.waiting_since, known.attempt.tells_at) = (None, None);
             known.attempt.tidy();
         }
     }

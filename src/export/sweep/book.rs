@@ -1,8 +1,10 @@
 //! Who waits for which reading, and what is read next. Pure: the clock is an argument, nothing here does IO.
 
 mod answers;
+mod newcomers;
 mod plan;
 
+use self::newcomers::Newcomers;
 use self::plan::Place;
 use super::roll::{Roll, Wish};
 use super::{Kind, Tally, Waits};
@@ -24,6 +26,8 @@ const GATHER: Duration = Duration::from_millis(500);
 pub struct Waiter {
     /// Which object.
     pub uid: Uid,
+    /// Turns are fair between these.
+    pub namespace: Arc<str>,
     /// Which session.
     pub arn: SessionArn,
     /// What it waits for.
@@ -76,6 +80,7 @@ pub struct Book {
     holders: HashMap<Arc<str>, (StreamGroupArn, Kind)>,
     /// When who is to be read by Get.
     agenda: BTreeSet<(Instant, Uid)>,
+    newcomers: Newcomers,
     /// Whose turns go to others.
     withdrawn: Vec<Uid>,
     /// How often a promised export is looked at by Get, at the present load.
@@ -99,6 +104,7 @@ impl Book {
             groups: BTreeMap::new(),
             holders: HashMap::new(),
             agenda: BTreeSet::new(),
+            newcomers: Newcomers::default(),
             withdrawn: Vec::new(),
             pace: waits.pending,
             sweeps: HashMap::new(),
@@ -136,7 +142,13 @@ impl Book {
 
     /// Somebody waits for a reading, or for another than before.
     pub fn wait(&mut self, waiter: Waiter, now: Instant) {
-        let Waiter { uid, arn, look, urgency, zip, shows_from } = waiter;
+        let Waiter { uid, namespace, arn, look, urgency, zip, shows_from } = waiter;
+        let urgent = look.sight == Sight::First && look.at <= now;
+        if urgent {
+            self.newcomers.enter(&uid, namespace);
+        } else {
+            self.newcomers.leave(&uid);
+        }
         let key = arn.stream_group();
         let kind = Kind::of(look.sight);
         let before = self.entries.get(&uid).map(|entry| Kind::of(entry.sight));
@@ -150,7 +162,6 @@ impl Book {
         let mut by_list = false;
         if let Some(kind) = kind {
             let list_only = look.sight == Sight::Fresh;
-            let urgent = look.sight == Sight::First && look.at <= now;
             let wish = Wish { at: look.at, ends: look.ends, urgent, list_only, zip, shows_from };
             let roll = group.roll(kind);
             roll.join(&arn.session, &uid, wish, now);
@@ -158,7 +169,7 @@ impl Book {
         }
         let (group, session, sight) = (group.arn.clone(), arn.session, look.sight);
         let due = look.at <= now && sight != Sight::Fresh;
-        let waits = sight == Sight::Exact || (sight == Sight::First && due);
+        let waits = sight == Sight::Exact || urgent;
         match self.entries.get_mut(&uid) {
             // It waits for its turn or its reading already; its place in the queue may have changed.
             Some(entry) if (entry.asked || entry.flying) && due => {
@@ -173,7 +184,7 @@ impl Book {
         }
         let entry = Entry { group, session, sight, urgency, at: None, asked: false, flying: false, waits };
         self.entries.insert(uid.clone(), entry);
-        if !by_list {
+        if !by_list || urgent {
             let gathers = kind == Some(Kind::Pending) && before != Some(kind);
             self.schedule(&uid, if gathers { look.at.max(now + GATHER) } else { look.at });
         }
@@ -182,6 +193,7 @@ impl Book {
     /// Somebody waits no more.
     pub fn leave(&mut self, uid: &Uid) {
         self.leave_roll(uid);
+        self.newcomers.leave(uid);
         if let Some(entry) = self.entries.remove(uid) {
             if let Some(at) = entry.at {
                 self.agenda.remove(&(at, uid.clone()));

@@ -141,7 +141,8 @@ impl Model {
         let look = Look { at: self.now, sight, ends: None, again: None };
         let urgency = Urgency::unread(Purpose::Poll);
         let (uid, arn, zip) = (uid.clone(), object.arn.clone(), object.zip);
-        self.book.wait(Waiter { uid, arn, look, urgency, zip, shows_from }, self.now);
+        let namespace = "team-a".into();
+        self.book.wait(Waiter { uid, namespace, arn, look, urgency, zip, shows_from }, self.now);
     }
 
     pub(super) fn ends(&mut self, name: &str, after: Duration) {

@@ -277,13 +277,22 @@ proptest! {
 
 /// Sessions that wait for their first reading, or are ACTIVATING and wait for another.
 fn live(book: &mut Book, count: usize, at: Instant, now: Instant) {
-    for n in 0..count {
+    live_of("team-a", book, 0..count, at, now);
+}
+
+fn live_of(namespace: &str, book: &mut Book, range: std::ops::Range<usize>, at: Instant, now: Instant) {
+    for n in range {
         let arn = group(0).session(format!("s{n}").parse().unwrap());
         let look = Look { at, sight: Sight::First, ends: None, again: None };
         let urgency = Urgency::unread(Purpose::First);
-        let uid: Uid = format!("s{n}").into();
-        book.wait(Waiter { uid, arn, look, urgency, zip: false, shows_from: None }, now);
+        let (uid, namespace): (Uid, _) = (format!("s{n}").into(), namespace.into());
+        book.wait(Waiter { uid, namespace, arn, look, urgency, zip: false, shows_from: None }, now);
     }
+}
+
+fn gets(work: &[Work]) -> Vec<&str> {
+    let gets = work.iter().filter_map(|work| if let Work::Get(uid) = work { Some(uid) } else { None });
+    gets.map(|uid| &**uid).collect()
 }
 
 fn orders(work: Vec<Work>) -> Vec<PageOrder> {
@@ -312,6 +321,37 @@ fn first_readings_come_from_the_lists_of_live_sessions_until_everybody_is_found(
     assert_eq!(read, [Active, Connected, PendingClientReconnection, Reconnecting].map(Filter::Session));
     let (work, _) = book.work(now + secs(1), SPEEDS);
     assert_eq!(work, [], "all have been found");
+}
+
+#[test]
+fn a_few_of_another_namespace_get_a_get_each_in_a_group_that_is_crowded_and_more_of_them_do_not() {
+    for (others, wanted) in [(1, 1), (5, 5), (6, 0)] {
+        let (mut book, now) = (Book::new(WAITS), epoch());
+        live(&mut book, 50, now, now);
+        let (work, _) = book.work(now, SPEEDS);
+        assert_eq!((gets(&work).len(), work.len()), (0, 1), "the crowd costs a page");
+        live_of("team-b", &mut book, 50..50 + others, now, now);
+        assert_eq!(gets(&book.work(now, SPEEDS).0).len(), wanted, "of {others}");
+    }
+}
+
+#[test]
+fn whichever_comes_first_serves_one_of_a_few_and_whoever_has_been_read_no_longer_counts() {
+    let (mut book, now) = (Book::new(WAITS), epoch());
+    live(&mut book, 50, now, now);
+    let [order] = orders(book.work(now, SPEEDS).0).try_into().unwrap();
+    live_of("team-b", &mut book, 50..51, now, now);
+    assert_eq!(gets(&book.work(now, SPEEDS).0), ["s50"]);
+    assert_eq!(book.page(&order, &shows(0..51), now, SPEEDS).len(), 51);
+    assert!(book.work(now, SPEEDS).0.contains(&Work::Withdraw("s50".into())), "the page was first");
+
+    live_of("team-b", &mut book, 60..66, now, now);
+    let (work, _) = book.work(now, SPEEDS);
+    let [order] = orders(work.clone()).try_into().unwrap();
+    book.page(&order, &shows(60..61), now, SPEEDS);
+    book.leave(&"s61".into());
+    live_of("team-b", &mut book, 90..91, now, now);
+    assert_eq!((gets(&work).len(), gets(&book.work(now, SPEEDS).0)), (0, vec!["s90"]));
 }
 
 #[test]
@@ -353,7 +393,8 @@ fn whoever_waits_for_its_turn_to_call_is_kept_fresh_by_lists_and_costs_no_get() 
     let arn = group(0).session("fresh".parse().unwrap());
     let look = Look { at: now, sight: Sight::Fresh, ends: None, again: None };
     let urgency = Urgency::unread(Purpose::First);
-    book.wait(Waiter { uid: "fresh".into(), arn, look, urgency, zip: false, shows_from: None }, now);
+    let (uid, namespace) = ("fresh".into(), "team-a".into());
+    book.wait(Waiter { uid, namespace, arn, look, urgency, zip: false, shows_from: None }, now);
     assert_eq!(book.work(now + secs(100), SPEEDS).0, []);
 }
 
@@ -375,9 +416,9 @@ fn promised(book: &mut Book, of: usize, range: std::ops::Range<usize>, now: Inst
     for n in range {
         let arn = group(of).session(format!("s{n}").parse().unwrap());
         let look = Look { at: now, sight: Sight::Pending, ends: None, again: None };
-        let uid: Uid = format!("g{of}s{n}").into();
+        let (uid, namespace): (Uid, _) = (format!("g{of}s{n}").into(), "team-a".into());
         let urgency = Urgency::unread(Purpose::Poll);
-        book.wait(Waiter { uid, arn, look, urgency, zip: false, shows_from: None }, now);
+        book.wait(Waiter { uid, namespace, arn, look, urgency, zip: false, shows_from: None }, now);
     }
 }
 

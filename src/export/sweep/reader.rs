@@ -128,7 +128,7 @@ impl Controller {
         match self.aws.ask(Operation::Get, asker.clone(), now) {
             Asked::Granted(permit) => {
                 self.desk.book().got_its_turn(&uid);
-                self.memory().wait(&uid, None);
+                self.memory().waits_no_more(&uid);
                 let (controller, holder) = (self.clone(), asker.holder);
                 reads.spawn(async move {
                     let asker = Asker { holder, arn: &target.arn, uri: &target.uri, urgency };

@@ -70,6 +70,7 @@ impl Book {
     }
 
     fn has_waited(&mut self, uid: &Uid) -> Option<Uid> {
+        self.newcomers.leave(uid);
         let entry = self.entries.get_mut(uid)?;
         entry.flying = false;
         std::mem::take(&mut entry.waits).then(|| uid.clone())

@@ -134,14 +134,14 @@ impl Book {
         self.agenda.first().map(|(at, _)| *at)
     }
 
-    /// Whose roll has come to be called by lists in the meantime waits for those, unless it is missing from them, or
-    /// has asked already.
+    /// Whose roll is called by lists waits for those, unless it is missing from them, is one of a few newcomers of its
+    /// namespace, or has asked already.
     fn needs_get(&mut self, uid: &Uid) -> bool {
         let Some(entry) = self.entries.get(uid) else { return false };
         let Some(kind) = Kind::of(entry.sight) else { return true };
         let Some(group) = self.groups.get_mut(&*entry.group) else { return true };
         let roll = group.roll(kind);
-        !roll.by_list || entry.asked || roll.is_probing(&entry.session)
+        !roll.by_list || entry.asked || roll.is_probing(&entry.session) || self.newcomers.is_one_of_few(uid)
     }
 }
 
