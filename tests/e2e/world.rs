@@ -261,9 +261,10 @@ impl World {
     }
 
     /// Changes its status by merge patch, as a person with the right to might.
-    pub(crate) async fn patch_status(&self, name: &str, status: Value) {
+    /// Returns the object as it was right after, before the operator could mend it.
+    pub(crate) async fn patch_status(&self, name: &str, status: Value) -> SessionExport {
         let patch = Patch::Merge(json!({"status": status}));
-        self.exports().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+        self.exports().patch_status(name, &PatchParams::default(), &patch).await.unwrap()
     }
 
     pub(crate) async fn delete(&self, name: &str) {

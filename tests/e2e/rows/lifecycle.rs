@@ -87,8 +87,8 @@ async fn a_status_cleared_by_hand_is_rebuilt_from_aws() {
         "requestAttemptTime": null, "requestTime": null, "completionTime": null, "observedGeneration": null,
     });
     for name in ["pending", "done"] {
-        world.patch_status(name, nothing.clone()).await;
-        assert_ne!(row(&world.status(name).await), DONE);
+        let cleared = world.patch_status(name, nothing.clone()).await;
+        assert_ne!(row(&cleared.status.unwrap_or_default()), DONE);
     }
     world.shows("pending", PENDING, "ExportPending").await;
     let after = world.shows("done", DONE, "Exported").await.status.unwrap();
