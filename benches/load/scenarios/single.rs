@@ -28,7 +28,8 @@ pub(crate) async fn single(scale: Scale) -> Found {
     let row = |figure: &str, values: &[f64], unit, most| {
         let middle = quantile(values, 0.5).unwrap_or_default();
         let row = Row::new(title, figure, quantile(values, 0.99), unit).bar(Bar::AtMost(most));
-        row.note(format!("p50 {middle:.1} {unit}, of {}", values.len()))
+        let slowest = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(n, _)| n + 1);
+        row.note(format!("p50 {middle:.1} {unit}, of {}; number {slowest} was the slowest", values.len()))
     };
     let rows =
         vec![row("create -> Export call, p99", &to_call, "ms", 150.0), row("end -> status, p99", &to_status, "s", 3.0)];
