@@ -159,16 +159,18 @@ impl Book {
             .groups
             .entry(key.clone())
             .or_insert_with(|| Group { arn: Arc::new(key), rolls: Kind::ALL.map(Roll::new) });
-        let mut by_list = false;
+        let (mut by_list, mut missing) = (false, false);
         if let Some(kind) = kind {
             let list_only = look.sight == Sight::Fresh;
             let wish = Wish { at: look.at, ends: look.ends, urgent, list_only, zip, shows_from };
             let roll = group.roll(kind);
             roll.join(&arn.session, &uid, wish, now);
             by_list = roll.by_list || list_only;
+            missing = roll.is_probing(&arn.session);
         }
         let (group, session, sight) = (group.arn.clone(), arn.session, look.sight);
-        let due = look.at <= now && sight != Sight::Fresh;
+        // Lists won't show who is missing from them: whatever it waits for now, its Get must be made.
+        let due = missing || (look.at <= now && sight != Sight::Fresh);
         let waits = sight == Sight::Exact || urgent;
         match self.entries.get_mut(&uid) {
             // It waits for its turn or its reading already; its place in the queue may have changed.
@@ -184,9 +186,10 @@ impl Book {
         }
         let entry = Entry { group, session, sight, urgency, at: None, asked: false, flying: false, waits };
         self.entries.insert(uid.clone(), entry);
-        if !by_list || urgent {
+        if !by_list || urgent || missing {
             let gathers = kind == Some(Kind::Pending) && before != Some(kind);
-            self.schedule(&uid, if gathers { look.at.max(now + GATHER) } else { look.at });
+            let at = if gathers { look.at.max(now + GATHER) } else { look.at };
+            self.schedule(&uid, if missing { now } else { at });
         }
     }
 

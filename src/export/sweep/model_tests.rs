@@ -413,13 +413,32 @@ fn a_page_whose_turn_came_without_a_token_is_asked_for_again() {
 
 /// Promised exports of sessions `from` to `to` of a group.
 fn promised(book: &mut Book, of: usize, range: std::ops::Range<usize>, now: Instant) {
+    promised_until(book, of, range, now, now);
+}
+
+fn promised_until(book: &mut Book, of: usize, range: std::ops::Range<usize>, at: Instant, now: Instant) {
     for n in range {
         let arn = group(of).session(format!("s{n}").parse().unwrap());
-        let look = Look { at: now, sight: Sight::Pending, ends: None, again: None };
+        let look = Look { at, sight: Sight::Pending, ends: None, again: None };
         let (uid, namespace): (Uid, _) = (format!("g{of}s{n}").into(), "team-a".into());
         let urgency = Urgency::unread(Purpose::Poll);
         book.wait(Waiter { uid, namespace, arn, look, urgency, zip: false, shows_from: None }, now);
     }
+}
+
+#[test]
+fn whoever_is_missing_gets_its_get_whatever_it_waits_for_meanwhile() {
+    let (mut book, now) = (Book::new(WAITS), epoch());
+    promised(&mut book, 0, 0..30, now);
+    let [order] = orders(book.work(now, SPEEDS).0).try_into().unwrap();
+    book.page(&order, &shows(0..29), now, SPEEDS);
+    assert_eq!(gets(&book.work(now, SPEEDS).0), ["g0s29"]);
+    // A pass comes between, because its status was written.
+    promised_until(&mut book, 0, 29..30, now + secs(10), now);
+    let (work, _) = book.work(now, SPEEDS);
+    assert!(!work.contains(&Work::Withdraw("g0s29".into())), "{work:?}");
+    assert_eq!(book.called(&"g0s29".into(), now), Some(false));
+    assert_eq!(gets(&book.work(now, SPEEDS).0), ["g0s29"], "its turn has come");
 }
 
 #[test]
