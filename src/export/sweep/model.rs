@@ -32,7 +32,7 @@ pub(super) struct Service {
     /// Summaries name no URI.
     pub(super) status_only: bool,
     /// A session is left out of a page with this chance in a hundred.
-    pub(super) drops: u64,
+    pub(super) drops: usize,
     /// Filters show nothing at all.
     pub(super) blind: bool,
     /// Tokens lead back to the first page.
@@ -42,6 +42,8 @@ pub(super) struct Service {
     pub(super) refuses: Option<FailureClass>,
     /// Exports were promised just now: for so long lists may not show them.
     pub(super) new_for: Duration,
+    /// At each tick some object gets a pass for a reason of its own, and waits on.
+    pub(super) passes: bool,
 }
 
 pub(super) struct Object {
@@ -137,8 +139,12 @@ impl Model {
     }
 
     fn wait(&mut self, uid: &Uid, sight: Sight, shows_from: Option<Instant>) {
+        self.wait_until(self.now, uid, sight, shows_from);
+    }
+
+    fn wait_until(&mut self, at: Instant, uid: &Uid, sight: Sight, shows_from: Option<Instant>) {
         let object = &self.objects[uid];
-        let look = Look { at: self.now, sight, ends: None, again: None };
+        let look = Look { at, sight, ends: None, again: None };
         let urgency = Urgency::unread(Purpose::Poll);
         let (uid, arn, zip) = (uid.clone(), object.arn.clone(), object.zip);
         let namespace = "team-a".into();
@@ -178,6 +184,9 @@ impl Model {
         while self.now < end && !(ticks % 5 == 0 && done(self)) {
             ticks += 1;
             let (work, _) = self.book.work(self.now, SPEEDS);
+            if self.service.passes {
+                self.passes_between();
+            }
             for item in work {
                 match item {
                     Work::Get(uid) if self.asked.contains(&uid) => {}
@@ -201,6 +210,24 @@ impl Model {
             }
             self.now += TICK;
         }
+    }
+
+    /// Those who have asked for a Get, above all: it is they whom a pass could make forget it.
+    fn passes_between(&mut self) {
+        let (one, other) = (self.roll(self.asked.len()), self.roll(self.objects.len()));
+        let (asked, any) = (self.asked.get(one).cloned(), self.objects.keys().nth(other).cloned());
+        for uid in asked.into_iter().chain(any) {
+            let object = &self.objects[&uid];
+            if object.ours && object.told.is_none() {
+                self.wait_until(self.now + secs(10), &uid, Sight::Pending, None);
+            }
+        }
+    }
+
+    /// A number below `sides`; 0 if there are none.
+    fn roll(&mut self, sides: usize) -> usize {
+        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.dice >> 33) as usize % sides.max(1)
     }
 
     fn get(&mut self, uid: &Uid) {
@@ -265,8 +292,7 @@ impl Model {
         let more = shown.len() > from + 100;
         let mut sessions = Vec::new();
         for (uid, status) in shown.into_iter().skip(from).take(100) {
-            self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            if (self.dice >> 33) % 100 >= self.service.drops && !self.service.endless {
+            if self.roll(100) >= self.service.drops && !self.service.endless {
                 sessions.push((self.objects[&uid].arn.session.clone(), self.view(status)));
             }
         }

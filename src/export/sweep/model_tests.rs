@@ -249,7 +249,8 @@ proptest! {
     #[test]
     fn every_end_is_told_in_time(
         lag in 0_u64..25,
-        drops in 0_u64..30,
+        drops in 0_usize..30,
+        passes in any::<bool>(),
         status_only in any::<bool>(),
         zip in any::<bool>(),
         blind in any::<bool>(),
@@ -257,7 +258,7 @@ proptest! {
         strangers in 0_usize..400,
         each in 1_usize..180,
     ) {
-        let service = Service { filter_lag: secs(lag), drops, status_only, ..Service::default() };
+        let service = Service { filter_lag: secs(lag), drops, status_only, passes, ..Service::default() };
         let mut model = Model::new(service);
         model.strangers(3, old, true);
         model.strangers(3, strangers, false);
