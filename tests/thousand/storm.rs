@@ -1,0 +1,101 @@
+//! AWS lets through a tenth of what it used to, for a while.
+
+use super::*;
+use std::collections::HashSet;
+
+/// The operator's share; the simulator lets through a little more, but in the storm a tenth of that.
+const SHARE: u32 = 54;
+const STORM: u32 = 6;
+/// So many of one age.
+const ALIKE: usize = 10;
+
+/// One team of 900, and 19 that share 100. The youngest comes first in the lists.
+#[tokio::test]
+async fn a_thousand_of_twenty_teams_in_a_storm_go_in_order_and_are_fair_and_none_is_lost() {
+    let _turn = TURNS.acquire().await.unwrap();
+    let teams: Vec<String> = (0..19).map(|n| format!("e2e-thousand-storm-{n:02}")).collect();
+    let big = "e2e-thousand-storm".to_owned();
+    let namespaces = [vec![big.clone()], teams.clone()].concat();
+    let changes = json!({
+        "quota": {"export": SHARE, "get": 100, "list": 100, "allowAboveDefault": true},
+        "rules": [{"namespaces": ["*"], "streamGroups": ["*"], "outputPrefixes": ["s3://exports/"]}],
+        "watch": {"namespaces": &namespaces},
+        "timing": {"heldAfter": "5m", "retryMin": "1s", "retryMax": "2s"},
+    });
+    let world = World::with("thousand-storm", &[], changes).await;
+    for team in &teams {
+        world.also_in(team).await;
+    }
+    let all_of_them = create(&world, &big, &teams).await;
+    weather(&world, STORM).await;
+    let operator = world.operator().await;
+    let throttled = || async { calls(&journal(&world).await, EXPORT).into_iter().filter(|c| is_throttled(c)).count() };
+    world.eventually("AWS throttles", || async { throttled().await >= 10 }).await;
+    world.eventually("the share shrinks", || async { share(&operator).await <= f64::from(SHARE) / 8.0 }).await;
+    world.eventually("all small teams had their turn", || async { small_ones(&world).await >= 100 }).await;
+    let (in_storm, sent) = (throttled().await, calls(&journal(&world).await, EXPORT).len());
+    println!("in the storm {sent} calls, {in_storm} throttled");
+    // While it shrinks, what it sends in two seconds at the old rate.
+    assert!(in_storm <= 2 * SHARE as usize, "{in_storm} of {sent} throttled");
+    weather(&world, SHARE + 6).await;
+    all_in(&world, &namespaces, &all_of_them, "promised", is("ExportPending")).await;
+    world.eventually("the share recovers", || async { share(&operator).await >= 0.9 * f64::from(SHARE) }).await;
+
+    let journal = journal(&world).await;
+    let promises: Vec<_> = journal.iter().filter(|line| line["kind"] == "export" && line["to"] == "PENDING").collect();
+    let times = by_session(&promises);
+    assert!(times.len() == 1000 && times.values().all(|times| *times == 1), "nobody is lost, one export each");
+    fair(&promises);
+    in_order(&calls(&journal, EXPORT));
+}
+
+/// The sessions' ages follow their numbers; all objects are there before anybody looks.
+async fn create(world: &World, big: &str, teams: &[String]) -> Vec<String> {
+    let (many, few) = (names("big", 900), names("small", 100));
+    for (age, alike) in many.chunks(ALIKE).enumerate() {
+        sessions(world, alike, json!({"ageSeconds": 60 * age})).await;
+    }
+    sessions(world, &few, json!({})).await;
+    exports(world, big, &many, json!({})).await;
+    for (n, name) in few.iter().enumerate() {
+        exports(world, &teams[n % teams.len()], std::slice::from_ref(name), json!({})).await;
+    }
+    [many, few].concat()
+}
+
+async fn weather(world: &World, exports: u32) {
+    let limits = json!({"enabled": true, "perSecond": 110, "operations": {EXPORT: exports}});
+    world.simulator.ask("PUT", "quota", limits).await;
+}
+
+/// What the operator allows itself at present.
+async fn share(operator: &crate::operator::Operator) -> f64 {
+    let metrics = operator.get("/metrics").await.1;
+    let line = format!("sessionexport_quota_share{{operation=\"{EXPORT}\"}} ");
+    metrics.lines().find_map(|found| found.strip_prefix(&line)).map_or(f64::MAX, |share| share.parse().unwrap())
+}
+
+async fn small_ones(world: &World) -> usize {
+    let promises = world.simulator.ask("GET", "journal?kind=export", Value::Null).await;
+    promises["records"].as_array().unwrap().iter().filter(|line| of(line).starts_with("small")).count()
+}
+
+/// The small teams have had everything when the big one has had about as much as each of them.
+fn fair(promises: &[&Value]) {
+    let last = promises.iter().rposition(|line| of(line).starts_with("small")).unwrap();
+    let big = promises[..last].iter().filter(|line| of(line).starts_with("big")).count();
+    println!("{big} of the big team before the last of the small ones");
+    assert!(big <= 30, "{big} of the big team before the last of the small ones");
+}
+
+/// Within the big team the oldest is asked for first, once all have been read: by then a second's worth has gone.
+fn in_order(asked: &[&Value]) {
+    let mut seen = HashSet::new();
+    let firsts = asked.iter().map(|call| of(call)).filter(|name| name.starts_with("big") && seen.insert(*name));
+    let ages: Vec<usize> =
+        firsts.map(|name| name.trim_start_matches("big").parse::<usize>().unwrap() / ALIKE).collect();
+    // Those of neighbouring ages may be on their way at the same time.
+    let inversions = ages[SHARE as usize..].windows(2).filter(|pair| pair[0] + 1 < pair[1]).count();
+    println!("{inversions} inversions");
+    assert!(inversions <= 9, "{inversions}: {ages:?}");
+}
