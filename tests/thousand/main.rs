@@ -14,6 +14,7 @@ mod activating;
 mod backend;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
+mod hole;
 mod lagging;
 mod nonsense;
 #[path = "../e2e/operator.rs"]
