@@ -53,8 +53,8 @@ impl<K: Watched> Store<K> {
         Some(Packed(packed.into()))
     }
 
-    fn unpack(&self, Packed(text): &Packed) -> Option<K> {
-        let json = self.marked().fold(text.to_string(), |text, (mark, phrase)| text.replace(mark, phrase));
+    fn unpack(&self, text: String) -> Option<K> {
+        let json = self.marked().fold(text, |text, (mark, phrase)| text.replace(mark, phrase));
         serde_json::from_str(&json)
             .inspect_err(|error| tracing::error!(%error, "an object that was kept can't be read"))
             .ok()
@@ -72,9 +72,14 @@ impl<K: Watched> Store<K> {
 
     /// An object as last seen. `None`: it is gone, or at rest.
     pub(super) fn get(&self, object: &ObjectRef<K>) -> Option<K> {
+        self.unpack(self.text(object)?)
+    }
+
+    /// Unpacking takes longer than a copy, and the watch must not wait for it.
+    fn text(&self, object: &ObjectRef<K>) -> Option<String> {
         let names = self.names();
         let known = names.get(object.namespace.as_deref()?)?.get(&*object.name)?;
-        self.unpack(known.packed.as_ref()?)
+        known.packed.as_ref().map(|Packed(text)| text.to_string())
     }
 
     /// All that are not at rest.
