@@ -69,6 +69,14 @@ impl Operator {
         }
     }
 
+    /// Requests a second that it allows itself at present for one of AWS's operations; none before the first leader has
+    /// told.
+    pub(crate) async fn share_in_force(&self, operation: &str) -> Option<f64> {
+        let metrics = self.get("/metrics").await.1;
+        let line = format!("sessionexport_quota_share{{operation=\"{operation}\"}} ");
+        metrics.lines().find_map(|found| found.strip_prefix(&line)).map(|share| share.parse().unwrap())
+    }
+
     /// Waits until /readyz says what is wanted, such as `leading`.
     pub(crate) async fn ready(&self, wanted: &str) {
         let mut last = (0, String::new());

@@ -57,24 +57,17 @@ async fn two_replicas_stay_within_one_share_through_a_handover() {
     }
 }
 
-/// None before the first leader has told.
-async fn share_in_force(operator: &crate::operator::Operator, operation: &str) -> Option<f64> {
-    let metrics = operator.get("/metrics").await.1;
-    let line = format!("sessionexport_quota_share{{operation=\"{operation}\"}} ");
-    metrics.lines().find_map(|found| found.strip_prefix(&line)).map(|share| share.parse().unwrap())
-}
-
 #[tokio::test]
 async fn a_quota_far_smaller_than_believed_only_takes_longer_and_shows() {
     let world = World::with("quota-small", &[], json!({"quota": {"get": 10, "export": 18}})).await;
     let operator = world.operator().await;
-    world.eventually("the share shows", || async { share_in_force(&operator, GET).await >= Some(10.0) }).await;
+    world.eventually("the share shows", || async { operator.share_in_force(GET).await >= Some(10.0) }).await;
     world.simulator.ask("PUT", "quota", json!({"enabled": true, "perSecond": 2, "operations": {}})).await;
     let names = names("s", 12);
     export_all(&world, &names, &json!({})).await;
     world
         .eventually("the share shrinks", || async {
-            share_in_force(&operator, GET).await.is_some_and(|share| share < 5.0)
+            operator.share_in_force(GET).await.is_some_and(|share| share < 5.0)
         })
         .await;
     for name in &names {

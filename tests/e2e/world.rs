@@ -267,6 +267,15 @@ impl World {
         self.exports().patch_status(name, &PatchParams::default(), &patch).await.unwrap()
     }
 
+    /// As if the operator had never written any of it.
+    pub(crate) async fn clear_status(&self, name: &str) -> SessionExport {
+        let nothing = json!({
+            "conditions": null, "exportStatus": null, "outputUri": null, "session": null, "startTime": null,
+            "requestAttemptTime": null, "requestTime": null, "completionTime": null, "observedGeneration": null,
+        });
+        self.patch_status(name, nothing).await
+    }
+
     pub(crate) async fn delete(&self, name: &str) {
         self.exports().delete(name, &DeleteParams::default()).await.unwrap();
     }

@@ -70,15 +70,7 @@ async fn end(world: &World, names: &[String]) {
 }
 
 async fn clear(world: &World, names: &[String]) {
-    let nothing = json!({
-        "conditions": null, "exportStatus": null, "outputUri": null, "session": null, "startTime": null,
-        "requestAttemptTime": null, "requestTime": null, "completionTime": null, "observedGeneration": null,
-    });
-    each(names, |name| {
-        let nothing = nothing.clone();
-        async move { drop(world.patch_status(&name, nothing).await) }
-    })
-    .await;
+    each(names, |name| async move { drop(world.clear_status(&name).await) }).await;
 }
 
 /// A second object for each session, with another destination.

@@ -31,7 +31,11 @@ async fn a_thousand_of_twenty_teams_in_a_storm_go_in_order_and_are_fair_and_none
     let operator = world.operator().await;
     let throttled = || async { calls(&journal(&world).await, EXPORT).into_iter().filter(|c| is_throttled(c)).count() };
     world.eventually("AWS throttles", || async { throttled().await >= 10 }).await;
-    world.eventually("the share shrinks", || async { share(&operator).await <= f64::from(SHARE) / 8.0 }).await;
+    world
+        .eventually("the share shrinks", || async {
+            operator.share_in_force(EXPORT).await.is_some_and(|share| share <= f64::from(SHARE) / 8.0)
+        })
+        .await;
     world.eventually("all small teams had their turn", || async { small_ones(&world).await >= 100 }).await;
     let (in_storm, sent) = (throttled().await, calls(&journal(&world).await, EXPORT).len());
     println!("in the storm {sent} calls, {in_storm} throttled");
@@ -39,7 +43,11 @@ async fn a_thousand_of_twenty_teams_in_a_storm_go_in_order_and_are_fair_and_none
     assert!(in_storm <= 2 * SHARE as usize, "{in_storm} of {sent} throttled");
     weather(&world, SHARE + 6).await;
     all_in(&world, &namespaces, &all_of_them, "promised", is("ExportPending")).await;
-    world.eventually("the share recovers", || async { share(&operator).await >= 0.9 * f64::from(SHARE) }).await;
+    world
+        .eventually("the share recovers", || async {
+            operator.share_in_force(EXPORT).await >= Some(0.9 * f64::from(SHARE))
+        })
+        .await;
 
     let journal = journal(&world).await;
     let promises: Vec<_> = journal.iter().filter(|line| line["kind"] == "export" && line["to"] == "PENDING").collect();
@@ -66,13 +74,6 @@ async fn create(world: &World, big: &str, teams: &[String]) -> Vec<String> {
 async fn weather(world: &World, exports: u32) {
     let limits = json!({"enabled": true, "perSecond": 110, "operations": {EXPORT: exports}});
     world.simulator.ask("PUT", "quota", limits).await;
-}
-
-/// What the operator allows itself at present.
-async fn share(operator: &crate::operator::Operator) -> f64 {
-    let metrics = operator.get("/metrics").await.1;
-    let line = format!("sessionexport_quota_share{{operation=\"{EXPORT}\"}} ");
-    metrics.lines().find_map(|found| found.strip_prefix(&line)).map_or(f64::MAX, |share| share.parse().unwrap())
 }
 
 async fn small_ones(world: &World) -> usize {

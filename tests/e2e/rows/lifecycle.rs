@@ -82,12 +82,8 @@ async fn a_status_cleared_by_hand_is_rebuilt_from_aws() {
     }
     world.simulator.end("done").await;
     let before = world.shows("done", DONE, "Exported").await.status.unwrap();
-    let nothing = json!({
-        "conditions": null, "exportStatus": null, "outputUri": null, "session": null, "startTime": null,
-        "requestAttemptTime": null, "requestTime": null, "completionTime": null, "observedGeneration": null,
-    });
     for name in ["pending", "done"] {
-        let cleared = world.patch_status(name, nothing.clone()).await;
+        let cleared = world.clear_status(name).await;
         assert_ne!(row(&cleared.status.unwrap_or_default()), DONE);
     }
     world.shows("pending", PENDING, "ExportPending").await;
