@@ -31,11 +31,13 @@ die() {
 	exit 1
 }
 
+# What the shell says of the children that it kills is not said to anybody, however late it comes.
 # shellcheck disable=SC2329 # the EXIT trap calls it
 end_all() {
+	exec 2>/dev/null
 	((${#pids[@]} == 0)) || kill -KILL "${pids[@]}" || true
 	wait
-} 2>/dev/null
+}
 
 # Waits, and ends this script when standard input has ended.
 pause() {

@@ -275,10 +275,12 @@ none_is_left() {
 
 it_ends_on_term() {
 	start
+	local before
+	before=$(<messages) # it says so when it found a port taken
 	kill -TERM "$pid"
 	ended
 	none_is_left
-	not test -s messages
+	[[ $(<messages) == "$before" ]] || fail "it said as it ended: $(<messages)"
 }
 
 kill_9_leaves_nothing_running() {
