@@ -105,10 +105,10 @@ struct Way {
 pub struct Token(Instant);
 
 impl Access {
-    /// Starts with an empty bucket, as a new leader must, and with all gates open. What is denied is tried again
+    /// Starts with empty buckets, as a new leader must, and with all gates open. What is denied is tried again
     /// after `denied_retry.0`, doubling up to `denied_retry.1`.
     pub fn new(client: Client, identity: &str, shares: Shares, denied_retry: (Duration, Duration)) -> (Self, Called) {
-        let (turns, granted) = Turns::new(shares);
+        let (turns, granted) = Turns::new(shares, Instant::now());
         let (sender, admitted) = mpsc::unbounded_channel();
         let gates = Arc::new(Gates::new(denied_retry.0, denied_retry.1));
         (

@@ -107,6 +107,7 @@ pub struct Turns {
 #[derive(Debug)]
 struct Shared {
     shares: Shares,
+    begun: Instant,
     lanes: Mutex<HashMap<Bucket, Lane>>,
     changed: Notify,
     granted: mpsc::UnboundedSender<Arc<str>>,
@@ -114,10 +115,10 @@ struct Shared {
 
 impl Turns {
     /// No turns yet, and the channel on which the uids of granted holders come. It holds no more than what is
-    /// outstanding, so it needs no bound. Starts empty: see [`super::quota::Limiter::new`].
-    pub fn new(shares: Shares) -> (Self, mpsc::UnboundedReceiver<Arc<str>>) {
+    /// outstanding, so it needs no bound. All buckets are empty at `begun`: see [`super::quota::Limiter::new`].
+    pub fn new(shares: Shares, begun: Instant) -> (Self, mpsc::UnboundedReceiver<Arc<str>>) {
         let (granted, grants) = mpsc::unbounded_channel();
-        let shared = Shared { shares, lanes: Mutex::default(), changed: Notify::new(), granted };
+        let shared = Shared { shares, begun, lanes: Mutex::default(), changed: Notify::new(), granted };
         (Self { shared: Arc::new(shared) }, grants)
     }
 
@@ -134,7 +135,7 @@ impl Turns {
                 if lanes.len() >= MAX_IDLE_LANES {
                     lanes.retain(|_, lane| !lane.is_idle(now));
                 }
-                lanes.insert(bucket.clone(), Lane::new(self.shared.shares.of(bucket.operation), now));
+                lanes.insert(bucket.clone(), Lane::new(self.shared.shares.of(bucket.operation), self.shared.begun));
             }
             lanes.get_mut(bucket).map(|lane| lane.ask(holder, urgency, now, &mut told))
         };

@@ -64,8 +64,9 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(share: f64, now: Instant) -> Self {
-        let (limiter, queue, grants) = (Limiter::new(share, now), Queue::default(), HashMap::new());
+    /// One that is empty at `begun`.
+    pub(super) fn new(share: f64, begun: Instant) -> Self {
+        let (limiter, queue, grants) = (Limiter::new(share, begun), Queue::default(), HashMap::new());
         Self { limiter, queue, grants, numbers: 0, lead: None }
     }
 

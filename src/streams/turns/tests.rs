@@ -138,18 +138,28 @@ async fn no_purpose_starves() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_bucket_grants_at_once() {
     let world = World::new(|_| ms(20));
-    world.add(export(), holder("a", "warm-up"), ending(1));
-    world.journal.reaches(1).await;
-    tokio::time::sleep(ms(5000)).await;
-    let asked = Instant::now();
+    for n in 1..=2 {
+        tokio::time::sleep(ms(5000)).await;
+        let (asked, uid) = (Instant::now(), n.to_string());
+        world.add(export(), holder("a", &uid), ending(1));
+        world.journal.reaches(n).await;
+        assert!(world.journal.at(&uid) - asked <= ms(21), "{uid}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_is_empty_when_the_term_begins() {
+    let world = World::new(|_| ms(20));
+    let begun = Instant::now();
     world.add(export(), holder("a", "one"), ending(1));
-    world.journal.reaches(2).await;
-    assert!(world.journal.at("one") - asked <= ms(21));
+    world.journal.reaches(1).await;
+    // One interval at 18 requests a second.
+    assert!(world.journal.at("one") - begun >= ms(55));
 }
 
 /// Without a shell: what is granted is only told.
 fn bare() -> (Turns, mpsc::UnboundedReceiver<Arc<str>>) {
-    let (turns, grants) = Turns::new(Shares { export: 18.0, get: 10.0, list: 10.0 });
+    let (turns, grants) = Turns::new(Shares { export: 18.0, get: 10.0, list: 10.0 }, Instant::now());
     tokio::spawn(turns.clone().run());
     (turns, grants)
 }
@@ -255,7 +265,7 @@ async fn throttling_slows_the_turns_down() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_quota_keeps_nobody_standing() {
-    let (turns, mut grants) = Turns::new(Shares { export: 0.5, get: 10.0, list: 10.0 });
+    let (turns, mut grants) = Turns::new(Shares { export: 0.5, get: 10.0, list: 10.0 }, Instant::now());
     tokio::spawn(turns.clone().run());
     for n in 0..10 {
         turns.ask(&export(), holder("a", &format!("{n}")), ending(n), Instant::now());
@@ -282,7 +292,7 @@ fn ten_times_as_many_waiting_cost_about_ten_times_as_much() {
 }
 
 fn time_of_asking_twice_and_leaving(waiting: u64) -> Duration {
-    let (turns, _grants) = Turns::new(Shares { export: 18.0, get: 10.0, list: 10.0 });
+    let (turns, _grants) = Turns::new(Shares { export: 18.0, get: 10.0, list: 10.0 }, Instant::now());
     let (begun, now) = (std::time::Instant::now(), Instant::now());
     let uids: Vec<String> = (0..waiting).map(|n| format!("{n}")).collect();
     for (n, uid) in (0..).zip(&uids) {

@@ -48,7 +48,7 @@ fn urgency(n: u64) -> Urgency {
 
 impl Storm {
     fn new() -> (Self, mpsc::UnboundedReceiver<Arc<str>>) {
-        let (turns, grants) = Turns::new(Shares { export: 18.0, get: 10.0, list: 10.0 });
+        let (turns, grants) = Turns::new(Shares { export: 18.0, get: 10.0, list: 10.0 }, Instant::now());
         tokio::spawn(turns.clone().run());
         let quota = Arc::new(Mutex::new(Quota { tokens: Quota::RATE, filled: Instant::now() }));
         (Self { turns, quota, journal: Arc::default() }, grants)

@@ -51,7 +51,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(takes: impl Fn(usize) -> Duration + Send + Sync + 'static) -> Self {
-        let (turns, mut grants) = Turns::new(Shares { export: 18.0, get: 10.0, list: 10.0 });
+        let (turns, mut grants) = Turns::new(Shares { export: 18.0, get: 10.0, list: 10.0 }, Instant::now());
         let world = Self { turns, journal: Arc::default(), holders: Arc::default(), takes: Arc::new(takes) };
         tokio::spawn(world.turns.clone().run());
         let shell = world.clone();
