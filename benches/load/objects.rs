@@ -3,7 +3,7 @@
 use crate::stand::Stand;
 use futures::{StreamExt, stream};
 use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use session_export_operator::api::{ExportStatus, SessionExport};
 use std::collections::{BTreeMap, HashMap};
@@ -84,6 +84,12 @@ pub(crate) async fn create(stand: &Stand, one: &Planned) -> f64 {
     let sent = wall();
     api(stand, &one.namespace).create(&PostParams::default(), &object).await.unwrap();
     sent
+}
+
+/// Creates and deletes one: the API server may take 2 s for the first object of a type that is new to it.
+pub(crate) async fn warm_up(stand: &Stand, one: &Planned) {
+    create(stand, one).await;
+    api(stand, &one.namespace).delete(&one.session, &DeleteParams::default()).await.unwrap();
 }
 
 /// Creates them as fast as the API server takes them; when each was sent, by session.

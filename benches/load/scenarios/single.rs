@@ -3,7 +3,7 @@
 use super::Found;
 use super::ending::seed_live;
 use crate::audit::Audit;
-use crate::objects::{Destination, Planned, create, plan};
+use crate::objects::{Destination, Planned, create, plan, warm_up};
 use crate::oracle::quantile::quantile;
 use crate::report::{Bar, Row};
 use crate::scale::Scale;
@@ -17,10 +17,14 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) async fn single(scale: Scale) -> Found {
     let title = "1 object, idle";
     let stand = Stand::new("single", 1, 1, Value::Null).await;
+    let planned = plan(&stand, scale.singles, Destination::Prefix, |_| 0);
+    if let Some(first) = planned.first() {
+        warm_up(&stand, first).await;
+    }
     let operator = stand.operator().await;
     let (mut to_call, mut to_status) = (Vec::new(), Vec::new());
-    for one in plan(&stand, scale.singles, Destination::Prefix, |_| 0) {
-        let (call, status) = one_export(&stand, &one).await;
+    for one in &planned {
+        let (call, status) = one_export(&stand, one).await;
         to_call.push(call);
         to_status.push(status);
     }
