@@ -145,7 +145,7 @@ impl Book {
         let Waiter { uid, namespace, arn, look, urgency, zip, shows_from } = waiter;
         let urgent = look.sight == Sight::First && look.at <= now;
         if urgent {
-            self.newcomers.enter(&uid, namespace);
+            self.newcomers.enter(&uid, namespace.clone());
         } else {
             self.newcomers.leave(&uid);
         }
@@ -164,7 +164,7 @@ impl Book {
             let list_only = look.sight == Sight::Fresh;
             let wish = Wish { at: look.at, ends: look.ends, urgent, list_only, zip, shows_from };
             let roll = group.roll(kind);
-            roll.join(&arn.session, &uid, wish, now);
+            roll.join(&arn.session, (&uid, &namespace), wish, now);
             by_list = roll.by_list || list_only;
             missing = roll.is_probing(&arn.session);
         }

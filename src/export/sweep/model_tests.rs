@@ -418,10 +418,20 @@ fn promised(book: &mut Book, of: usize, range: std::ops::Range<usize>, now: Inst
 }
 
 fn promised_until(book: &mut Book, of: usize, range: std::ops::Range<usize>, at: Instant, now: Instant) {
+    promised_to("team-a", book, of, range, (at, now));
+}
+
+fn promised_to(
+    namespace: &str,
+    book: &mut Book,
+    of: usize,
+    range: std::ops::Range<usize>,
+    (at, now): (Instant, Instant),
+) {
     for n in range {
         let arn = group(of).session(format!("s{n}").parse().unwrap());
         let look = Look { at, sight: Sight::Pending, ends: None, again: None };
-        let (uid, namespace): (Uid, _) = (format!("g{of}s{n}").into(), "team-a".into());
+        let (uid, namespace): (Uid, _) = (format!("g{of}s{n}").into(), namespace.into());
         let urgency = Urgency::unread(Purpose::Poll);
         book.wait(Waiter { uid, namespace, arn, look, urgency, zip: false, shows_from: None }, now);
     }
@@ -440,6 +450,22 @@ fn whoever_is_missing_gets_its_get_whatever_it_waits_for_meanwhile() {
     assert!(!work.contains(&Work::Withdraw("g0s29".into())), "{work:?}");
     assert_eq!(book.called(&"g0s29".into(), now), Some(false));
     assert_eq!(gets(&book.work(now, SPEEDS).0), ["g0s29"], "its turn has come");
+}
+
+#[test]
+fn the_missing_of_a_namespace_do_not_wait_for_those_of_another() {
+    let (mut book, now) = (Book::new(WAITS), epoch());
+    promised(&mut book, 0, 0..300, now);
+    promised_to("team-b", &mut book, 0, 300..305, (now, now));
+    let asked = loop {
+        let work = book.work(now, SPEEDS).0;
+        let asked =
+            gets(&work).iter().map(|uid| uid.trim_start_matches("g0s").parse().unwrap()).collect::<Vec<usize>>();
+        let Some(order) = orders(work).pop() else { break asked };
+        book.page(&order, &shows(0..0), now, SPEEDS);
+    };
+    let of_team_b = asked.iter().filter(|n| **n >= 300).count();
+    assert_eq!((asked.len() - of_team_b, of_team_b), (10, 5));
 }
 
 #[test]

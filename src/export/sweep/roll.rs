@@ -13,6 +13,7 @@ use crate::export::request::Uid;
 use crate::streams::identifiers::StreamSessionId;
 use crate::streams::observation::{Filter, PageToken};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -124,11 +125,17 @@ impl Roll {
         self.looked.filter(|_| self.by_list).map(|looked| now.saturating_duration_since(looked))
     }
 
-    pub(super) fn join(&mut self, session: &StreamSessionId, uid: &Uid, wish: Wish, now: Instant) {
+    pub(super) fn join(
+        &mut self,
+        session: &StreamSessionId,
+        (uid, namespace): (&Uid, &Arc<str>),
+        wish: Wish,
+        now: Instant,
+    ) {
         self.due = sooner(self.due, Some(wish.at));
         self.soonest = sooner(self.soonest, wish.ends);
         let before = self.members.len();
-        let member = self.members.entry(session.clone()).or_insert_with(|| Member::new(wish, now));
+        let member = self.members.entry(session.clone()).or_insert_with(|| Member::new(namespace.clone(), wish, now));
         member.waits(uid, wish);
         // Its first reading has been looked for already, and was not there.
         self.urgent |= wish.urgent && !member.missing && member.spared <= now;

@@ -2,12 +2,15 @@
 
 use crate::export::request::Uid;
 use crate::export::uids::Uids;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// A session, and who waits for it.
 #[derive(Debug)]
 pub(in crate::export::sweep) struct Member {
     pub(in crate::export::sweep) uids: Uids,
+    /// Of the first of these.
+    pub(in crate::export::sweep) namespace: Arc<str>,
     /// Only rounds begun after this can miss it.
     pub(in crate::export::sweep) since: Instant,
     /// When it is due.
@@ -44,9 +47,10 @@ pub(in crate::export::sweep) struct Wish {
 }
 
 impl Member {
-    pub(super) fn new(wish: Wish, now: Instant) -> Self {
+    pub(super) fn new(namespace: Arc<str>, wish: Wish, now: Instant) -> Self {
         Self {
             uids: Uids::default(),
+            namespace,
             since: now,
             at: wish.at,
             ends: None,

@@ -139,13 +139,11 @@ impl Roll {
     }
 
     pub(super) fn probe_missing(&mut self) {
-        let mut more = Vec::new();
         for (session, member) in self.members.iter_mut().filter(|(_, member)| member.missing) {
             if !std::mem::replace(&mut member.to_be_read, true) {
-                more.push(session.clone());
+                self.probes.add(session.clone(), member.namespace.clone());
             }
         }
-        self.probes.add(more);
     }
 
     pub(super) fn finish(&mut self, now: Instant) {

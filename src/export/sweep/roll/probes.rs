@@ -1,17 +1,19 @@
 //! One Get for each of the missing, and whether that shows that the lists can be trusted.
 
 use crate::streams::identifiers::StreamSessionId;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
-/// So many at once, until they show that the list can be trusted.
+/// So many of a namespace at once, until they show that the list can be trusted.
 const AT_ONCE: usize = 10;
 /// So many that were not missing after all, and more than were: the list can't be trusted.
 const REFUTED: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Probes {
-    waiting: VecDeque<StreamSessionId>,
-    out: HashSet<StreamSessionId>,
+    /// Turns are fair between namespaces: whoever waits for them here must not wait for those of another.
+    namespaces: HashMap<Arc<str>, Line>,
+    out: HashMap<StreamSessionId, Arc<str>>,
     at_once: usize,
     /// Of this round's missing: how many were so rightly, and wrongly.
     right: u32,
@@ -20,46 +22,61 @@ pub(super) struct Probes {
     distrust: u32,
 }
 
+#[derive(Debug, Default)]
+struct Line {
+    waiting: VecDeque<StreamSessionId>,
+    out: usize,
+}
+
 impl Default for Probes {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), out: HashSet::new(), at_once: AT_ONCE, right: 0, wrong: 0, distrust: 0 }
+        let (namespaces, out) = (HashMap::new(), HashMap::new());
+        Self { namespaces, out, at_once: AT_ONCE, right: 0, wrong: 0, distrust: 0 }
     }
 }
 
 impl Probes {
     pub(super) fn len(&self) -> usize {
-        self.waiting.len() + self.out.len()
+        self.namespaces.values().map(|line| line.waiting.len() + line.out).sum()
     }
 
     pub(super) fn is_out(&self, session: &StreamSessionId) -> bool {
-        self.out.contains(session)
+        self.out.contains_key(session)
     }
 
     pub(super) fn distrust(&self) -> Option<u32> {
         (self.distrust > 0).then_some(self.distrust)
     }
 
-    pub(super) fn add(&mut self, sessions: Vec<StreamSessionId>) {
-        self.waiting.extend(sessions);
+    pub(super) fn add(&mut self, session: StreamSessionId, namespace: Arc<str>) {
+        self.namespaces.entry(namespace).or_default().waiting.push_back(session);
     }
 
     /// Those to be read now, of whom are still missing.
     pub(super) fn due(&mut self, is_missing: impl Fn(&StreamSessionId) -> bool) -> Vec<StreamSessionId> {
         let mut due = Vec::new();
-        while self.out.len() < self.at_once
-            && let Some(session) = self.waiting.pop_front()
-        {
-            if is_missing(&session) {
-                self.out.insert(session.clone());
-                due.push(session);
+        for (namespace, line) in &mut self.namespaces {
+            while line.out < self.at_once
+                && let Some(session) = line.waiting.pop_front()
+            {
+                if is_missing(&session) && !self.out.contains_key(&session) {
+                    self.out.insert(session.clone(), namespace.clone());
+                    line.out += 1;
+                    due.push(session);
+                }
             }
         }
+        self.namespaces.retain(|_, line| line.out > 0 || !line.waiting.is_empty());
         due
     }
 
     /// It has been read, or need not be any more. True if its Get was out.
     pub(super) fn ended(&mut self, session: &StreamSessionId) -> bool {
-        self.out.remove(session)
+        let Some(namespace) = self.out.remove(session) else { return false };
+        if let Some(line) = self.namespaces.get_mut(&namespace) {
+            line.out -= 1;
+        }
+        true
     }
 
     pub(super) fn new_round(&mut self) {
@@ -80,6 +97,6 @@ impl Probes {
         }
         self.distrust += 1;
         self.at_once = (self.at_once / 2).clamp(1, AT_ONCE);
-        self.waiting.drain(..).collect()
+        self.namespaces.values_mut().flat_map(|line| line.waiting.drain(..)).collect()
     }
 }
