@@ -10,6 +10,8 @@ mod registered;
 pub use known::{NEW, UNRECOGNIZED};
 
 use crate::export::sweep::Tally;
+use crate::streams::observation::FailureClass;
+use crate::streams::operation::{Observer, Operation};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -136,6 +138,7 @@ struct Facts {
     quota_share: Family<ByOperation, Amount>,
     quota_tokens: Family<ByOperation, Amount>,
     turns_waiting: Family<ByOperation, Gauge>,
+    unknown_words: Family<ByOperation, Counter>,
     denials: Family<ByClass, Counter>,
     rounds: Family<ByEnd, Counter>,
     missing: Counter,
@@ -315,14 +318,14 @@ fn whole(count: usize) -> i64 {
 #[path = "metrics_tests.rs"]
 mod tests;
 
-impl crate::streams::operation::Observer for Metrics {
-    fn call(
-        &self,
-        operation: crate::streams::operation::Operation,
-        class: Option<crate::streams::observation::FailureClass>,
-        took: Duration,
-    ) {
-        let class = class.map_or("ok", crate::streams::observation::FailureClass::label);
+impl Observer for Metrics {
+    fn call(&self, operation: Operation, class: Option<FailureClass>, took: Duration) {
+        let class = class.map_or("ok", FailureClass::label);
         self.aws_request(operation.name(), class, took);
+    }
+
+    fn unknown_words(&self, operation: Operation, count: usize) {
+        let by = ByOperation { operation: operation.name() };
+        self.0.facts.unknown_words.get_or_create(&by).inc_by(count as u64);
     }
 }

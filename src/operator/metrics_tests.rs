@@ -28,6 +28,7 @@ fn every_fact_shows_under_its_documented_name() {
     metrics.kube_error("conflict");
     metrics.event_dropped();
     metrics.watch_restart();
+    metrics.unknown_words(Operation::List, 3);
     let text = metrics.clone().encode().unwrap();
     for line in [
         concat!("sessionexport_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -45,6 +46,7 @@ fn every_fact_shows_under_its_documented_name() {
         "sessionexport_quota_tokens{operation=\"GetStreamSession\"} 0.5",
         "sessionexport_queue_depth 9",
         "sessionexport_turns_waiting{operation=\"GetStreamSession\"} 7",
+        "sessionexport_aws_unknown_words_total{operation=\"ListStreamSessions\"} 3",
         "sessionexport_denials_total{class=\"access-denied\"} 1",
         "sessionexport_list_rounds_total{end=\"complete\"} 5",
         "sessionexport_list_rounds_total{end=\"given-up\"} 1",

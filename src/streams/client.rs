@@ -125,7 +125,10 @@ impl Client {
         let begun = Instant::now();
         let outcome = self.attempt(&place, Operation::Get, send, |output| answer::session(arn, &output)).await;
         let found = match outcome {
-            Ok(session) => Some(session),
+            Ok(session) => {
+                self.inner.observer.unknown_words(Operation::Get, session.unknown_words());
+                Some(session)
+            }
             Err(failure) if failure.class == FailureClass::NotFound => None,
             Err(failure) => return Err(failure),
         };
@@ -153,7 +156,9 @@ impl Client {
         let page = |output: sdk::operation::list_stream_sessions::ListStreamSessionsOutput| {
             // The SDK takes any 200 for an empty page. AWS's own carries a request id, a captive portal's doesn't.
             output.request_id().and_then(printable)?;
-            let sessions = output.items().iter().filter_map(|one| answer::summary(group, one)).collect();
+            let sessions: Vec<_> = output.items().iter().filter_map(|one| answer::summary(group, one)).collect();
+            let unknown = sessions.iter().map(|(_, session)| session.unknown_words()).sum();
+            self.inner.observer.unknown_words(Operation::List, unknown);
             Some(Page { begun, sessions, next: output.next_token().map(PageToken::new) })
         };
         self.attempt(&place, Operation::List, send, page).await

@@ -196,6 +196,12 @@ impl SessionView {
     pub fn latest_end(&self) -> Option<SystemTime> {
         self.created_at?.checked_add(self.session_length.unwrap_or(LONGEST_SESSION))
     }
+
+    /// How many of its two statuses this version doesn't know.
+    pub fn unknown_words(&self) -> usize {
+        let export = self.export.as_ref().is_some_and(|export| export.status == ExportFilesStatus::Unknown);
+        usize::from(self.status == SessionStatus::Unknown) + usize::from(export)
+    }
 }
 
 impl SessionStatus {

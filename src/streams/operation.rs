@@ -35,9 +35,14 @@ pub trait Observer: Send + Sync {
     /// One attempt is over. `class` is `None` for success (also when AWS knows no such session). A call whose
     /// future was dropped before its end counts as [`FailureClass::Unavailable`].
     fn call(&self, operation: Operation, class: Option<FailureClass>, took: Duration);
+
+    /// A description of a session has come, in which so many statuses are words that this version doesn't know.
+    fn unknown_words(&self, operation: Operation, count: usize);
 }
 
 /// Counts nothing.
 impl Observer for () {
     fn call(&self, _: Operation, _: Option<FailureClass>, _: Duration) {}
+
+    fn unknown_words(&self, _: Operation, _: usize) {}
 }

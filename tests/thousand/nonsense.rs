@@ -76,8 +76,8 @@ async fn looked_at_again(world: &World, names: &[String], more: usize) {
     world.eventually("they are looked at", looked).await;
 }
 
-/// Each broken answer stands in the metrics as one that was of no use; calls may be on their way meanwhile. The
-/// answer to an export is empty: 200 is all it says.
+/// Each broken answer stands in the metrics as one that was of no use, and words that nobody knows are counted; calls
+/// may be on their way meanwhile. The answer to an export is empty: 200 is all it says.
 async fn counted(world: &World, operator: &Operator) {
     for operation in [LIST, GET] {
         let before = broken(world, operation).await;
@@ -89,6 +89,10 @@ async fn counted(world: &World, operator: &Operator) {
         let counted: usize = line.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap();
         println!("{operation}: {counted} counted, {before} to {after} broken");
         assert!(counted > 0 && counted + 3 >= before && counted <= after, "{operation}: {before} {counted} {after}");
+        let words = format!("sessionexport_aws_unknown_words_total{{operation=\"{operation}\"}} ");
+        let words =
+            metrics.lines().find_map(|line| line.strip_prefix(&words)).map(|count| count.parse::<u64>().unwrap());
+        assert!(words.is_some_and(|words| words > 0), "{operation}: {words:?}");
     }
 }
 

@@ -55,6 +55,9 @@ impl Metrics {
                 zero(&facts.aws_requests, ByOperationAndClass { operation, class });
             }
         }
+        for operation in [Operation::Get, Operation::List].map(Operation::name) {
+            zero(&facts.unknown_words, ByOperation { operation });
+        }
         for class in [FailureClass::Credentials, FailureClass::AccessDenied].map(FailureClass::label) {
             zero(&facts.denials, ByClass { class });
         }

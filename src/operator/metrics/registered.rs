@@ -31,6 +31,7 @@ impl Default for Facts {
             quota_share: Family::default(),
             quota_tokens: Family::default(),
             turns_waiting: Family::default(),
+            unknown_words: Family::default(),
             denials: Family::default(),
             rounds: Family::default(),
             missing: Counter::default(),
@@ -94,6 +95,13 @@ impl Facts {
             "aws_request_duration_seconds",
             "How long calls to Amazon GameLift Streams took",
             &self.aws_duration,
+        );
+        add(
+            registry,
+            "aws_unknown_words",
+            "Statuses of sessions and exports that Amazon GameLift Streams has told in words that this version doesn't \
+             know, by operation. Nothing is concluded from them: the SessionExport is looked at again",
+            &self.unknown_words,
         );
         add(
             registry,

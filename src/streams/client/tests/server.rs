@@ -20,12 +20,17 @@ pub(super) enum Reply {
 pub(super) struct Seen {
     pub(super) requests: Mutex<Vec<String>>,
     pub(super) attempts: Mutex<Vec<Option<FailureClass>>>,
+    pub(super) unknown_words: AtomicUsize,
     pub(super) connections: AtomicUsize,
 }
 
 impl Observer for Seen {
     fn call(&self, _: Operation, class: Option<FailureClass>, _: Duration) {
         self.attempts.lock().unwrap().push(class);
+    }
+
+    fn unknown_words(&self, _: Operation, count: usize) {
+        self.unknown_words.fetch_add(count, Ordering::SeqCst);
     }
 }
 
