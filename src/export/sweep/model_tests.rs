@@ -453,6 +453,24 @@ fn whoever_is_missing_gets_its_get_whatever_it_waits_for_meanwhile() {
 }
 
 #[test]
+fn a_missing_session_gets_its_get_also_if_the_one_of_its_two_objects_that_asked_for_it_is_deleted() {
+    for first in [true, false] {
+        let (mut book, now) = (Book::new(WAITS), epoch());
+        promised(&mut book, 0, 0..30, now);
+        let arn = group(0).session("s29".parse().unwrap());
+        let look = Look { at: now, sight: Sight::Pending, ends: None, again: None };
+        let (uid, namespace, urgency) = ("twin".into(), "team-a".into(), Urgency::unread(Purpose::Poll));
+        book.wait(Waiter { uid, namespace, arn, look, urgency, zip: false, shows_from: None }, now);
+        let [order] = orders(book.work(now, SPEEDS).0).try_into().unwrap();
+        book.page(&order, &shows(0..29), now, SPEEDS);
+        assert_eq!(gets(&book.work(now, SPEEDS).0), ["g0s29"], "one for both");
+        let (gone, left) = if first { ("g0s29", "twin") } else { ("twin", "g0s29") };
+        book.leave(&gone.into());
+        assert_eq!(gets(&book.work(now, SPEEDS).0), [left]);
+    }
+}
+
+#[test]
 fn the_missing_of_a_namespace_do_not_wait_for_those_of_another() {
     let (mut book, now) = (Book::new(WAITS), epoch());
     promised(&mut book, 0, 0..300, now);

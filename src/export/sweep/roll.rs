@@ -149,6 +149,9 @@ impl Roll {
             self.unseen -= usize::from(member.awaited);
             self.members.remove(session);
             self.probes.ended(session);
+        } else if self.probes.ended(session) {
+            // It may have been the one that was to be read by Get.
+            self.probes.add(session.clone(), member.namespace.clone());
         }
     }
 
