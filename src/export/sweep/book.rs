@@ -3,6 +3,8 @@
 mod answers;
 mod newcomers;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use self::newcomers::Newcomers;
 use self::plan::Place;

@@ -54,6 +54,7 @@ impl Facts {
         let mut registry = Registry::with_prefix("sessionexport");
         self.exports_and_their_fate(&mut registry);
         self.aws(&mut registry);
+        self.quota(&mut registry);
         self.machinery(&mut registry);
         registry
     }
@@ -129,6 +130,9 @@ impl Facts {
              that are read by lists, zero without any",
             &self.list_age,
         );
+    }
+
+    fn quota(&self, registry: &mut Registry) {
         add(
             registry,
             "quota_share_configured",
