@@ -1,6 +1,7 @@
 //! Order, rate and giving back, on a paused clock.
 
 mod histories;
+mod order;
 mod storms;
 mod world;
 
