@@ -30,7 +30,7 @@ impl Running {
     /// Takes over an operator that has just been started, and waits until it leads.
     pub(crate) async fn lead(operator: Operator, started: Instant) -> Self {
         let address = operator.address().await;
-        let http = Client::builder(TokioExecutor::new()).build_http();
+        let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
         let mut running = Self { operator, address, http, ready_after: 0.0 };
         loop {
             let (status, said) = running.get("/readyz").await;

@@ -38,7 +38,8 @@ impl Simulator {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said: Value = serde_json::from_str(&line).unwrap();
         let address = |key: &str| said[key].as_str().unwrap().to_owned();
-        let http = Client::builder(TokioExecutor::new()).build_http();
+        // A connection that the other side is about to close, as it does with idle ones, can't be taken by mistake.
+        let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
         Self { aws: address("aws"), child, http }
     }
 
