@@ -76,33 +76,32 @@ async fn a_quota_far_smaller_than_believed_only_takes_longer_and_shows() {
     }
 }
 
-/// More calls hang in two Regions than one process may have unanswered in one.
+/// More calls hang in two Regions than one process may have unanswered in one; and they hang for longer than a slow
+/// machine takes for all of it.
 #[tokio::test]
 async fn regions_that_answer_nothing_hold_up_nobody_elsewhere() {
-    let timing = json!({"callTimeout": "4s", "settleWindow": "10s", "retryMin": "300ms", "retryMax": "1s"});
+    let timing = json!({
+        "callTimeout": "110s", "settleWindow": "2m", "heldAfter": "5m", "leaseDuration": "150s", "leaseRenewDeadline": "15s",
+    });
     let regions = ["--region", "us-west-2", "--region", "eu-west-1", "--region", "ap-northeast-1"];
     let world =
         World::with("quota-hole", &regions, json!({"quota": {"get": 20, "export": 20}, "timing": timing})).await;
     let _operator = world.operator().await;
-    let hang = json!({"operation": EXPORT, "session": "hole-*", "action": {"type": "latency", "ms": 60_000}});
+    let hang = json!({"operation": EXPORT, "session": "hole-*", "action": {"type": "latency", "ms": 100_000}});
     world.simulator.fault(hang).await;
     for region in ["eu-west-1", "ap-northeast-1"] {
         let names = names(&format!("hole-{region}-"), 120);
         export_all(&world, &names, &json!({"region": region})).await;
     }
-    // The journal shows them when they end.
     let hung = || world.simulator.faults_applied();
-    world.eventually("so many hang", || async { hung().await >= 160 }).await;
+    world.eventually("so many hang", || async { hung().await >= 200 }).await;
     for n in 0..5 {
         let name = format!("fine-{n}");
         world.simulator.session(&name, json!({})).await;
-        let before = hung().await;
         world.export(&name, &name, "s3://exports/a/").await;
-        world.eventually("it is called for", || async { world.simulator.exports(&name).await == 1 }).await;
-        // What two Regions call in two seconds.
-        let waited = hung().await - before;
-        assert!(waited <= 80, "it has waited for {waited} calls of others");
-        println!("{name}: {waited} calls of others meanwhile");
         world.reason(&name, "ExportPending").await;
     }
+    // The journal shows a call when it ends.
+    let back = world.simulator.calls(EXPORT, "").await.len() - 5;
+    assert_eq!(back, 0, "{back} calls of others were over before the last of five was promised");
 }
