@@ -72,9 +72,19 @@ impl Operator {
     /// Requests a second that it allows itself at present for one of AWS's operations; none before the first leader has
     /// told.
     pub(crate) async fn share_in_force(&self, operation: &str) -> Option<f64> {
+        self.of_operation("sessionexport_quota_share", operation).await
+    }
+
+    /// How many wait for their turn to call one of AWS's operations, as of the last second.
+    #[allow(dead_code, reason = "the tests with a thousand objects use it")]
+    pub(crate) async fn turns_waiting(&self, operation: &str) -> Option<f64> {
+        self.of_operation("sessionexport_turns_waiting", operation).await
+    }
+
+    async fn of_operation(&self, metric: &str, operation: &str) -> Option<f64> {
         let metrics = self.get("/metrics").await.1;
-        let line = format!("sessionexport_quota_share{{operation=\"{operation}\"}} ");
-        metrics.lines().find_map(|found| found.strip_prefix(&line)).map(|share| share.parse().unwrap())
+        let line = format!("{metric}{{operation=\"{operation}\"}} ");
+        metrics.lines().find_map(|found| found.strip_prefix(&line)).map(|value| value.parse().unwrap())
     }
 
     /// Waits until /readyz says what is wanted, such as `leading`.

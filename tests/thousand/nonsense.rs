@@ -9,7 +9,7 @@ use session_export_operator::api::ExportStatus;
 async fn a_thousand_live_through_broken_answers_and_unknown_words_and_none_fails_by_them() {
     let _turn = TURNS.acquire().await.unwrap();
     let changes = json!({"quota": shares(200), "timing": {"callTimeout": "4s", "settleWindow": "5s"}});
-    let world = World::with("thousand-nonsense", &[], changes).await;
+    let world = firm_world("thousand-nonsense", &[], changes).await;
     allow(&world, 200).await;
     let rules = json!([
         {"operation": LIST, "every": 3, "action": {"type": "brokenJson"}},
