@@ -43,10 +43,14 @@ fn legs(mode: Mode) -> Vec<Leg> {
         vec![scenario!("ending-zip", zips), scenario!("ending-status", statuses), scenario!("smaller", smaller)],
         vec![scenario!("ending-older", older), scenario!("storm", storm::storm), scenario!("steady", steady::steady)],
     ];
-    let bursts = vec![vec![scenario!("short-lived", burst::short_lived)], vec![scenario!("ordered", burst::ordered)]];
-    let alone =
-        [scenario!("crowd", crowd::crowd), scenario!("single", single::single), scenario!("memory", memory::memory)];
-    [bounded, bursts].into_iter().chain(alone.map(|one| vec![vec![one]])).collect()
+    let alone = [
+        scenario!("short-lived", burst::short_lived),
+        scenario!("ordered", burst::ordered),
+        scenario!("crowd", crowd::crowd),
+        scenario!("single", single::single),
+        scenario!("memory", memory::memory),
+    ];
+    std::iter::once(bounded).chain(alone.map(|one| vec![vec![one]])).collect()
 }
 
 async fn zips(scale: Scale) -> Found {
