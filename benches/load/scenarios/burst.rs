@@ -22,6 +22,11 @@ const NAMESPACES: usize = 4;
 const LIFE: u64 = 60;
 /// Later than any session of either ends.
 const OVER: Duration = Duration::from_secs(120);
+/// As long as a session can be: then a Get, which tells the length, makes none look nearer its end than the lists do, and
+/// the oldest goes first whichever of the two has shown it.
+const LENGTH: u64 = 86_400;
+/// A session without a client lives so long after it lost it.
+const TIMEOUT: u64 = 1_000;
 /// A prime, so that the order of creation has nothing to do with that of the ends.
 const SHUFFLE: usize = 7919;
 
@@ -90,7 +95,7 @@ impl Fate {
 
     /// As the lists show it: how old it is.
     fn age(self) -> u64 {
-        if self.disconnected { 1_000 - self.left } else { 3_600 - self.left }
+        if self.disconnected { TIMEOUT - self.left } else { LENGTH - self.left }
     }
 
     fn seed(self) -> Value {
@@ -98,8 +103,8 @@ impl Fate {
         match self.disconnected {
             // Without a client it ends a timeout after it lost it, which was at its creation.
             true => json!({"status": "PENDING_CLIENT_RECONNECTION", "held": false, "ageSeconds": age,
-                           "connectionTimeoutSeconds": 1_000}),
-            false => json!({"status": "CONNECTED", "ageSeconds": age, "sessionLengthSeconds": 3_600}),
+                           "connectionTimeoutSeconds": TIMEOUT, "sessionLengthSeconds": LENGTH}),
+            false => json!({"status": "CONNECTED", "ageSeconds": age, "sessionLengthSeconds": LENGTH}),
         }
     }
 }
