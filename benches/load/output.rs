@@ -75,7 +75,7 @@ pub(crate) fn write(report: &Report) {
 }
 
 pub(crate) fn print(report: &Report) {
-    println!("\n{}\n{} missed; {}", report.table(), report.missed().len(), folder().display());
+    println!("\n{}\n{}; {}", report.table(), report.summary(), folder().display());
 }
 
 /// `target/bench`

@@ -84,6 +84,10 @@ impl Row {
         Some(self.value? / self.limit?)
     }
 
+    fn measured(&self) -> String {
+        self.value.map_or("not measured".to_owned(), |value| format!("{} {}", number(value), self.unit))
+    }
+
     /// What could not be measured has missed its bar.
     pub(crate) fn verdict(&self, judge_times: bool) -> Verdict {
         if self.bar == Bar::None || (self.kind == Kind::Time && !judge_times) {
@@ -123,6 +127,22 @@ impl Report {
         self.rows.iter().filter(|row| row.verdict(self.judge_times) == Verdict::Missed).collect()
     }
 
+    /// What stands at the end, where a log that is cut off still has it.
+    pub(crate) fn summary(&self) -> String {
+        let missed = self.missed();
+        let one = |row: &&Row| {
+            let limit = row.limit.map(|limit| format!(" of {}", number(limit))).unwrap_or_default();
+            format!(
+                "MISSED: {}, {}: {}{limit}; bar {}\n",
+                row.scenario,
+                row.figure,
+                row.measured().trim_end(),
+                bar(row.bar)
+            )
+        };
+        format!("{}{} missed", missed.iter().map(one).collect::<String>(), missed.len())
+    }
+
     /// The table and the notes, for a terminal.
     pub(crate) fn table(&self) -> String {
         let about: String = self.about.iter().map(|(what, is)| format!("{what}: {is}\n")).collect();
@@ -149,7 +169,6 @@ impl Report {
         for row in &self.rows {
             let scenario = if row.scenario == last { String::new() } else { row.scenario.clone() };
             last = &row.scenario;
-            let value = row.value.map_or("not measured".to_owned(), |value| format!("{} {}", number(value), row.unit));
             let limit = row.limit.map(number).unwrap_or_default();
             let ratio = row.ratio().map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
             let verdict = match row.verdict(self.judge_times) {
@@ -157,7 +176,7 @@ impl Report {
                 Verdict::Missed => "MISSED",
                 Verdict::NotJudged => "",
             };
-            lines.push([scenario, row.figure.clone(), value, limit, ratio, bar(row.bar), verdict.to_owned()]);
+            lines.push([scenario, row.figure.clone(), row.measured(), limit, ratio, bar(row.bar), verdict.to_owned()]);
         }
         lines
     }

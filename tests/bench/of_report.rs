@@ -40,6 +40,7 @@ fn the_table_shows_figure_limit_ratio_and_bar() {
     assert!(markdown.contains("| verdict |\n|---|"), "{markdown}");
     assert_eq!(report.missed().len(), 1);
     assert_eq!(report.missed()[0].figure, "writes");
+    assert_eq!(report.summary(), "MISSED: s, writes: 3; bar <= 0\n1 missed");
 }
 
 #[test]
