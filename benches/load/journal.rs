@@ -88,16 +88,20 @@ impl Journal {
 
     /// When each session was first shown to this key, by a list or by a Get.
     pub(crate) fn first_read(&self, key: &str) -> HashMap<&str, f64> {
+        self.first_read_from(key, |_| Some(f64::MIN))
+    }
+
+    /// The same of those sessions for which `from` knows a moment, in answers to what was asked after it.
+    pub(crate) fn first_read_from(&self, key: &str, from: impl Fn(&str) -> Option<f64>) -> HashMap<&str, f64> {
         let mut all: HashMap<&str, f64> = HashMap::new();
-        let mut note = |session, at: f64| {
-            let first = all.entry(session).or_insert(at);
-            *first = first.min(at);
-        };
-        for call in self.calls(LIST, key) {
-            call.sessions.iter().for_each(|session| note(session.as_str(), call.answered()));
+        let pages = self.calls(LIST, key).into_iter().flat_map(|call| call.sessions.iter().map(move |one| (one, call)));
+        let gets = self.calls(GET, key).into_iter().filter(|call| call.error.is_empty());
+        for (session, call) in pages.chain(gets.map(|call| (&call.session, call))) {
+            if from(session).is_some_and(|from| call.ms >= from) {
+                let first = all.entry(session).or_insert(f64::MAX);
+                *first = first.min(call.answered());
+            }
         }
-        let answered = |call: &&Line| call.error.is_empty();
-        self.calls(GET, key).into_iter().filter(answered).for_each(|call| note(call.session.as_str(), call.answered()));
         all
     }
 

@@ -48,6 +48,8 @@ pub(crate) enum Bound {
 pub(crate) struct Ended {
     /// Seconds from the service's SUCCEEDED to the status, by namespace.
     delays: BTreeMap<String, Vec<f64>>,
+    /// Of these, seconds until an answer of AWS showed it.
+    until_read: Vec<f64>,
     requests: BTreeMap<&'static str, usize>,
     outcomes: Outcomes,
 }
@@ -100,7 +102,9 @@ impl Ending {
         let requests: usize = ended.requests.values().sum();
         let unfinished = self.objects - ended.outcomes.succeeded.min(self.objects);
         let row = |figure: &str, value| Row::new(&self.title, figure, value, "s");
+        let read = [0.5, 0.99].map(|share| quantile(&ended.until_read, share).unwrap_or_default());
         let slowest = row("end -> status, p99", p99);
+        let slowest = slowest.note(format!("until an answer showed it: p50 {:.1} s, p99 {:.1} s", read[0], read[1]));
         let counted = Row::new(&self.title, "requests in all", Some(requests as f64), "").counted();
         let mut found = Found::default();
         found.rows.push(row("end -> status, p50", p50));
@@ -156,6 +160,8 @@ async fn seed_older(stand: &Stand, count: usize) {
 async fn observe(stand: &Stand, planned: &[Planned], since: f64, written: &HashMap<String, f64>) -> Ended {
     let journal = stand.journal(since);
     let done = journal.succeeded();
+    let read = journal.first_read_from(stand.key(), |session| done.get(session).copied());
+    let until_read = read.iter().map(|(session, at)| (at - done[session]) / 1000.0).collect();
     let mut delays: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for one in planned {
         let of = delays.entry(one.namespace.clone()).or_default();
@@ -166,7 +172,7 @@ async fn observe(stand: &Stand, planned: &[Planned], since: f64, written: &HashM
     let last = written.values().copied().max_by(f64::total_cmp).unwrap_or(f64::MAX) - stand.wall;
     let count = |operation| journal.calls(operation, stand.key()).iter().filter(|call| call.ms <= last).count();
     let requests = [EXPORT, GET, LIST].map(|operation| (operation, count(operation))).into();
-    Ended { delays, requests, outcomes: outcomes(stand).await }
+    Ended { delays, until_read, requests, outcomes: outcomes(stand).await }
 }
 
 /// Makes sessions that live and have no export, with what `more` says otherwise.
