@@ -20,15 +20,16 @@ const TAKE_IN: f64 = 1000.0;
 /// Turns that are granted together reach the API server in any order.
 const TOGETHER: f64 = 250.0;
 
-/// How many exports were chosen before one that was more urgent, had been read in time, and was not in flight.
-pub(crate) fn inversions(exports: &[Chosen]) -> usize {
-    exports.iter().filter(|one| exports.iter().any(|other| passed_over(other, one))).count()
+/// How many exports were chosen before one that was more urgent, had been read in time, and was not in flight. A slow
+/// machine takes `slack` times as long for both.
+pub(crate) fn inversions(exports: &[Chosen], slack: f64) -> usize {
+    exports.iter().filter(|one| exports.iter().any(|other| passed_over(other, one, slack))).count()
 }
 
-fn passed_over(other: &Chosen, chosen: &Chosen) -> bool {
+fn passed_over(other: &Chosen, chosen: &Chosen, slack: f64) -> bool {
     let before = |a: &Chosen, b: &Chosen| (!a.disconnected, a.created) < (!b.disconnected, b.created);
     other.namespace == chosen.namespace
         && before(other, chosen)
-        && other.read + TAKE_IN < chosen.decided
-        && other.decided > chosen.decided + TOGETHER
+        && other.read + TAKE_IN * slack < chosen.decided
+        && other.decided > chosen.decided + TOGETHER * slack
 }
