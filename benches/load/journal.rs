@@ -86,13 +86,9 @@ impl Journal {
         done.map(|line| (line.session.as_str(), line.ms)).collect()
     }
 
-    /// When each session was first shown to this key, by a list or by a Get.
-    pub(crate) fn first_read(&self, key: &str) -> HashMap<&str, f64> {
-        self.first_read_from(key, |_| Some(f64::MIN))
-    }
-
-    /// The same of those sessions for which `from` knows a moment, in answers to what was asked after it.
-    pub(crate) fn first_read_from(&self, key: &str, from: impl Fn(&str) -> Option<f64>) -> HashMap<&str, f64> {
+    /// When each session was first shown to this key, by a list or by a Get, in answers to what was asked from a moment
+    /// on; of sessions without one, nothing.
+    pub(crate) fn first_read(&self, key: &str, from: impl Fn(&str) -> Option<f64>) -> HashMap<&str, f64> {
         let mut all: HashMap<&str, f64> = HashMap::new();
         let pages = self.calls(LIST, key).into_iter().flat_map(|call| call.sessions.iter().map(move |one| (one, call)));
         let gets = self.calls(GET, key).into_iter().filter(|call| call.error.is_empty());

@@ -72,8 +72,17 @@ fn api(stand: &Stand, namespace: &str) -> Api<SessionExport> {
     Api::namespaced(stand.world.client.clone(), namespace)
 }
 
-/// Creates one object; returns when it was sent, in milliseconds of the wall clock.
-pub(crate) async fn create(stand: &Stand, one: &Planned) -> f64 {
+/// When an object was created, in milliseconds of the wall clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Created {
+    /// Its request was sent.
+    pub(crate) sent: f64,
+    /// And answered.
+    pub(crate) answered: f64,
+}
+
+/// Creates one object.
+pub(crate) async fn create(stand: &Stand, one: &Planned) -> Created {
     let object = json!({
         "apiVersion": "sessionexport.dev/v1alpha1",
         "kind": "SessionExport",
@@ -83,7 +92,7 @@ pub(crate) async fn create(stand: &Stand, one: &Planned) -> f64 {
     let object = serde_json::from_value(object).unwrap();
     let sent = wall();
     api(stand, &one.namespace).create(&PostParams::default(), &object).await.unwrap();
-    sent
+    Created { sent, answered: wall() }
 }
 
 /// Creates and deletes one: the API server may take 2 s for the first object of a type that is new to it.
@@ -92,8 +101,8 @@ pub(crate) async fn warm_up(stand: &Stand, one: &Planned) {
     api(stand, &one.namespace).delete(&one.session, &DeleteParams::default()).await.unwrap();
 }
 
-/// Creates them as fast as the API server takes them; when each was sent, by session.
-pub(crate) async fn create_all(stand: &Stand, planned: &[Planned]) -> HashMap<String, f64> {
+/// Creates them as fast as the API server takes them; when each was, by session.
+pub(crate) async fn create_all(stand: &Stand, planned: &[Planned]) -> HashMap<String, Created> {
     let each = stream::iter(planned).map(|one| async { (one.session.clone(), create(stand, one).await) });
     each.buffer_unordered(AT_ONCE).collect().await
 }

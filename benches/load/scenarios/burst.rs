@@ -4,7 +4,7 @@ use super::Found;
 use super::ending::seed_live;
 use crate::audit::Request;
 use crate::journal::{EXPORT, GET, Journal, LIST};
-use crate::objects::{Destination, Planned, create_all, outcomes, plan};
+use crate::objects::{Created, Destination, Planned, create_all, outcomes, plan};
 use crate::oracle::ideal::saved;
 use crate::oracle::order::{Chosen, inversions};
 use crate::oracle::quantile::quantile;
@@ -27,6 +27,9 @@ const OVER: Duration = Duration::from_secs(120);
 const LENGTH: u64 = 86_400;
 /// A session without a client lives so long after it lost it.
 const TIMEOUT: u64 = 1_000;
+/// An object that has just been created may take so long, in milliseconds, until the watch has told of it: what AWS shows
+/// of its session meanwhile is read for nobody.
+const TOLD: f64 = 500.0;
 /// A prime, so that the order of creation has nothing to do with that of the ends.
 const SHUFFLE: usize = 7919;
 
@@ -45,7 +48,8 @@ pub(crate) async fn short_lived(scale: Scale) -> Found {
     let journal = accepted(&stand, planned.len()).await;
     operator.stop().await;
     let calls = journal.first_accepted(stand.key());
-    let wait = |one: &Planned| Some((calls.get(one.session.as_str())? + stand.wall - created[&one.session]) / 1000.0);
+    let wait =
+        |one: &Planned| Some((calls.get(one.session.as_str())? + stand.wall - created[&one.session].sent) / 1000.0);
     let waits: Vec<f64> = planned.iter().filter_map(wait).collect();
     let mut found = Found::default();
     found.rows.push(Row::count(title, "exports lost", planned.len() - waits.len(), 0.0));
@@ -118,14 +122,14 @@ pub(crate) async fn ordered(scale: Scale) -> Found {
     let mut audit = stand.audit();
     let ends = seed_fates(&stand, &planned).await;
     let begun = stand.now().await;
-    create_all(&stand, &planned).await;
+    let created = create_all(&stand, &planned).await;
     let journal = accepted(&stand, planned.len()).await;
     sleep(Duration::from_millis(500)).await;
     operator.stop().await;
     let writes = audit.news();
     let left_out = planned.len() - journal.first_accepted(stand.key()).len();
     let ideal = planned.len() - saved(&ends, begun, EXPORT_SHARE);
-    let chosen = chosen(&stand, &planned, &journal, &writes);
+    let chosen = chosen(&stand, &planned, &created, (&journal, &writes));
     let wrong = inversions(&chosen, scale.slack);
     let outcomes = outcomes(&stand).await;
     judge(&stand, &journal, (chosen.len(), wrong), (left_out, ideal), &format!("{outcomes:?}"))
@@ -148,8 +152,14 @@ async fn seed_fates(stand: &Stand, planned: &[Planned]) -> Vec<f64> {
 }
 
 /// What the order is judged by. The intent is the last status that was written before the call.
-fn chosen(stand: &Stand, planned: &[Planned], journal: &Journal, writes: &[Request]) -> Vec<Chosen> {
-    let read = journal.first_read(stand.key());
+fn chosen(
+    stand: &Stand,
+    planned: &[Planned],
+    created: &HashMap<String, Created>,
+    (journal, writes): (&Journal, &[Request]),
+) -> Vec<Chosen> {
+    let told = |session: &str| created.get(session).map(|created| created.answered - stand.wall + TOLD);
+    let read = journal.first_read(stand.key(), told);
     let called: HashMap<&str, f64> =
         journal.calls(EXPORT, stand.key()).iter().rev().map(|call| (call.session.as_str(), call.ms)).collect();
     let mut decided: HashMap<&str, f64> = HashMap::new();
@@ -161,12 +171,13 @@ fn chosen(stand: &Stand, planned: &[Planned], journal: &Journal, writes: &[Reque
     }
     let one = |(n, one): (usize, &Planned)| {
         let fate = Fate::of(n, planned.len());
+        let decided = *decided.get(one.session.as_str())?;
         Some(Chosen {
             namespace: one.namespace.clone(),
             disconnected: fate.disconnected,
             created: -(fate.age() as f64),
-            read: *read.get(one.session.as_str())?,
-            decided: *decided.get(one.session.as_str())?,
+            read: read.get(one.session.as_str()).copied().unwrap_or(decided),
+            decided,
         })
     };
     planned.iter().enumerate().filter_map(one).collect()

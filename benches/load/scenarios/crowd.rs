@@ -86,7 +86,7 @@ async fn one_other(stand: &Stand, n: usize) -> Option<Turn> {
         uri: "s3://exports/other/".to_owned(),
     };
     seed_live(stand, std::slice::from_ref(&other), json!({})).await;
-    let created = create(stand, &other).await;
+    let created = create(stand, &other).await.sent;
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         sleep(Duration::from_millis(100)).await;

@@ -160,7 +160,7 @@ async fn seed_older(stand: &Stand, count: usize) {
 async fn observe(stand: &Stand, planned: &[Planned], since: f64, written: &HashMap<String, f64>) -> Ended {
     let journal = stand.journal(since);
     let done = journal.succeeded();
-    let read = journal.first_read_from(stand.key(), |session| done.get(session).copied());
+    let read = journal.first_read(stand.key(), |session| done.get(session).copied());
     let until_read = read.iter().map(|(session, at)| (at - done[session]) / 1000.0).collect();
     let mut delays: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for one in planned {

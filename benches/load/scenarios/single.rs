@@ -44,7 +44,7 @@ pub(crate) async fn single(scale: Scale) -> Found {
 async fn one_export(stand: &Stand, one: &Planned) -> (f64, f64) {
     seed_live(stand, std::slice::from_ref(one), json!({})).await;
     let mut audit = stand.audit();
-    let created = create(stand, one).await;
+    let created = create(stand, one).await.sent;
     // The intent, and the acceptance.
     writes(&mut audit, 2).await;
     let call = stand.world.simulator.calls("ExportStreamSessionFiles", &one.session).await;
