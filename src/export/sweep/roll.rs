@@ -179,7 +179,7 @@ impl Roll {
     }
 
     /// Sessions have ended lately, or are about to.
-    fn is_hot(&self, now: Instant) -> bool {
+    pub(super) fn is_hot(&self, now: Instant) -> bool {
         self.soonest.is_some_and(|ends| ends <= now + HOT) || self.hot.is_some_and(|until| now < until)
     }
 

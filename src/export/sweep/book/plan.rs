@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 /// Rounds take this part of the List share, over time; the rest is for what exports depend on.
 const PART: f64 = 0.5;
+/// And this while sessions end, for somebody waits for their files.
+const HOT_PART: f64 = 0.6;
 /// A roll in which nothing ends waits for its round so many times as long as if nothing ended anywhere, at the most: or
 /// its first end would be found last. But no less than those in which something ends.
 const HELD_BACK: f64 = 2.0;
@@ -42,19 +44,20 @@ impl Book {
     /// For each account and Region: all rounds together take their part of the share. Those in which nothing happens
     /// begin together, one sweep over all of them at the whole share, and then rest together.
     fn loads(&mut self, now: Instant, speeds: Speeds) -> HashMap<Place, Load> {
-        let mut sums: HashMap<Place, (f64, f64, usize)> = HashMap::new();
+        let mut sums: HashMap<Place, Sums> = HashMap::new();
         for (key, group) in &self.groups {
-            let (weighted, pages, few) = sums.entry(key.into()).or_default();
+            let sums = sums.entry(key.into()).or_default();
             for roll in group.rolls.iter().filter(|roll| roll.by_list) {
-                *weighted += roll.expected(now) * roll.weight(now);
-                *pages += roll.expected_roll(now);
+                sums.weighted += roll.expected(now) * roll.weight(now);
+                sums.pages += roll.expected_roll(now);
+                sums.hot |= roll.is_hot(now);
             }
-            *few += group.rolls.iter().map(Roll::gets_wanted).sum::<usize>();
+            sums.few += group.rolls.iter().map(Roll::gets_wanted).sum::<usize>();
         }
-        let pace =
-            |pages: f64| Duration::try_from_secs_f64(pages / (speeds.list * PART)).unwrap_or(SLOWEST).min(SLOWEST);
         let begun = std::mem::take(&mut self.sweeps);
-        let load = |(place, (weighted, pages, few)): (Place, (f64, f64, usize))| {
+        let load = |(place, Sums { weighted, pages, hot, few }): (Place, Sums)| {
+            let speed = speeds.list * if hot { HOT_PART } else { PART };
+            let pace = |pages: f64| Duration::try_from_secs_f64(pages / speed).unwrap_or(SLOWEST).min(SLOWEST);
             let slowest = pace((pages * HELD_BACK).max(weighted / HOT_WEIGHT));
             let pause = pace(weighted).min(slowest).max(self.waits.pending);
             let sweep = begun.get(&place).copied().filter(|sweep| now < *sweep + pause).unwrap_or(now);
@@ -143,6 +146,18 @@ impl Book {
         let roll = group.roll(kind);
         !roll.by_list || entry.asked || roll.is_probing(&entry.session) || self.newcomers.is_one_of_few(uid)
     }
+}
+
+/// What is to be read where a share of the quota counts.
+#[derive(Debug, Default)]
+struct Sums {
+    /// Pages of one round of all rolls, by how often each is called; and without that, and without what has ended.
+    weighted: f64,
+    pages: f64,
+    /// Sessions end.
+    hot: bool,
+    /// Gets that rolls of a few want.
+    few: usize,
 }
 
 /// Where a share of the quota counts.
