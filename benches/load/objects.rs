@@ -3,10 +3,13 @@
 use crate::stand::Stand;
 use futures::{StreamExt, stream};
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use serde_json::{Value, json};
 use session_export_operator::api::{ExportStatus, SessionExport};
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// Requests of ours that the API server has to deal with at a time.
 const AT_ONCE: usize = 48;
@@ -83,15 +86,24 @@ pub(crate) struct Created {
 
 /// Creates one object.
 pub(crate) async fn create(stand: &Stand, one: &Planned) -> Created {
+    create_with(stand, one, Value::Null).await
+}
+
+async fn create_with(stand: &Stand, one: &Planned, status: Value) -> Created {
+    let with_status = status.is_object();
     let object = json!({
         "apiVersion": "sessionexport.dev/v1alpha1",
         "kind": "SessionExport",
         "metadata": {"name": one.session},
         "spec": {"streamGroupIdentifier": one.group, "streamSessionIdentifier": one.session, "outputUri": one.uri},
+        "status": status,
     });
     let object = serde_json::from_value(object).unwrap();
     let sent = wall();
-    api(stand, &one.namespace).create(&PostParams::default(), &object).await.unwrap();
+    let created = api(stand, &one.namespace).create(&PostParams::default(), &object).await.unwrap();
+    // Without one of its own it has the default.
+    let has_status = created.status.is_some_and(|status| status.export_status.is_some());
+    assert_eq!(has_status, with_status, "{}", one.session);
     Created { sent, answered: wall() }
 }
 
@@ -107,21 +119,60 @@ pub(crate) async fn create_all(stand: &Stand, planned: &[Planned]) -> HashMap<St
     each.buffer_unordered(AT_ONCE).collect().await
 }
 
-/// Creates them with the status of an accepted export: the one that an operator writes for the first of them.
+/// Creates them with the status of an accepted export.
 pub(crate) async fn adopt(stand: &Stand, planned: &[Planned]) {
     let Some((first, rest)) = planned.split_first() else { return };
-    create(stand, first).await;
-    let operator = stand.operator().await;
-    let status = accepted(stand, first).await;
-    operator.stop().await;
+    let status = first_adopted(stand, first).await;
     let each = stream::iter(rest).map(|one| async {
         create(stand, one).await;
-        let own = status.replace(&first.session, &one.session).replace(&first.group, &one.group);
-        let patch = json!({"status": serde_json::from_str::<Value>(&own).unwrap()});
+        let patch = json!({"status": status.of(one)});
         let of = api(stand, &one.namespace);
         of.patch_status(&one.session, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     });
     each.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+}
+
+/// The same with one request for each. No operator of any stand may run meanwhile: it could write no status.
+pub(crate) async fn adopt_alone(stand: &Stand, planned: &[Planned]) {
+    let Some((first, rest)) = planned.split_first() else { return };
+    let status = first_adopted(stand, first).await;
+    let control = stand.world.control();
+    control.status_is_apart(false).await;
+    let each = stream::iter(rest).map(|one| create_with(stand, one, status.of(one)));
+    each.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+    control.status_is_apart(true).await;
+    // Which keeps the API server busy for a while, unless it begins anew.
+    control.restart_api_server().await;
+    while !is_watched(&api(stand, &first.namespace)).await {
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Whether the API server lets anybody watch them: not before it has read them all.
+async fn is_watched(exports: &Api<SessionExport>) -> bool {
+    let Ok(events) = exports.watch(&WatchParams::default().initial_events(), "0").await else { return false };
+    matches!(pin!(events).next().await, Some(Ok(WatchEvent::Added(_))))
+}
+
+/// The status that an operator has written for the first of them.
+struct Adopted<'a> {
+    first: &'a Planned,
+    status: String,
+}
+
+impl Adopted<'_> {
+    fn of(&self, one: &Planned) -> Value {
+        let own = self.status.replace(&self.first.session, &one.session).replace(&self.first.group, &one.group);
+        serde_json::from_str(&own).unwrap()
+    }
+}
+
+async fn first_adopted<'a>(stand: &Stand, first: &'a Planned) -> Adopted<'a> {
+    create(stand, first).await;
+    let operator = stand.operator().await;
+    let status = accepted(stand, first).await;
+    operator.stop().await;
+    Adopted { first, status }
 }
 
 /// Waits until it is PENDING, and returns the status as text.
@@ -131,7 +182,7 @@ async fn accepted(stand: &Stand, one: &Planned) -> String {
         if status.export_status == Some(ExportStatus::Pending) {
             return serde_json::to_string(&status).unwrap();
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        sleep(Duration::from_millis(50)).await;
     }
     panic!("{} was never adopted: {}", one.session, stand.world.logs());
 }

@@ -7,10 +7,11 @@
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Api, Client, Config};
+use serde_json::json;
 use session_export_operator::api::SessionExport;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -124,6 +125,28 @@ impl ControlPlane {
             }
         };
         timeout(START, gone).await.expect("the CRD went away");
+    }
+
+    /// Whether the status is a subresource, as the committed CRD has it. If not, an object can be created with one.
+    pub(crate) async fn status_is_apart(&self, apart: bool) {
+        let client = self.client().await;
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        let subresources = if apart { json!({"status": {}}) } else { json!(null) };
+        let change = json!([{"op": "replace", "path": "/spec/versions/0/subresources", "value": subresources}]);
+        let patch = serde_json::from_value(change).unwrap();
+        definitions.patch(CRD_NAME, &PatchParams::default(), &Patch::<()>::Json(patch)).await.unwrap();
+        let serves = async || {
+            let kinds = client.list_api_group_resources("sessionexport.dev/v1alpha1").await.unwrap();
+            kinds.resources.iter().any(|kind| kind.name == "sessionexports/status")
+        };
+        let served = async {
+            while serves().await != apart {
+                sleep(PAUSE).await;
+            }
+        };
+        timeout(START, served).await.expect("the changed CRD is served");
+        // What the API server tells of itself may be a moment ahead of what it does.
+        sleep(Duration::from_secs(1)).await;
     }
 
     async fn start() -> Result<Self, String> {

@@ -75,7 +75,6 @@ async fn started(stand: &Stand, scale: &Scale, found: &mut Found) -> Running {
     let first = swept.map(|took| ((since + took - ready) / 1000.0).max(0.0));
     let gets = journal.calls(crate::journal::GET, stand.key()).len();
     let row = |figure: &str, value| Row::new(title, figure, value, "s");
-    found.rows.push(row("until ready", Some(operator.ready_after)).bar(Bar::AtMost(5.0)));
     let row = row("from ready until the first sweep is complete", first).limit(limit).bar(Bar::RatioAtMost(1.25));
     found.rows.push(row.note(format!("{} pages listed meanwhile", pages.len())));
     let most = (scale.pending as f64 / 100.0).ceil();
