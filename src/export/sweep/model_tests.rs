@@ -97,7 +97,8 @@ fn ten_thousand_that_end_within_two_minutes_are_told_by_lists() {
         let requests = model.pages - before + model.gets;
         assert_eq!(model.untold(), 0);
         let what = format!("p99 {} s, {requests} requests, {} Gets, {} s", model.delay(), model.gets, model.seconds());
-        assert!(model.delay() <= 45.0 && requests <= 1000, "{what}");
+        // 45 s are allowed from the end to the status; here, 10,000 statuses are written in no time.
+        assert!(model.delay() <= 25.0 && requests <= 1000, "{what}");
     }
 }
 
