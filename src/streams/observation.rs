@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// A session lasts no longer than this (`SessionLengthSeconds` is at most 86,400 in the service's API model).
-const LONGEST_SESSION: Duration = Duration::from_secs(86_400);
+pub const LONGEST_SESSION: Duration = Duration::from_secs(86_400);
 
 /// One read of one session. `found` is `None` if AWS knows no such session or group.
 #[derive(Debug, Clone, PartialEq)]

@@ -127,7 +127,7 @@ impl ControlPlane {
         timeout(START, gone).await.expect("the CRD went away");
     }
 
-    /// Whether the status is a subresource, as the committed CRD has it. If not, an object can be created with one.
+    /// Makes the status a subresource, as the committed CRD has it; or no more, so that an object can be created with one.
     pub(crate) async fn status_is_apart(&self, apart: bool) {
         let client = self.client().await;
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());

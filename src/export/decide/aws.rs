@@ -6,9 +6,8 @@ use crate::export::evidence::{Evidence, Rival, Whose};
 use crate::export::row::{Held, Outcome, Row};
 use crate::export::status::showable;
 use crate::streams::identifiers::OutputUri;
-use crate::streams::observation::{ExportFilesStatus, ExportView, Source};
+use crate::streams::observation::{ExportFilesStatus, ExportView, LONGEST_SESSION, Source};
 use jiff::Timestamp;
-use std::time::Duration;
 use tokio::time::Instant;
 
 impl Scene<'_> {
@@ -82,7 +81,6 @@ impl Scene<'_> {
 
     /// The latest moment at which the session can end: its length after its creation, a day at most.
     pub(super) fn latest_end(&self) -> Timestamp {
-        const LONGEST_SESSION: Duration = Duration::from_secs(86_400);
         let view = self.seen.view.as_ref();
         let created = view
             .and_then(|view| view.created_at)
