@@ -31,6 +31,8 @@ pub mod cli;
 pub mod config;
 pub mod export;
 pub mod operator;
+#[cfg(test)]
+mod property;
 pub mod run;
 pub mod streams;
 mod term;

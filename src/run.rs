@@ -201,11 +201,11 @@ impl Process {
         self.metrics.leader(true);
         self.health.set_ready(ReadyState::ListIncomplete);
         let lost = fence.clone();
-        let drain = self.config.timing.drain;
+        let grace_period = self.config.timing.shutdown_grace_period;
         let over = async move {
             tokio::select! {
                 () = lost.lost(&mut leadership) => Duration::ZERO,
-                () = self.shutdown.requested() => drain,
+                () = self.shutdown.requested() => grace_period,
             }
         };
         serve(Post { process: self, fence, pulse: self.health.pulse("queue", STUCK) }, over).await;

@@ -88,10 +88,10 @@ fn controller(
         ledger: Mutex::new(Ledger::default()),
         own: OwnWrites::default(),
         retries: Retries::default(),
-        pace: AtomicU64::new(millis(config.timing.pending_look_min)),
+        pace: AtomicU64::new(millis(config.timing.pending_poll_interval_min)),
         desk: Desk::new(Book::new(Waits {
-            live: config.timing.activating_look,
-            pending: config.timing.pending_look_min,
+            live: config.timing.activating_poll_interval,
+            pending: config.timing.pending_poll_interval_min,
             retry: (config.timing.retry_min, config.timing.retry_max),
         })),
         wake,
@@ -108,9 +108,12 @@ async fn take_census(controller: &Controller, process: &Process) {
             process.metrics.quota(quota(load));
         }
         let looks = f64::from(u32::try_from(controller.desk.book().by_get()).unwrap_or(u32::MAX));
-        let round =
-            Duration::try_from_secs_f64(2.0 * looks / process.config.quota.get).unwrap_or(timing.pending_look_max);
-        let pace = round.clamp(timing.pending_look_min, timing.pending_look_max.max(timing.pending_look_min));
+        let round = Duration::try_from_secs_f64(2.0 * looks / process.config.quota.get)
+            .unwrap_or(timing.pending_poll_interval_max);
+        let pace = round.clamp(
+            timing.pending_poll_interval_min,
+            timing.pending_poll_interval_max.max(timing.pending_poll_interval_min),
+        );
         controller.pace.store(millis(pace), Ordering::Relaxed);
         let (tally, age) = {
             let mut book = controller.desk.book();

@@ -63,10 +63,10 @@ fn check_config_reads_the_path_from_the_environment_too() {
 
 #[test]
 fn a_bad_file_is_refused_with_its_place_by_both_commands() {
-    let bad = file("bad.yaml", "timing:\n  settleWindow: 30\n");
+    let bad = file("bad.yaml", "timing:\n  consistencyWindow: 30\n");
     for command in ["check-config", "run"] {
         let output = operator(&[command, "--config", &bad]);
-        refused(&output, &[&format!("{bad}:2:17: timing.settleWindow"), "30s, 2m or 25h", "no unit"]);
+        refused(&output, &[&format!("{bad}:2:22: timing.consistencyWindow"), "30s, 2m or 25h", "no unit"]);
     }
 }
 

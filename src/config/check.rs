@@ -98,14 +98,19 @@ fn counts(timing: &Timing) -> Result<(), Contradiction> {
 
 fn waits(timing: &Timing) -> Result<(), Contradiction> {
     let Timing { denied_retry_min, denied_retry_max, retry_min, retry_max, .. } = *timing;
-    let Timing { pending_look_min, pending_look_max, settle_window, call_timeout, .. } = *timing;
-    refuse_unless(settle_window > call_timeout, "timing.settleWindow", || {
+    let Timing { pending_poll_interval_min, pending_poll_interval_max, consistency_window, call_timeout, .. } = *timing;
+    refuse_unless(consistency_window > call_timeout, "timing.consistencyWindow", || {
         format!("must be longer than timing.callTimeout ({call_timeout:?}): a call may take effect as late as that")
     })?;
     for (field, max, min_field, min) in [
         ("timing.deniedRetryMax", denied_retry_max, "timing.deniedRetryMin", denied_retry_min),
         ("timing.retryMax", retry_max, "timing.retryMin", retry_min),
-        ("timing.pendingLookMax", pending_look_max, "timing.pendingLookMin", pending_look_min),
+        (
+            "timing.pendingPollIntervalMax",
+            pending_poll_interval_max,
+            "timing.pendingPollIntervalMin",
+            pending_poll_interval_min,
+        ),
     ] {
         refuse_unless(max >= min, field, || format!("must not be shorter than {min_field} ({min:?})"))?;
     }

@@ -26,7 +26,7 @@ rules: [{namespaces: [team-a], streamGroups: ["*"], outputPrefixes: ["s3://expor
 quota: {export: 40, get: 0.5, allowAboveDefault: true}
 watch: {namespaces: [team-a, team-b], labelSelector: "team in (a,b),!paused, x=y"}
 lease: {namespace: operators, name: exports.second}
-timing: {settleWindow: 5500ms, acceptanceBound: 1h 30m, notFoundReads: 5}
+timing: {consistencyWindow: 5500ms, acceptanceBound: 1h 30m, notFoundReads: 5}
 "#,
     )
     .unwrap();
@@ -37,7 +37,7 @@ timing: {settleWindow: 5500ms, acceptanceBound: 1h 30m, notFoundReads: 5}
     assert_eq!(config.watch.namespaces, ["team-a", "team-b"]);
     assert_eq!(config.watch.label_selector, "team in (a,b),!paused, x=y");
     assert_eq!(config.lease, Lease { namespace: Some("operators".to_owned()), name: "exports.second".to_owned() });
-    assert_eq!(config.timing.settle_window, Duration::from_millis(5500));
+    assert_eq!(config.timing.consistency_window, Duration::from_millis(5500));
     assert_eq!(config.timing.acceptance_bound, Duration::from_secs(5400));
     assert_eq!(config.timing.not_found_reads, 5);
 }
@@ -84,23 +84,23 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
     ("watch: {labelSelector: 'a,,b'}", "1:24", &["watch.labelSelector", "team=a"]),
     ("lease: {name: My_Lease}", "1:15", &["lease.name", "lower-case letters"]),
     ("lease: {namespace: a.b}", "1:20", &["lease.namespace", "1 to 63"]),
-    ("timing: {settleWindow: 30}", "1:24", &["timing.settleWindow", "30s, 2m or 25h", "no unit"]),
-    ("timing: {settleWindow: soon}", "1:24", &["timing.settleWindow", "30s, 2m or 25h"]),
-    ("timing: {settleWindow: -30s}", "1:24", &["timing.settleWindow", "1ms"]),
-    ("timing: {settleWindow: 0s}", "1:24", &["timing.settleWindow", "1ms"]),
+    ("timing: {consistencyWindow: 30}", "1:29", &["timing.consistencyWindow", "30s, 2m or 25h", "no unit"]),
+    ("timing: {consistencyWindow: soon}", "1:29", &["timing.consistencyWindow", "30s, 2m or 25h"]),
+    ("timing: {consistencyWindow: -30s}", "1:29", &["timing.consistencyWindow", "1ms"]),
+    ("timing: {consistencyWindow: 0s}", "1:29", &["timing.consistencyWindow", "1ms"]),
     ("timing: {overdueAfter: 745h}", "1:24", &["timing.overdueAfter", "744h"]),
-    ("timing: {settleWindow: 4s}", "1:24", &["timing.settleWindow", "longer than timing.callTimeout"]),
+    ("timing: {consistencyWindow: 4s}", "1:29", &["timing.consistencyWindow", "longer than timing.callTimeout"]),
     ("timing: {callTimeout: 6s}", "1:23", &["timing.callTimeout", "outlives the lease"]),
     ("timing: {leaseDuration: 1500ms}", "1:25", &["timing.leaseDuration", "whole seconds"]),
     ("timing: {leaseDuration: 10s}", "1:9", &["timing.leaseRenewDeadline", "shorter than timing.leaseDuration (10s)"]),
     ("timing: {leaseRetry: 10s}", "1:22", &["timing.leaseRetry", "shorter than timing.leaseRenewDeadline"]),
     ("timing: {retryMax: 999ms}", "1:20", &["timing.retryMax", "timing.retryMin (1s)"]),
     ("timing: {deniedRetryMin: 2m}", "1:9", &["timing.deniedRetryMax", "timing.deniedRetryMin (120s)"]),
-    ("timing: {pendingLookMax: 1s}", "1:26", &["timing.pendingLookMax"]),
+    ("timing: {pendingPollIntervalMax: 1s}", "1:34", &["timing.pendingPollIntervalMax"]),
     ("timing: {notFoundReads: 0}", "1:25", &["timing.notFoundReads", "from 1 to 100"]),
     ("timing: {rejectedTries: 101}", "1:25", &["timing.rejectedTries", "from 1 to 100"]),
     ("timing: {rejectedTries: -1}", "1:25", &["timing.rejectedTries", "u32"]),
-    ("timing: {settlewindow: 30s}", "1:10", &["timing", "unknown field `settlewindow`", "`settleWindow`"]),
+    ("timing: {settlewindow: 30s}", "1:10", &["timing", "unknown field `settlewindow`", "`consistencyWindow`"]),
     ("aws: {", "2:1", &["did not find expected node content"]),
     ("aws: [x]", "1:6", &["aws", "a mapping with the keys region and accountId"]),
     ("- a", "1:1", &["a mapping with the keys aws, rules"]),
@@ -139,5 +139,5 @@ fn label_selectors_are_what_kubectl_takes() {
 
 #[test]
 fn the_shortest_timing_that_tests_use_is_allowed() {
-    parse("timing: {leaseDuration: 3s, leaseRenewDeadline: 2s, leaseRetry: 200ms, callTimeout: 1s, settleWindow: 1100ms, retryMin: 1ms}").unwrap();
+    parse("timing: {leaseDuration: 3s, leaseRenewDeadline: 2s, leaseRetry: 200ms, callTimeout: 1s, consistencyWindow: 1100ms, retryMin: 1ms}").unwrap();
 }

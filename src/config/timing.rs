@@ -7,17 +7,17 @@ use std::time::Duration;
 /// `timing`: every wait and bound of the protocol. Durations are texts with a unit, such as `30s`, `2m` or `25h`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[serde(expecting = "a mapping of waits and bounds, such as settleWindow: 30s")]
+#[serde(expecting = "a mapping of waits and bounds, such as consistencyWindow: 30s")]
 pub struct Timing {
-    /// Apart by at least this, two empty reads are believed. Default 30 s.
+    /// Two empty reads are believed when they lie at least this far apart. Default 30 s.
     #[serde(with = "duration")]
-    pub settle_window: Duration,
+    pub consistency_window: Duration,
     /// A held state is written to the status only after this long. Default 30 s.
     #[serde(with = "duration")]
-    pub held_after: Duration,
+    pub held_status_delay: Duration,
     /// AccessDenied and CredentialsUnavailable become Stalled after this. Default 2 min.
     #[serde(with = "duration")]
-    pub denial_grace: Duration,
+    pub denial_stalled_after: Duration,
     /// First wait before a denied or credential-less call is tried again; doubles. Default 10 s.
     #[serde(with = "duration")]
     pub denied_retry_min: Duration,
@@ -52,25 +52,25 @@ pub struct Timing {
     /// No result this long after the session's latest possible end: UploadOverdue. Default 24 h.
     #[serde(with = "duration")]
     pub overdue_after: Duration,
-    /// How often an overdue export is looked at. Default 1 h.
+    /// How often an overdue export is read. Default 1 h.
     #[serde(with = "duration")]
-    pub overdue_look: Duration,
-    /// How often an ACTIVATING session is looked at. Default 2 s.
+    pub overdue_poll_interval: Duration,
+    /// How often an ACTIVATING session is read. Default 2 s.
     #[serde(with = "duration")]
-    pub activating_look: Duration,
-    /// Fastest look at an accepted export. Default 2 s.
+    pub activating_poll_interval: Duration,
+    /// Shortest time between two reads of an accepted export. Default 2 s.
     #[serde(with = "duration")]
-    pub pending_look_min: Duration,
-    /// Slowest look at an accepted export (the quota may make it slower). Default 60 s.
+    pub pending_poll_interval_min: Duration,
+    /// Longest time between two reads of an accepted export (the quota may make it longer). Default 60 s.
     #[serde(with = "duration")]
-    pub pending_look_max: Duration,
-    /// A call to AWS is given up after this. Default 4 s; must be below the settle window, and with
+    pub pending_poll_interval_max: Duration,
+    /// A call to AWS is given up after this. Default 4 s; must be below the consistency window, and with
     /// `leaseRenewDeadline` not above `leaseDuration`, so that no call outlives the lease.
     #[serde(with = "duration")]
     pub call_timeout: Duration,
-    /// Work in hand may go on this long after SIGTERM. Default 2 s.
+    /// Reconciles in progress may go on this long after SIGTERM. Default 2 s.
     #[serde(with = "duration")]
-    pub drain: Duration,
+    pub shutdown_grace_period: Duration,
     /// A lease not renewed for this long is free. Whole seconds. Default 15 s.
     #[serde(with = "duration")]
     pub lease_duration: Duration,
@@ -86,9 +86,9 @@ impl Default for Timing {
     fn default() -> Self {
         let s = Duration::from_secs;
         Self {
-            settle_window: s(30),
-            held_after: s(30),
-            denial_grace: s(120),
+            consistency_window: s(30),
+            held_status_delay: s(30),
+            denial_stalled_after: s(120),
             denied_retry_min: s(10),
             denied_retry_max: s(60),
             observation_max_age: s(60),
@@ -101,12 +101,12 @@ impl Default for Timing {
             retry_max: s(30),
             acceptance_bound: s(25 * 3600),
             overdue_after: s(24 * 3600),
-            overdue_look: s(3600),
-            activating_look: s(2),
-            pending_look_min: s(2),
-            pending_look_max: s(60),
+            overdue_poll_interval: s(3600),
+            activating_poll_interval: s(2),
+            pending_poll_interval_min: s(2),
+            pending_poll_interval_max: s(60),
             call_timeout: s(4),
-            drain: s(2),
+            shutdown_grace_period: s(2),
             lease_duration: s(15),
             lease_renew_deadline: s(10),
             lease_retry: s(2),

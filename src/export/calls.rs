@@ -35,7 +35,7 @@ impl Controller {
             look,
             urgency: urgency(Operation::Get, considered),
             zip: target.uri.is_zip(),
-            shows_from: seen.last_call.map(|call| call + self.timing.settle_window),
+            shows_from: seen.last_call.map(|call| call + self.timing.consistency_window),
         };
         self.desk.wait(waiter, now.mono);
     }
@@ -100,7 +100,7 @@ impl Controller {
             Asked::Denied { class, since, next } => {
                 let trouble = Trouble { class, operation: operation.name(), since, tries: 0, retry_at: next };
                 memory.held_by_gate(&export.uid, operation == Operation::Get, trouble);
-                Err(Next::At(next.min(now + self.timing.held_after)))
+                Err(Next::At(next.min(now + self.timing.held_status_delay)))
             }
         }
     }

@@ -192,7 +192,7 @@ fn broken_rule(case: &Case, decision: &Decision) -> Option<&'static str> {
         (
             "an accepted export never ends as never asked for",
             accepted
-                && matches!(final_row, Some(Outcome::SessionEnded | Outcome::SessionNotFound | Outcome::GaveUp(_))),
+                && matches!(final_row, Some(Outcome::SessionEnded | Outcome::SessionNotFound | Outcome::GaveUp { .. })),
         ),
         ("the end rests", final_row.is_some() && decision.step != Step::Rest),
         (
@@ -206,11 +206,11 @@ fn broken_rule(case: &Case, decision: &Decision) -> Option<&'static str> {
             "SessionEnded needs two empty reads",
             final_row == Some(&Outcome::SessionEnded)
                 && !matches!(seen.evidence, Evidence::Empty { status, ended_since: Some(since) }
-                    if status.is_over() && seen.read_at.unwrap() - since >= timing().settle_window),
+                    if status.is_over() && seen.read_at.unwrap() - since >= timing().consistency_window),
         ),
         (
             "giving up needs 25 h, no intent, no suspension",
-            matches!(final_row, Some(Outcome::GaveUp(_)))
+            matches!(final_row, Some(Outcome::GaveUp { .. }))
                 && (intended || export.options.suspend || *seconds < 25 * 3600),
         ),
         (

@@ -2,7 +2,7 @@
 
 use super::decide::{Authority, Decision, Observed, Sight, Step, decide};
 use super::evidence::{Evidence, Rival, Whose};
-use super::fixtures::{ExportBuilder, FOREIGN, KEY, ZIP, account, at, export, observed, shows, timing, trouble};
+use super::fixtures::{ExportBuilder, FOREIGN, KEY, ZIP, account, at, export, observed, secs, shows, timing, trouble};
 use super::memory::{Claim, Refusals};
 use super::row::{Held, Outcome, Reason, Row};
 use crate::api::ExportStatus;
@@ -276,7 +276,7 @@ fn tightened_rules_stop_calls_but_not_the_reads_of_what_may_have_been_asked_for(
 }
 
 #[test]
-fn session_end_is_believed_after_two_reads_a_settle_window_apart() {
+fn session_end_is_believed_after_two_reads_a_consistency_window_apart() {
     let confirming = since_0(observed().evidence(over(0), 29), Reason::ConfirmingSessionEnd);
     is(&decided(export(), &confirming, 29), None, wait(30));
     is(&decided(export(), &confirming, 30), held(Held::ConfirmingSessionEnd), Step::Read);
@@ -315,7 +315,7 @@ fn anothers_export_is_a_conflict_at_once_before_an_intent() {
 }
 
 #[test]
-fn after_an_intent_anothers_export_needs_two_reads_a_settle_window_apart() {
+fn after_an_intent_anothers_export_needs_two_reads_a_consistency_window_apart() {
     let foreign = |since: Option<u64>, last| {
         observed()
             .evidence(get(Whose::Anothers, Succeeded, Some(FOREIGN)), last)
@@ -360,7 +360,7 @@ fn the_25_h_bound_spares_intents_the_suspended_and_what_aws_shows_pending() {
     let late = 25 * 3600;
     let activating = || Evidence::Empty { status: SessionStatus::Activating, ended_since: None };
     let held_up = observed().evidence(activating(), late);
-    let gave_up = ended(Outcome::GaveUp(Box::new(Held::WaitingForSession)));
+    let gave_up = ended(Outcome::GaveUp { held: Box::new(Held::WaitingForSession), bound: secs(late) });
     is(&decided(export(), &held_up, late - 1), held(Held::WaitingForSession), wait(late));
     is(&decided(export(), &held_up, late), gave_up, Step::Rest);
     is(&decided(export().intended(), &held_up, late), held(Held::WaitingForSession), wait(late + 2));

@@ -38,7 +38,9 @@ fn exports_are_counted_by_phase_and_reason_and_each_once() {
         denied("b"),
         export().named("p").accepted().showing(Row::Pending),
         export().named("f").showing(Row::Final(Outcome::SessionEnded)),
-        export().named("g").showing(Row::Final(Outcome::GaveUp(Box::new(Held::RateLimited)))),
+        export()
+            .named("g")
+            .showing(Row::Final(Outcome::GaveUp { held: Box::new(Held::RateLimited), bound: secs(90_000) })),
     ]);
     // Seen again, and moved on.
     ledger.note(&denied("a").build(), BOUND);

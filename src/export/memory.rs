@@ -44,7 +44,7 @@ pub enum Claim {
     None,
     /// Intended, and AWS may have accepted: holds.
     Unanswered,
-    /// Intended, but AWS refused, or two reads a settle window apart show that nothing came of it: free again.
+    /// Intended, but AWS refused, or two reads a consistency window apart show that nothing came of it: free again.
     Refused,
     /// AWS has promised the export: holds.
     Accepted,
@@ -253,7 +253,7 @@ impl Memory {
         }
         let empty = !session.export_seen && reading.found.is_some();
         let empty_since = session.marks.empty_since.filter(|_| empty);
-        let settled = empty_since.is_some_and(|since| begun.duration_since(since) >= self.timing.settle_window);
+        let settled = empty_since.is_some_and(|since| begun.duration_since(since) >= self.timing.consistency_window);
         session.keep(reading);
         let freed = settled && self.release_unanswered(arn);
         self.note_foreign(arn, begun, counts);
@@ -266,7 +266,7 @@ impl Memory {
         members.any(|uid| self.known.get(uid).is_some_and(|known| known.attempt.read_trouble.is_some()))
     }
 
-    /// Two empty reads a settle window apart: nothing came of any call so far. True if that frees anything.
+    /// Two empty reads a consistency window apart: nothing came of any call so far. True if that frees anything.
     fn release_unanswered(&mut self, arn: &SessionArn) -> bool {
         let mut freed = false;
         for uid in self.members(arn) {

@@ -128,7 +128,7 @@ fn an_unanswered_claim_in_a_status_outlives_refusals_of_this_process() {
 }
 
 #[test]
-fn two_empty_reads_a_settle_window_apart_free_it() {
+fn two_empty_reads_a_consistency_window_apart_free_it() {
     let mut memory = knows([x().intended(), y()]);
     reads(&mut memory, 1, Some(session()));
     reads(&mut memory, 30, Some(session()));
@@ -317,7 +317,7 @@ fn an_intent_that_came_to_nothing_lends_no_weight_after_a_cleared_status() {
 }
 
 #[test]
-fn a_new_leader_pauses_one_settle_window_for_what_is_shared() {
+fn a_new_leader_pauses_one_consistency_window_for_what_is_shared() {
     let memory = knows([x(), y(), export().named("z").of_session("sess2")]);
     let rival = |name, seconds| memory.recall(&uid(name), at(seconds).mono).unwrap().rival;
     assert!(matches!(rival("x", 29), Rival::Undecided { .. }));

@@ -3,6 +3,8 @@
 //! No request ids, no times of day, nothing secret, nothing of other namespaces.
 
 use super::row::{Held, Outcome, Row};
+use jiff::SignedDuration;
+use std::time::Duration;
 
 /// Longest text of AWS's that goes into a status.
 const LONGEST_REASON: usize = 256;
@@ -89,12 +91,21 @@ fn of_outcome(outcome: &Outcome) -> String {
         Outcome::ExportConflict { rival: None, .. } => "This session is exported to another destination, or this .zip \
                                                         belongs to another export; a second would replace the first."
             .to_owned(),
-        Outcome::GaveUp(held) => format!("Never accepted while its session can have lived. {}", of_held(held)),
+        Outcome::GaveUp { held, bound } => format!(
+            "AWS did not accept the export before the deadline ({} after creation). Last reason: {}",
+            format_duration(*bound),
+            of_held(held)
+        ),
     }
 }
 
 fn other_export(rival: Option<&str>) -> String {
     rival.map_or_else(|| "Another SessionExport".to_owned(), |name| format!("SessionExport {name}"))
+}
+
+/// As the configuration writes it, such as `25h`.
+fn format_duration(duration: Duration) -> String {
+    format!("{:#}", SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX))
 }
 
 /// AWS's own text made safe to show: at most 256 characters, control and bidirectional characters escaped.

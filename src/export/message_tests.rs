@@ -2,6 +2,7 @@
 
 use super::message::{is_plain, message, safe};
 use super::row::{Held, Outcome, Row};
+use crate::property;
 use proptest::prelude::{Strategy, any, prop_oneof, proptest};
 
 fn hostile() -> impl Strategy<Value = String> {
@@ -13,6 +14,7 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(property::config(property::DEFAULT, property::DEFAULT))]
     #[test]
     fn safe_text_is_short_plain_and_stays_as_it_is(text in hostile()) {
         let once = safe(&text);

@@ -1,6 +1,7 @@
 //! The rows of the condition table: every situation that a status can show.
 
 use crate::api::ExportStatus;
+use std::time::Duration;
 
 /// Why a condition has its status. One constant for each reason that users and tools may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -181,8 +182,13 @@ pub enum Outcome {
         /// The rival's name, if it lives in the same namespace.
         rival: Option<String>,
     },
-    /// Never accepted within the bound; keeps what held it.
-    GaveUp(Box<Held>),
+    /// Not accepted before the deadline; keeps what held it.
+    GaveUp {
+        /// The last held row.
+        held: Box<Held>,
+        /// The deadline: this long after the object's creation (`timing.acceptanceBound`).
+        bound: Duration,
+    },
 }
 
 impl Held {
@@ -253,7 +259,7 @@ impl Outcome {
             Self::SessionEnded => Reason::SessionEnded,
             Self::SessionNotFound | Self::OutcomeUnknown => Reason::SessionNotFound,
             Self::ExportConflict { .. } => Reason::ExportConflict,
-            Self::GaveUp(held) => held.reason(),
+            Self::GaveUp { held, .. } => held.reason(),
         }
     }
 }

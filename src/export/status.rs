@@ -87,7 +87,7 @@ fn of_outcome(outcome: &Outcome) -> Columns {
             Columns { accepted: Mark::True, succeeded: Mark::True, ready: Mark::True, progress: Progress::Done }
         }
         Outcome::ExportFailed { .. } | Outcome::OutcomeUnknown => failed(Mark::True),
-        Outcome::SessionEnded | Outcome::SessionNotFound | Outcome::GaveUp(_) => failed(Mark::False),
+        Outcome::SessionEnded | Outcome::SessionNotFound | Outcome::GaveUp { .. } => failed(Mark::False),
         Outcome::ExportConflict { shown: Some(_), .. } => failed(Mark::True),
         Outcome::ExportConflict { shown: None, .. } => failed(Mark::AsBefore),
     }
@@ -175,7 +175,7 @@ fn record_outcome(status: &mut SessionExportStatus, outcome: &Outcome, now: &Tim
         Outcome::SessionEnded
         | Outcome::SessionNotFound
         | Outcome::ExportConflict { shown: None, .. }
-        | Outcome::GaveUp(_) => ExportStatus::Failed,
+        | Outcome::GaveUp { .. } => ExportStatus::Failed,
     });
     status.export_status_reason = status.export_status_reason.take().map(|reason| safe(&reason));
 }

@@ -3,12 +3,13 @@
 //! The snapshots lie in `src/export/snapshots/`. After a change on purpose:
 //! `UPDATE_SNAPSHOTS=1 cargo test --lib export::status_tests`, then read the diff.
 
-use super::fixtures::{KEY, arn, export, session, wall};
+use super::fixtures::{KEY, arn, export, secs, session, wall};
 use super::request::Export;
 use super::row::{Held, Outcome, Reason, Row};
 use super::status::{compose, difference};
 use crate::api::condition::{ACCEPTED, STALLED};
 use crate::api::{ExportStatus, SessionExportStatus};
+use crate::property;
 use crate::streams::observation::SessionStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -80,7 +81,11 @@ fn table() -> Vec<(&'static str, Export, Row)> {
         ("session-not-found-after-acceptance", promised(), Row::Final(Outcome::OutcomeUnknown)),
         ("export-conflict", new(), conflict(None, Some("y"))),
         ("export-conflict-after-acceptance", promised(), conflict(Some(ExportStatus::Succeeded), None)),
-        ("gave-up", new(), Row::Final(Outcome::GaveUp(Box::new(Held::WaitingForSession)))),
+        (
+            "gave-up",
+            new(),
+            Row::Final(Outcome::GaveUp { held: Box::new(Held::WaitingForSession), bound: secs(25 * 3600) }),
+        ),
     ]
 }
 
@@ -312,6 +317,7 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 proptest! {
+    #![proptest_config(property::config(property::DEFAULT, property::DEFAULT))]
     /// Whatever was recorded before, the patch leads exactly to what was composed, names nothing that this version
     /// doesn't know, keeps the conditions of others, and composing again changes nothing.
     #[test]

@@ -451,7 +451,7 @@ impl World {
         let ours = asked == Some(target.uri.as_str());
         match row {
             Row::Final(Outcome::SessionEnded) => assert!(asked.is_none(), "an export exists: {}", what()),
-            Row::Final(Outcome::SessionNotFound | Outcome::GaveUp(_)) => assert!(!ours, "ours exists: {}", what()),
+            Row::Final(Outcome::SessionNotFound | Outcome::GaveUp { .. }) => assert!(!ours, "ours exists: {}", what()),
             Row::Final(Outcome::Exported { .. } | Outcome::ExportFailed { .. }) => {
                 assert!(ours, "not ours but {asked:?}: {}", what());
             }

@@ -5,8 +5,9 @@ use super::row::Reason;
 use super::world::{CallPlan, CrashPoint, ReadPlan, World};
 use super::world_aws::{Aws, Second, Shown, key};
 use crate::api::ExportStatus;
+use crate::property;
 use crate::streams::observation::{FailureClass, SessionStatus};
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
+use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
 const PREFIX: &str = "s3://bucket/a/";
 const NESTED: &str = "s3://bucket/a/n/";
@@ -357,7 +358,7 @@ fn suspended_until_the_session_ends() {
 }
 
 #[test]
-fn a_foreign_export_after_our_acceptance_is_a_conflict_after_the_settle_window() {
+fn a_foreign_export_after_our_acceptance_is_a_conflict_after_the_consistency_window() {
     let mut world = World::new(documented());
     world.create(x());
     world.run(10);
@@ -406,7 +407,7 @@ const OBJECTS: [(&str, &str, &str); 5] =
     [("a", "sess1", PREFIX), ("b", "sess1", NESTED), ("c", "sess1", PREFIX), ("d", "sess1", ZIP), ("e", "sess2", ZIP)];
 const SESSIONS: [&str; 2] = ["sess1", "sess2"];
 
-/// Longest lag of a read: with a call's time-out below the settle window.
+/// Longest lag of a read: with a call's time-out below the consistency window.
 const LONGEST_LAG: u64 = 20;
 
 fn class() -> impl Strategy<Value = FailureClass> {
@@ -551,7 +552,7 @@ fn calms_down(world: &mut World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(property::config(100, 10_000))]
 
     #[test]
     fn no_history_breaks_the_protocol(
@@ -574,11 +575,6 @@ proptest! {
         }
         calms_down(&mut world);
     }
-}
-
-/// 10,000 and more by `PROPTEST_CASES=10000 cargo test --release --lib no_history`.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(500)
 }
 
 #[test]

@@ -36,8 +36,8 @@ pub const WITHIN: [(&str, Duration); 5] = [
     ("any", Duration::MAX),
 ];
 
-/// How a round of lists ends, as counted by `sessionexport_list_rounds_total`.
-const ENDS: [&str; 3] = ["complete", "given-up", "failed"];
+/// How a scan by ListStreamSessions ends, as counted by `sessionexport_list_scans_total`.
+const SCAN_RESULTS: [&str; 3] = ["complete", "abandoned", "failed"];
 
 /// How far an export has come, as counted by `sessionexport_exports`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelValue)]
@@ -74,7 +74,7 @@ pub struct Quota {
     pub share: f64,
     /// Requests that could go at once; the next has to wait below 1.
     pub tokens: f64,
-    /// Those that wait for their turn.
+    /// SessionExports in the queue for this operation.
     pub waiting: usize,
 }
 
@@ -92,7 +92,7 @@ label!(ByOperation, operation: &'static str);
 label!(ByOutcome, outcome: &'static str);
 label!(ByKind, kind: &'static str);
 label!(ByClass, class: &'static str);
-label!(ByEnd, end: &'static str);
+label!(ByResult, result: &'static str);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByPhaseAndReason {
@@ -137,12 +137,12 @@ struct Facts {
     quota_configured: Family<ByOperation, Amount>,
     quota_share: Family<ByOperation, Amount>,
     quota_tokens: Family<ByOperation, Amount>,
-    turns_waiting: Family<ByOperation, Gauge>,
-    unknown_words: Family<ByOperation, Counter>,
+    queue_length: Family<ByOperation, Gauge>,
+    unknown_enum_values: Family<ByOperation, Counter>,
     denials: Family<ByClass, Counter>,
-    rounds: Family<ByEnd, Counter>,
-    missing: Counter,
-    list_age: Amount,
+    scans: Family<ByResult, Counter>,
+    scan_missing: Counter,
+    scan_age: Amount,
     queue_depth: Gauge,
     reconciles: Counter,
     panics: Counter,
@@ -202,8 +202,8 @@ impl Metrics {
         facts.quota_configured.clear();
         facts.quota_share.clear();
         facts.quota_tokens.clear();
-        facts.turns_waiting.clear();
-        facts.list_age.set(0.0);
+        facts.queue_length.clear();
+        facts.scan_age.set(0.0);
         self.begin_at_zero();
     }
 
@@ -256,7 +256,7 @@ impl Metrics {
         facts.quota_configured.get_or_create(&by).set(quota.configured);
         facts.quota_share.get_or_create(&by).set(quota.share);
         facts.quota_tokens.get_or_create(&by).set(quota.tokens);
-        facts.turns_waiting.get_or_create(&by).set(whole(quota.waiting));
+        facts.queue_length.get_or_create(&by).set(whole(quota.waiting));
     }
 
     /// AWS has said no; `class` is the class of its error.
@@ -264,14 +264,14 @@ impl Metrics {
         self.0.facts.denials.get_or_create(&ByClass { class }).inc();
     }
 
-    /// How rounds of lists have ended since the last time, and how long ago the oldest that counts began.
+    /// The scans that have ended since the last call, and the time since the oldest one that counts began.
     pub fn swept(&self, tally: Tally, age: Duration) {
         let facts = &self.0.facts;
-        for (end, rounds) in ENDS.into_iter().zip([tally.complete, tally.given_up, tally.failed]) {
-            facts.rounds.get_or_create(&ByEnd { end }).inc_by(rounds);
+        for (result, scans) in SCAN_RESULTS.into_iter().zip([tally.complete, tally.given_up, tally.failed]) {
+            facts.scans.get_or_create(&ByResult { result }).inc_by(scans);
         }
-        facts.missing.inc_by(tally.missing);
-        facts.list_age.set(age.as_secs_f64());
+        facts.scan_missing.inc_by(tally.missing);
+        facts.scan_age.set(age.as_secs_f64());
     }
 
     /// How many objects are due for a pass that has not begun.
@@ -324,8 +324,8 @@ impl Observer for Metrics {
         self.aws_request(operation.name(), class, took);
     }
 
-    fn unknown_words(&self, operation: Operation, count: usize) {
+    fn unknown_enum_values(&self, operation: Operation, count: usize) {
         let by = ByOperation { operation: operation.name() };
-        self.0.facts.unknown_words.get_or_create(&by).inc_by(count as u64);
+        self.0.facts.unknown_enum_values.get_or_create(&by).inc_by(count as u64);
     }
 }

@@ -28,7 +28,7 @@ fn every_fact_shows_under_its_documented_name() {
     metrics.kube_error("conflict");
     metrics.event_dropped();
     metrics.watch_restart();
-    metrics.unknown_words(Operation::List, 3);
+    metrics.unknown_enum_values(Operation::List, 3);
     let text = metrics.clone().encode().unwrap();
     for line in [
         concat!("sessionexport_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -45,14 +45,14 @@ fn every_fact_shows_under_its_documented_name() {
         "sessionexport_quota_share{operation=\"GetStreamSession\"} 5.0",
         "sessionexport_quota_tokens{operation=\"GetStreamSession\"} 0.5",
         "sessionexport_queue_depth 9",
-        "sessionexport_turns_waiting{operation=\"GetStreamSession\"} 7",
-        "sessionexport_aws_unknown_words_total{operation=\"ListStreamSessions\"} 3",
+        "sessionexport_aws_quota_queue_length{operation=\"GetStreamSession\"} 7",
+        "sessionexport_aws_unknown_enum_values_total{operation=\"ListStreamSessions\"} 3",
         "sessionexport_denials_total{class=\"access-denied\"} 1",
-        "sessionexport_list_rounds_total{end=\"complete\"} 5",
-        "sessionexport_list_rounds_total{end=\"given-up\"} 1",
-        "sessionexport_list_rounds_total{end=\"failed\"} 2",
-        "sessionexport_list_missing_total 17",
-        "sessionexport_list_age_seconds 21.0",
+        "sessionexport_list_scans_total{result=\"complete\"} 5",
+        "sessionexport_list_scans_total{result=\"abandoned\"} 1",
+        "sessionexport_list_scans_total{result=\"failed\"} 2",
+        "sessionexport_list_scan_missing_sessions_total 17",
+        "sessionexport_list_scan_age_seconds 21.0",
         "sessionexport_reconciles_total 1",
         "sessionexport_reconcile_panics_total 1",
         "sessionexport_status_writes_total{outcome=\"written\"} 1",

@@ -99,13 +99,13 @@ async fn drive<K: Watched, H: Handler<K>>(
     let queue = stream::select(at_once, received(timers)).take_until(stopped.clone());
     let first = stream::once(all).flat_map(move |objects| stream::iter(counted.first(objects.unwrap_or_default())));
     let mut running = pin!(passes.run(first.take_until(stopped), queue, pulse));
-    let drain = tokio::select! {
+    let grace_period = tokio::select! {
         () = &mut running => return,
-        drain = stop => drain,
+        grace_period = stop => grace_period,
     };
     drop(stop_intake);
-    if timeout(drain, running).await.is_err() {
-        tracing::info!(?drain, "passes in hand were aborted");
+    if timeout(grace_period, running).await.is_err() {
+        tracing::info!(?grace_period, "passes in hand were aborted");
     }
 }
 

@@ -123,8 +123,8 @@ impl World {
         self.recorder.take()
     }
 
-    async fn stop(self, drain: Duration) -> Vec<String> {
-        self.stop.send(drain).unwrap();
+    async fn stop(self, grace_period: Duration) -> Vec<String> {
+        self.stop.send(grace_period).unwrap();
         self.running.await.unwrap();
         self.recorder.take()
     }

@@ -126,7 +126,7 @@ impl Client {
         let outcome = self.attempt(&place, Operation::Get, send, |output| answer::session(arn, &output)).await;
         let found = match outcome {
             Ok(session) => {
-                self.inner.observer.unknown_words(Operation::Get, session.unknown_words());
+                self.inner.observer.unknown_enum_values(Operation::Get, session.unknown_enum_values());
                 Some(session)
             }
             Err(failure) if failure.class == FailureClass::NotFound => None,
@@ -157,8 +157,8 @@ impl Client {
             // The SDK takes any 200 for an empty page. AWS's own carries a request id, a captive portal's doesn't.
             output.request_id().and_then(printable)?;
             let sessions: Vec<_> = output.items().iter().filter_map(|one| answer::summary(group, one)).collect();
-            let unknown = sessions.iter().map(|(_, session)| session.unknown_words()).sum();
-            self.inner.observer.unknown_words(Operation::List, unknown);
+            let unknown = sessions.iter().map(|(_, session)| session.unknown_enum_values()).sum();
+            self.inner.observer.unknown_enum_values(Operation::List, unknown);
             Some(Page { begun, sessions, next: output.next_token().map(PageToken::new) })
         };
         self.attempt(&place, Operation::List, send, page).await

@@ -198,7 +198,7 @@ impl SessionView {
     }
 
     /// How many of its two statuses this version doesn't know.
-    pub fn unknown_words(&self) -> usize {
+    pub fn unknown_enum_values(&self) -> usize {
         let export = self.export.as_ref().is_some_and(|export| export.status == ExportFilesStatus::Unknown);
         usize::from(self.status == SessionStatus::Unknown) + usize::from(export)
     }

@@ -37,12 +37,12 @@ pub trait Observer: Send + Sync {
     fn call(&self, operation: Operation, class: Option<FailureClass>, took: Duration);
 
     /// A description of a session has come, in which so many statuses are words that this version doesn't know.
-    fn unknown_words(&self, operation: Operation, count: usize);
+    fn unknown_enum_values(&self, operation: Operation, count: usize);
 }
 
 /// Counts nothing.
 impl Observer for () {
     fn call(&self, _: Operation, _: Option<FailureClass>, _: Duration) {}
 
-    fn unknown_words(&self, _: Operation, _: usize) {}
+    fn unknown_enum_values(&self, _: Operation, _: usize) {}
 }

@@ -42,7 +42,10 @@ fn table() -> Vec<(Value, &'static [&'static str])> {
         (json!({"config": {"rules": [{"namespaces": ["a"]}]}}), &["/config/rules/0", "'streamGroups'"]),
         (json!({"config": {"quota": {"export": "fast"}}}), &["/config/quota/export", "want number"]),
         (json!({"config": {"timing": {"settlewindow": "3s"}}}), &["/config/timing", "'settlewindow' not allowed"]),
-        (json!({"config": {"timing": {"drain": 2}}}), &["/config/timing/drain", "want string"]),
+        (
+            json!({"config": {"timing": {"shutdownGracePeriod": 2}}}),
+            &["/config/timing/shutdownGracePeriod", "want string"],
+        ),
         (json!({"admissionPolicy": {"enabled": "yes"}}), &["/admissionPolicy/enabled", "want boolean"]),
         (json!({"serviceAccount": {"annotations": {"a": true}}}), &["/serviceAccount/annotations/a", "want string"]),
         (json!({"rbac": {"aggregate": true}}), &["/rbac", "'aggregate' not allowed"]),

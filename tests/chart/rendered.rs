@@ -104,7 +104,7 @@ fn another_configuration_is_another_pod() {
     };
     let first = checksum(json!({}));
     assert_eq!(first, checksum(json!({"replicaCount": 5})));
-    assert_ne!(first, checksum(json!({"config": {"timing": {"drain": "1s"}}})));
+    assert_ne!(first, checksum(json!({"config": {"timing": {"shutdownGracePeriod": "1s"}}})));
     assert_ne!(first, checksum(json!({"aws": {"region": "us-west-2"}})));
 }
 

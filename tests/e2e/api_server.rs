@@ -15,7 +15,7 @@ const GET: &str = "GetStreamSession";
 fn timing() -> Value {
     json!({"timing": {
         "leaseDuration": "7s", "leaseRenewDeadline": "3s", "leaseRetry": "300ms",
-        "callTimeout": "4s", "settleWindow": "5s",
+        "callTimeout": "4s", "consistencyWindow": "5s",
     }})
 }
 
@@ -99,7 +99,8 @@ async fn in_a_black_hole_nothing_is_called_without_its_intent_and_nothing_is_los
 /// Each write by an object of its own: the connection that carries it must be open when the answers stop.
 #[tokio::test]
 async fn a_status_write_whose_answer_is_lost_is_not_lost() {
-    let world = World::with("way-answers", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
+    let world =
+        World::with("way-answers", &[], json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s"}})).await;
     let history = History::of(&world);
     let (proxy, operator) = behind_a_proxy(&world).await;
     for name in ["intent", "acceptance", "end"] {

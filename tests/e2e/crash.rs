@@ -9,7 +9,7 @@ const GET: &str = "GetStreamSession";
 
 /// Calls may take as long as it needs to kill the process in the middle of one.
 fn slow_calls() -> Value {
-    json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})
+    json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s"}})
 }
 
 /// Ends the session, waits for the end of its export, and holds it to an undisturbed run's.

@@ -18,7 +18,7 @@ const CROWD: usize = 400;
 fn changes(other: &str) -> Value {
     json!({
         "quota": {"export": 2, "get": 10, "list": 0.4},
-        "timing": {"heldAfter": "1s", "settleWindow": "10s", "callTimeout": "4s"},
+        "timing": {"heldStatusDelay": "1s", "consistencyWindow": "10s", "callTimeout": "4s"},
         "rules": [{"namespaces": ["*"], "streamGroups": ["*"], "outputPrefixes": ["s3://exports/"]}],
         "watch": {"namespaces": ["e2e-crowd", other]},
     })

@@ -51,7 +51,7 @@ async fn a_hundred_at_once_cost_one_call_and_three_writes_each() {
 /// The waits that matter here, as they are by default.
 fn default_timing() -> Value {
     json!({"timing": {
-        "callTimeout": "4s", "settleWindow": "30s", "heldAfter": "30s", "pendingLookMin": "2s", "pendingLookMax": "1m",
+        "callTimeout": "4s", "consistencyWindow": "30s", "heldStatusDelay": "30s", "pendingPollIntervalMin": "2s", "pendingPollIntervalMax": "1m",
     }})
 }
 

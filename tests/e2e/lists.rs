@@ -73,7 +73,7 @@ impl<'a> Fleet<'a> {
 /// A hundred wait for their turn to call for longer than these tests would have it shown; and where a call is given up
 /// early, as a busy machine makes it, Gets do instead of lists.
 async fn world(name: &str) -> World {
-    let timing = json!({"heldAfter": "30s", "callTimeout": "4s", "settleWindow": "5s"});
+    let timing = json!({"heldStatusDelay": "30s", "callTimeout": "4s", "consistencyWindow": "5s"});
     World::with(name, &[], json!({"timing": timing})).await
 }
 

@@ -77,8 +77,8 @@ impl Operator {
 
     /// How many wait for their turn to call one of AWS's operations, as of the last second.
     #[allow(dead_code, reason = "the tests with a thousand objects use it")]
-    pub(crate) async fn turns_waiting(&self, operation: &str) -> Option<f64> {
-        self.of_operation("sessionexport_turns_waiting", operation).await
+    pub(crate) async fn queue_length(&self, operation: &str) -> Option<f64> {
+        self.of_operation("sessionexport_aws_quota_queue_length", operation).await
     }
 
     async fn of_operation(&self, metric: &str, operation: &str) -> Option<f64> {

@@ -81,7 +81,7 @@ async fn a_quota_far_smaller_than_believed_only_takes_longer_and_shows() {
 #[tokio::test]
 async fn regions_that_answer_nothing_hold_up_nobody_elsewhere() {
     let timing = json!({
-        "callTimeout": "110s", "settleWindow": "2m", "heldAfter": "5m", "leaseDuration": "150s", "leaseRenewDeadline": "15s",
+        "callTimeout": "110s", "consistencyWindow": "2m", "heldStatusDelay": "5m", "leaseDuration": "150s", "leaseRenewDeadline": "15s",
     });
     let regions = ["--region", "us-west-2", "--region", "eu-west-1", "--region", "ap-northeast-1"];
     let world =

@@ -90,7 +90,8 @@ async fn of_two_uris_created_at_the_same_moment_one_wins_and_the_other_never_cal
 #[tokio::test]
 async fn a_rival_waits_while_the_call_is_unanswered() {
     let world =
-        World::with("rivals-unanswered", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
+        World::with("rivals-unanswered", &[], json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s"}}))
+            .await;
     let _operator = world.operator().await;
     world.simulator.session("u1", json!({})).await;
     let slow = json!({"operation": EXPORT, "first": 1, "action": {"type": "latency", "ms": 4000}});
@@ -204,7 +205,7 @@ async fn one_zip_for_two_sessions_is_for_the_first_that_was_accepted() {
 #[tokio::test]
 async fn rivals_are_told_apart_by_a_new_leader_too() {
     let world =
-        World::with("rivals-restart", &[], json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}})).await;
+        World::with("rivals-restart", &[], json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s"}})).await;
     let history = History::of(&world);
     let operator = world.operator().await;
     for session in ["r1", "r2"] {
@@ -266,7 +267,8 @@ async fn a_foreign_caller_who_comes_later_is_told_of_and_not_overwritten() {
 /// Somebody else asks between our read and our call. AWS's answer to a second destination is not known.
 #[tokio::test]
 async fn whatever_aws_does_with_a_second_destination_the_status_tells_whose_it_is() {
-    let world = World::with("rivals-second", &[], json!({"timing": {"callTimeout": "4s", "settleWindow": "5s"}})).await;
+    let world =
+        World::with("rivals-second", &[], json!({"timing": {"callTimeout": "4s", "consistencyWindow": "5s"}})).await;
     let history = History::of(&world);
     let _operator = world.operator().await;
     let answers = ["replace", "ignore", "refuse"];

@@ -83,7 +83,7 @@ async fn across_shards_the_later_one_gives_way_to_what_aws_shows() {
     assert_eq!(condition(&world.finished("one-a").await, "Ready").unwrap().1, "Exported");
 }
 
-/// Both call: AWS's evidence, read again after the settle window, tells who has lost.
+/// Both call: AWS's evidence, read again after the consistency window, tells who has lost.
 #[tokio::test]
 async fn across_shards_of_two_that_call_at_once_aws_decides() {
     let world = World::new("shards-race").await;
@@ -98,7 +98,7 @@ async fn across_shards_of_two_that_call_at_once_aws_decides() {
         export(&world, name, "one", &format!("s3://exports/{name}/")).await;
     }
     world.eventually("both have called", || async { world.simulator.exports("one").await == 2 }).await;
-    // Longer than the settle window: whoever is told at all is told while the session lives.
+    // Longer than the consistency window: whoever is told at all is told while the session lives.
     tokio::time::sleep(Duration::from_secs(4)).await;
     world.simulator.end("one").await;
     let mut ends = Vec::new();

@@ -215,6 +215,7 @@ impl World {
     }
 
     /// The kubeconfig of a ServiceAccount of this namespace.
+    #[allow(dead_code, reason = "tests/integrations logs in as the example backend")]
     pub(crate) async fn kubeconfig_of(&self, account: &str) -> PathBuf {
         let path = self.dir.join(format!("kubeconfig-{account}"));
         self.write_kubeconfig(&path, None, &self.token(account).await);
@@ -397,7 +398,7 @@ impl World {
     }
 }
 
-/// Waits are shorter than by default, in the same proportions; a call's time-out stays below the settle window.
+/// Waits are shorter than by default, in the same proportions; a call's time-out stays below the consistency window.
 fn default_config(namespace: &str) -> Value {
     json!({
         "aws": {"region": REGION, "accountId": ACCOUNT},
@@ -410,9 +411,9 @@ fn default_config(namespace: &str) -> Value {
         "lease": {"namespace": namespace},
         "timing": {
             "callTimeout": "1500ms",
-            "settleWindow": "2s",
-            "heldAfter": "1500ms",
-            "denialGrace": "4s",
+            "consistencyWindow": "2s",
+            "heldStatusDelay": "1500ms",
+            "denialStalledAfter": "4s",
             "deniedRetryMin": "500ms",
             "deniedRetryMax": "2s",
             "notFoundWindow": "2s",
@@ -420,9 +421,9 @@ fn default_config(namespace: &str) -> Value {
             "rejectedRetry": "4s",
             "retryMin": "300ms",
             "retryMax": "2s",
-            "activatingLook": "200ms",
-            "pendingLookMin": "300ms",
-            "pendingLookMax": "3s",
+            "activatingPollInterval": "200ms",
+            "pendingPollIntervalMin": "300ms",
+            "pendingPollIntervalMax": "3s",
         },
     })
 }

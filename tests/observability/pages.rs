@@ -35,7 +35,7 @@ fn row(metric: &Metric) -> String {
 fn values() -> String {
     let mut page = "\n## Values of labels\n\n| label | |\n|---|---|\n".to_owned();
     let catalogue = catalogue();
-    for label in ["phase", "reason", "within", "operation", "class", "end", "outcome", "kind"] {
+    for label in ["phase", "reason", "within", "operation", "class", "result", "outcome", "kind"] {
         let mut all: Vec<&String> = catalogue.iter().filter_map(|metric| metric.labels.get(label)).flatten().collect();
         all.sort_by_key(|value| (WITHIN.iter().position(|(step, _)| step == value), *value));
         all.dedup();
@@ -43,8 +43,8 @@ fn values() -> String {
         page += &format!("| `{label}` | {} |\n", all.join(", "));
     }
     page + "\n`reason` is that of the condition `Ready`; `New` has no status yet, `Unrecognized` has a status that a newer version \
-            wrote.\n`class` is `ok`, or how a call to AWS failed. `end` of a round of lists: \
-            `given-up` has cost more pages than one Get each is worth. `kind`, and `outcome` beside `written`: how a request to the API \
+            wrote.\n`class` is `ok`, or how a call to AWS failed. `result` of a scan: \
+            `abandoned` has taken more pages than one GetStreamSession for each of its sessions is worth. `kind`, and `outcome` beside `written`: how a request to the API \
             server failed.\n"
 }
 

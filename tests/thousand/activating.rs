@@ -8,7 +8,7 @@ const MANY: &str = "sg-many";
 #[tokio::test]
 async fn a_thousand_that_are_activating_are_asked_for_at_the_first_look_that_shows_them_active() {
     let _turn = TURNS.acquire().await.unwrap();
-    let changes = json!({"quota": shares(200), "timing": {"activatingLook": "4s", "heldAfter": "1m"}});
+    let changes = json!({"quota": shares(200), "timing": {"activatingPollInterval": "4s", "heldStatusDelay": "1m"}});
     let world = firm_world("thousand-activating", &["--group", "sg-many,sg-few"], changes).await;
     allow(&world, 200).await;
     let (many, few) = (names("many", 980), names("few", 20));

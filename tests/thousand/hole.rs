@@ -12,7 +12,7 @@ const BOUND: u64 = 160;
 async fn of_a_thousand_200_are_served_before_the_first_call_of_800_comes_back() {
     let _turn = TURNS.acquire().await.unwrap();
     let timing = json!({
-        "callTimeout": "110s", "settleWindow": "2m", "heldAfter": "5m", "leaseDuration": "150s", "leaseRenewDeadline": "15s",
+        "callTimeout": "110s", "consistencyWindow": "2m", "heldStatusDelay": "5m", "leaseDuration": "150s", "leaseRenewDeadline": "15s",
     });
     let regions = ["--region", "us-west-2", "--region", HOLE];
     let world = World::with("thousand-hole", &regions, json!({"quota": shares(200), "timing": timing})).await;

@@ -1,4 +1,4 @@
-//! Reads that show what was before the write, for almost as long as the settle window.
+//! Reads that show what was before the write, for almost as long as the consistency window.
 
 use super::*;
 use crate::oracle::History;
@@ -14,7 +14,7 @@ const SETTLE_MS: f64 = 10_500.0;
 #[tokio::test]
 async fn a_thousand_are_not_taken_for_ended_nor_asked_for_elsewhere_while_reads_lag() {
     let _turn = TURNS.acquire().await.unwrap();
-    let timing = json!({"callTimeout": "2s", "settleWindow": "10500ms", "heldAfter": "1m"});
+    let timing = json!({"callTimeout": "2s", "consistencyWindow": "10500ms", "heldStatusDelay": "1m"});
     let world = World::with("thousand-lag", &[], json!({"quota": shares(200), "timing": timing})).await;
     allow(&world, 200).await;
     world.simulator.behave(json!({"defaults": {"getLagMs": LAG_MS, "listLagMs": LIST_LAG_MS}})).await;

@@ -8,7 +8,7 @@ use session_export_operator::api::ExportStatus;
 #[tokio::test]
 async fn a_thousand_live_through_broken_answers_and_unknown_words_and_none_fails_by_them() {
     let _turn = TURNS.acquire().await.unwrap();
-    let changes = json!({"quota": shares(200), "timing": {"callTimeout": "4s", "settleWindow": "5s"}});
+    let changes = json!({"quota": shares(200), "timing": {"callTimeout": "4s", "consistencyWindow": "5s"}});
     let world = firm_world("thousand-nonsense", &[], changes).await;
     allow(&world, 200).await;
     let rules = json!([
@@ -89,7 +89,7 @@ async fn counted(world: &World, operator: &Operator) {
         let counted: usize = line.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap();
         println!("{operation}: {counted} counted, {before} to {after} broken");
         assert!(counted > 0 && counted + 3 >= before && counted <= after, "{operation}: {before} {counted} {after}");
-        let words = format!("sessionexport_aws_unknown_words_total{{operation=\"{operation}\"}} ");
+        let words = format!("sessionexport_aws_unknown_enum_values_total{{operation=\"{operation}\"}} ");
         let words =
             metrics.lines().find_map(|line| line.strip_prefix(&words)).map(|count| count.parse::<u64>().unwrap());
         assert!(words.is_some_and(|words| words > 0), "{operation}: {words:?}");

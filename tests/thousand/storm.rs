@@ -20,7 +20,7 @@ async fn a_thousand_of_twenty_teams_in_a_storm_go_in_order_and_are_fair_and_none
         "quota": {"export": SHARE, "get": 100, "list": 100, "allowAboveDefault": true},
         "rules": [{"namespaces": ["*"], "streamGroups": ["*"], "outputPrefixes": ["s3://exports/"]}],
         "watch": {"namespaces": &namespaces},
-        "timing": {"heldAfter": "5m", "retryMin": "1s", "retryMax": "2s"},
+        "timing": {"heldStatusDelay": "5m", "retryMin": "1s", "retryMax": "2s"},
     });
     let world = firm_world("thousand-storm", &[], changes).await;
     for team in &teams {
@@ -38,7 +38,7 @@ async fn a_thousand_of_twenty_teams_in_a_storm_go_in_order_and_are_fair_and_none
         })
         .await;
     // A few have just been called, and come again.
-    let queued = || async { operator.turns_waiting(EXPORT).await >= Some(985.0) };
+    let queued = || async { operator.queue_length(EXPORT).await >= Some(985.0) };
     world.eventually("everybody waits for a turn", queued).await;
     shrinks(&journal(&world).await);
     weather(&world, STORM).await;

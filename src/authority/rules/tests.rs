@@ -1,4 +1,5 @@
 use super::*;
+use crate::property;
 use proptest::prelude::*;
 
 fn arn(region: &str, group: &str) -> SessionArn {
@@ -156,6 +157,7 @@ fn requests() -> impl Strategy<Value = (String, SessionArn, OutputUri)> {
 }
 
 proptest! {
+    #![proptest_config(property::config(property::DEFAULT, property::DEFAULT))]
     #[test]
     fn the_printed_rule_allows_the_request_and_is_plain_text((namespace, session, uri) in requests()) {
         let Verdict::Forbidden { missing_rule } = Rules::default().judge(&namespace, &session, &uri) else {

@@ -36,7 +36,7 @@ impl Scene<'_> {
 
     /// The row of a failure; `None` for a rejected request that has not had its tries.
     pub(super) fn held_by(&self, trouble: &Trouble) -> Option<Held> {
-        let stalled = self.now.mono.duration_since(trouble.since) >= self.timing.denial_grace;
+        let stalled = self.now.mono.duration_since(trouble.since) >= self.timing.denial_stalled_after;
         match trouble.class.family() {
             FailureFamily::Service => Some(Held::ServiceUnavailable),
             FailureFamily::Credentials => Some(Held::CredentialsUnavailable { stalled }),
@@ -56,7 +56,7 @@ impl Scene<'_> {
 
     pub(super) fn not_yet_live(&self) -> Option<Verdict> {
         let Evidence::Empty { status, .. } = self.seen.evidence else { return None };
-        let look = self.look_in(self.timing.activating_look);
+        let look = self.look_in(self.timing.activating_poll_interval);
         match status {
             SessionStatus::Activating => Some(Verdict::held(Held::WaitingForSession, look)),
             SessionStatus::Unknown => Some(Verdict::held(Held::ServiceUnavailable, self.look_in(self.observed.pace))),
@@ -85,7 +85,7 @@ impl Scene<'_> {
     /// Reads at the pace of a pending one, but a new leader's pause may be over sooner.
     pub(super) fn rival_look(&self) -> Next {
         let look = self.seen.read_at.map_or(self.now.mono, |at| at + self.observed.pace);
-        let wake = self.now.mono + self.timing.settle_window;
+        let wake = self.now.mono + self.timing.consistency_window;
         if self.now.mono < look { Next::Wait(look.min(wake)) } else { Next::LookAt(look) }
     }
 

@@ -69,8 +69,11 @@ impl Scene<'_> {
     pub(super) fn pending(&self) -> Verdict {
         let latest_end = self.latest_end();
         let overdue = remaining(latest_end, self.timing.overdue_after, self.now.wall).is_zero();
-        let (row, every) =
-            if overdue { (Row::Overdue, self.timing.overdue_look) } else { (Row::Pending, self.observed.pace) };
+        let (row, every) = if overdue {
+            (Row::Overdue, self.timing.overdue_poll_interval)
+        } else {
+            (Row::Pending, self.observed.pace)
+        };
         Verdict { row: Some(row), next: self.look_in(every) }
     }
 
@@ -94,7 +97,7 @@ impl Scene<'_> {
     /// Another destination. After an intent, also one for the same destination, a lagging read may show what our own
     /// call has just replaced, or is about to.
     pub(super) fn anothers(&self, shown: &ExportView) -> Verdict {
-        let settle = self.timing.settle_window;
+        let settle = self.timing.consistency_window;
         let confirmed = match (self.seen.attempt.foreign_since, self.seen.read_at) {
             (Some(first), Some(last)) => last.duration_since(first) >= settle,
             _ => false,
@@ -131,7 +134,7 @@ impl Scene<'_> {
     }
 
     pub(super) fn over(&self, ended_since: Option<Instant>) -> Verdict {
-        let settle = self.timing.settle_window;
+        let settle = self.timing.consistency_window;
         let confirmed = match (ended_since, self.seen.read_at) {
             (Some(first), Some(last)) => last.duration_since(first) >= settle,
             _ => false,

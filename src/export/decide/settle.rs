@@ -70,7 +70,7 @@ impl Scene<'_> {
             Some((same, since)) if same == reason => since,
             _ => self.now.mono,
         };
-        let shows_at = if held.shows_at_once() { since } else { since + self.timing.held_after };
+        let shows_at = if held.shows_at_once() { since } else { since + self.timing.held_status_delay };
         if self.now.mono < shows_at {
             return Decision { row: None, step: self.earlier(step, shows_at), held: Some(reason), look: None };
         }
@@ -87,7 +87,11 @@ impl Scene<'_> {
         let over = remaining(self.export.created, self.timing.acceptance_bound, self.now.wall).is_zero();
         let unclear = self.observed.authority == Authority::Allowed && self.seen.evidence == Evidence::Stale;
         let exempt = self.unbounded() || held == Held::DestinationUnknown || unclear;
-        if over && !exempt { Row::Final(Outcome::GaveUp(Box::new(held))) } else { Row::Held(held) }
+        if over && !exempt {
+            Row::Final(Outcome::GaveUp { held: Box::new(held), bound: self.timing.acceptance_bound })
+        } else {
+            Row::Held(held)
+        }
     }
 
     pub(super) fn unbounded(&self) -> bool {
@@ -99,7 +103,7 @@ impl Scene<'_> {
         let bound = self.now.mono + remaining(self.export.created, self.timing.acceptance_bound, self.now.wall);
         let bound = Some(bound).filter(|_| !self.unbounded());
         let troubles = [self.seen.attempt.read_trouble, self.seen.attempt.call_trouble];
-        let stalls = troubles.into_iter().flatten().map(|trouble| trouble.since + self.timing.denial_grace);
+        let stalls = troubles.into_iter().flatten().map(|trouble| trouble.since + self.timing.denial_stalled_after);
         let turns = stalls.chain(bound).filter(|at| *at > self.now.mono);
         turns.fold(step, |step, at| self.earlier(step, at))
     }
@@ -127,7 +131,7 @@ impl Scene<'_> {
         match next {
             Next::Rest | Next::LookAt(_) => Step::Rest,
             Next::Wait(at) => Step::Wait(at),
-            Next::AskTurn => Step::AskTurn(now + self.timing.held_after),
+            Next::AskTurn => Step::AskTurn(now + self.timing.held_status_delay),
             Next::Call => Step::Call,
             Next::Delete => Step::Delete,
         }

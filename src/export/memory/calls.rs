@@ -136,7 +136,7 @@ impl Memory {
 
     /// Remembers since when the object has waited for a turn. Returns when to look at it again: when that may be told.
     pub fn waits(&mut self, uid: &Uid, since: Instant, now: Instant) -> Instant {
-        let again = now + self.timing.held_after;
+        let again = now + self.timing.held_status_delay;
         let Some(known) = self.known.get_mut(uid) else { return again };
         let attempt = &mut *known.attempt;
         if attempt.waiting_since.replace(since) != Some(since) {
@@ -145,7 +145,7 @@ impl Memory {
         match attempt.tells_at {
             Some(tells_at) if now < tells_at => tells_at,
             Some(_) => again,
-            None if now < since + self.timing.held_after => since + self.timing.held_after,
+            None if now < since + self.timing.held_status_delay => since + self.timing.held_status_delay,
             None => *attempt.tells_at.insert(self.slots.book(now)),
         }
     }

@@ -78,7 +78,7 @@ impl Memory {
         let zip = (known.target.arn.account.clone(), known.target.uri.clone());
         let same_zip = self.zips.get(&zip).into_iter().flat_map(|uids| uids.iter());
         let others: BTreeSet<&Uid> = session.members.iter().chain(same_zip).filter(|other| *other != uid).collect();
-        let new_leader = now < self.began + self.timing.settle_window;
+        let new_leader = now < self.began + self.timing.consistency_window;
         let mut worst = Rival::None;
         for other in others.into_iter().filter_map(|other| self.known.get(other)) {
             let name = (other.namespace == known.namespace).then(|| other.name.to_string());

@@ -3,8 +3,9 @@
 use super::Tally;
 use super::model::{Model, Service};
 use crate::export::fixtures::secs;
+use crate::property;
 use crate::streams::observation::FailureClass;
-use proptest::prelude::{ProptestConfig, any, prop_assert, proptest};
+use proptest::prelude::{any, prop_assert, proptest};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -240,7 +241,7 @@ fn one_that_is_missing_costs_one_get() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(property::config(4, 16))]
 
     /// Whatever lists leave out, shift or say too late: all that end are told within a bound, and pending ones cost few.
     #[test]

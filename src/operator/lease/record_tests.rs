@@ -1,4 +1,5 @@
 use super::*;
+use crate::property;
 use proptest::prelude::{Strategy, any, prop, prop_assert, prop_assert_eq, proptest};
 
 const ME: &str = "me_1";
@@ -178,6 +179,7 @@ fn turn(replica: &mut Replica, server: &mut Server, now: Instant, wall: Timestam
 }
 
 proptest! {
+    #![proptest_config(property::config(property::DEFAULT, property::DEFAULT))]
     #[test]
     fn never_two_that_may_act(story in prop::collection::vec(happens(), 0..200), skew in -4000_i64..4000) {
         let start = Instant::now();

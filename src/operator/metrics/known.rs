@@ -1,8 +1,8 @@
 //! The label values that are known beforehand: each of their series is there from the start, at zero.
 
 use super::{
-    ByClass, ByEnd, ByKind, ByOperation, ByOperationAndClass, ByOutcome, ByReason, ENDS, Metrics, Phase, Unaccepted,
-    WITHIN,
+    ByClass, ByKind, ByOperation, ByOperationAndClass, ByOutcome, ByReason, ByResult, Metrics, Phase, SCAN_RESULTS,
+    Unaccepted, WITHIN,
 };
 use crate::export::row::Reason;
 use crate::operator::client::ERROR_CLASSES;
@@ -50,19 +50,19 @@ impl Metrics {
         let facts = &self.0.facts;
         for operation in Operation::ALL.map(Operation::name) {
             zero(&facts.aws_duration, ByOperation { operation });
-            zero(&facts.turns_waiting, ByOperation { operation });
+            zero(&facts.queue_length, ByOperation { operation });
             for class in FailureClass::ALL.map(FailureClass::label).into_iter().chain(["ok"]) {
                 zero(&facts.aws_requests, ByOperationAndClass { operation, class });
             }
         }
         for operation in [Operation::Get, Operation::List].map(Operation::name) {
-            zero(&facts.unknown_words, ByOperation { operation });
+            zero(&facts.unknown_enum_values, ByOperation { operation });
         }
         for class in [FailureClass::Credentials, FailureClass::AccessDenied].map(FailureClass::label) {
             zero(&facts.denials, ByClass { class });
         }
-        for end in ENDS {
-            zero(&facts.rounds, ByEnd { end });
+        for result in SCAN_RESULTS {
+            zero(&facts.scans, ByResult { result });
         }
         for outcome in OUTCOMES.into_iter().chain(ERROR_CLASSES) {
             zero(&facts.status_writes, ByOutcome { outcome });

@@ -30,12 +30,12 @@ impl Default for Facts {
             quota_configured: Family::default(),
             quota_share: Family::default(),
             quota_tokens: Family::default(),
-            turns_waiting: Family::default(),
-            unknown_words: Family::default(),
+            queue_length: Family::default(),
+            unknown_enum_values: Family::default(),
             denials: Family::default(),
-            rounds: Family::default(),
-            missing: Counter::default(),
-            list_age: Gauge::default(),
+            scans: Family::default(),
+            scan_missing: Counter::default(),
+            scan_age: Gauge::default(),
             queue_depth: Gauge::default(),
             reconciles: Counter::default(),
             panics: Counter::default(),
@@ -99,10 +99,10 @@ impl Facts {
         );
         add(
             registry,
-            "aws_unknown_words",
-            "Statuses of sessions and exports that Amazon GameLift Streams has told in words that this version doesn't \
-             know, by operation. Nothing is concluded from them: the SessionExport is looked at again",
-            &self.unknown_words,
+            "aws_unknown_enum_values",
+            "Session and export statuses returned by Amazon GameLift Streams that this version does not know, by operation. \
+             Nothing is concluded from them: the session is polled again",
+            &self.unknown_enum_values,
         );
         add(
             registry,
@@ -112,23 +112,22 @@ impl Facts {
         );
         add(
             registry,
-            "list_rounds",
-            "Rounds of ListStreamSessions over one group's sessions, by how they ended",
-            &self.rounds,
+            "list_scans",
+            "Scans of a stream group's sessions with ListStreamSessions, by result",
+            &self.scans,
         );
         add(
             registry,
-            "list_missing",
-            "Promised or live sessions that were on no page of a complete round: each is looked for elsewhere before \
-             anything is concluded",
-            &self.missing,
+            "list_scan_missing_sessions",
+            "Sessions that were on no page of a complete scan. Each is searched for elsewhere before anything is concluded",
+            &self.scan_missing,
         );
         add(
             registry,
-            "list_age_seconds",
-            "Time since the last complete round began that looked for promised exports; the longest of all stream groups \
-             that are read by lists, zero without any",
-            &self.list_age,
+            "list_scan_age_seconds",
+            "Time since the start of the last complete scan for accepted exports; the longest of all stream groups that \
+             are polled with ListStreamSessions, zero without any",
+            &self.scan_age,
         );
     }
 
@@ -152,7 +151,12 @@ impl Facts {
             "Requests that could be sent at once; below 1 the next one waits; the lowest of all accounts and Regions",
             &self.quota_tokens,
         );
-        add(registry, "turns_waiting", "SessionExports that wait for their turn in the quota", &self.turns_waiting);
+        add(
+            registry,
+            "aws_quota_queue_length",
+            "SessionExports that wait for a slot in the AWS request quota, by operation",
+            &self.queue_length,
+        );
     }
 
     fn machinery(&self, registry: &mut Registry) {
@@ -160,9 +164,14 @@ impl Facts {
         registry.register("build", "The version of this program", version);
         add(registry, "leader", "1 while this replica holds the lease", &self.leader);
         add(registry, "ready", "1 while the readiness probe passes", &self.ready);
-        add(registry, "queue_depth", "SessionExports that are due for a pass which has not begun", &self.queue_depth);
-        add(registry, "reconciles", "Passes over single SessionExports", &self.reconciles);
-        add(registry, "reconcile_panics", "Passes that panicked: each is a bug in this program", &self.panics);
+        add(
+            registry,
+            "queue_depth",
+            "SessionExports that are due for a reconcile that has not started",
+            &self.queue_depth,
+        );
+        add(registry, "reconciles", "Reconciles of a SessionExport", &self.reconciles);
+        add(registry, "reconcile_panics", "Reconciles that panicked: each is a bug in this program", &self.panics);
         add(registry, "status_writes", "Writes of status to the API server, by outcome", &self.status_writes);
         add(registry, "kube_errors", "Failed requests to the API server, by kind", &self.kube_errors);
         add(

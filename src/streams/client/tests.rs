@@ -103,7 +103,7 @@ async fn a_page_tells_of_each_session_what_may_be_known_and_leaves_out_what_is_n
     assert!(line(0).contains("ExportFilesStatus=PENDING") && line(0).contains("MaxResults=100"), "{}", line(0));
     assert!(line(1).contains("Status=CONNECTED") && line(1).contains("NextToken=opaque-42"), "{}", line(1));
     assert_eq!(*seen.attempts.lock().unwrap(), [None, None]);
-    assert_eq!(seen.unknown_words.load(Ordering::SeqCst), 2, "one on each of the two pages");
+    assert_eq!(seen.unknown_enum_values.load(Ordering::SeqCst), 2, "one on each of the two pages");
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn words_of_a_later_version_are_unknown() {
     let body = SESSION.replace("CONNECTED", "DREAMING").replace("PENDING", "ARCHIVED").replace("idleTimeout", "x\\ny");
     let (url, seen) = serve(json("200 OK", "", &body)).await;
     let session = client(&url, seen.clone()).get(&arn()).await.unwrap().found.unwrap();
-    assert_eq!(seen.unknown_words.load(Ordering::SeqCst), 2, "and counted");
+    assert_eq!(seen.unknown_enum_values.load(Ordering::SeqCst), 2, "and counted");
     assert_eq!(session.status, crate::streams::observation::SessionStatus::Unknown);
     assert_eq!(session.export.unwrap().status, crate::streams::observation::ExportFilesStatus::Unknown);
     assert_eq!(session.status_reason, None);

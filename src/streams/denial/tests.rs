@@ -1,5 +1,6 @@
 use super::door::{CLAIM, PROBE_LIFE};
 use super::*;
+use crate::property;
 use crate::streams::turns::{ClientState, Purpose};
 use proptest::prelude::*;
 use std::time::SystemTime;
@@ -149,6 +150,7 @@ fn gates_are_apart_and_are_forgotten_when_nobody_asks() {
 }
 
 proptest! {
+    #![proptest_config(property::config(property::DEFAULT, property::DEFAULT))]
     /// However many ask at whatever times: probes that are denied are never nearer than the wait, and one who is woken
     /// when due always gets its probe.
     #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::property;
 use proptest::prelude::*;
 
 const HOME: &str = "arn:aws:gameliftstreams:us-west-2:111122223333:";
@@ -45,6 +46,7 @@ fn is_segment(text: &str) -> bool {
 }
 
 proptest! {
+    #![proptest_config(property::config(property::DEFAULT, property::DEFAULT))]
     #[test]
     fn a_parsed_group_is_a_plain_path_segment(text in hostile()) {
         if let Ok(group) = text.parse::<StreamGroupIdentifier>() {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::property;
 use proptest::prelude::*;
 
 fn ms(ms: u64) -> Duration {
@@ -53,6 +54,7 @@ fn play(limiter: &mut Limiter, start: Instant, events: &[Event]) -> Vec<Instant>
 }
 
 proptest! {
+    #![proptest_config(property::config(property::DEFAULT, property::DEFAULT))]
     #[test]
     fn no_second_exceeds_the_share_plus_one(
         share in prop_oneof![(1u32..60).prop_map(f64::from), 0.3f64..60.0],
@@ -139,6 +141,7 @@ fn nonsense_is_the_smallest_share() {
 }
 
 proptest! {
+    #![proptest_config(property::config(property::DEFAULT, property::DEFAULT))]
     /// One stops at some moment, the next begins with an empty bucket: the account sees one share.
     #[test]
     fn two_leaders_one_after_the_other_stay_within_one_share(

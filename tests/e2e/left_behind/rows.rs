@@ -85,7 +85,7 @@ async fn what_was_not_looked_at_is_left_as_committed() {
 
 #[tokio::test]
 async fn what_is_held_refused_or_lost_is_left_as_committed() {
-    let timing = json!({"timing": {"heldAfter": "500ms", "settleWindow": "8s", "notFoundWindow": "1s"}});
+    let timing = json!({"timing": {"heldStatusDelay": "500ms", "consistencyWindow": "8s", "notFoundWindow": "1s"}});
     let world = World::with("left-held", &[], timing).await;
     let _operator = world.operator().await;
     let broken = json!({"type": "error5xx"});
@@ -118,7 +118,7 @@ async fn what_is_held_refused_or_lost_is_left_as_committed() {
 async fn a_denied_export_is_left_as_committed() {
     // Denials are shared by a group: one is probed at a time.
     let groups = ["--group", "sg-1AB2C3De4", "--group", "sg-Early"];
-    let world = World::with("left-denied", &groups, json!({"timing": {"denialGrace": "8s"}})).await;
+    let world = World::with("left-denied", &groups, json!({"timing": {"denialStalledAfter": "8s"}})).await;
     let _operator = world.operator().await;
     world.answers("access-denied", EXPORT, json!({"type": "accessDenied"})).await;
     for ((suffix, ready_when), group) in KINDS.into_iter().zip(["sg-1AB2C3De4", "sg-Early"]) {
@@ -132,7 +132,7 @@ async fn a_denied_export_is_left_as_committed() {
 
 #[tokio::test]
 async fn an_export_without_credentials_is_left_as_committed() {
-    let world = World::with("left-anonymous", &[], json!({"timing": {"denialGrace": "8s"}})).await;
+    let world = World::with("left-anonymous", &[], json!({"timing": {"denialStalledAfter": "8s"}})).await;
     let operator = world.start(json!({}), &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")]).await;
     operator.ready("").await;
     world.both("credentials-unavailable", json!({}), json!({})).await;
@@ -141,7 +141,7 @@ async fn an_export_without_credentials_is_left_as_committed() {
 
 #[tokio::test]
 async fn an_export_that_is_asked_for_and_its_rival_are_left_as_committed() {
-    let timing = json!({"timing": {"callTimeout": "5s", "settleWindow": "6s", "heldAfter": "200ms"}});
+    let timing = json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s", "heldStatusDelay": "200ms"}});
     let world = World::with("left-asking", &[], timing).await;
     let _operator = world.operator().await;
     world.answers("requesting", EXPORT, json!({"type": "latency", "ms": 4500})).await;
@@ -156,7 +156,7 @@ async fn an_export_that_is_asked_for_and_its_rival_are_left_as_committed() {
 
 #[tokio::test]
 async fn an_export_without_a_turn_is_left_as_committed() {
-    let changes = json!({"quota": {"export": 0.05}, "timing": {"heldAfter": "200ms"}});
+    let changes = json!({"quota": {"export": 0.05}, "timing": {"heldStatusDelay": "200ms"}});
     let world = World::with("left-turns", &[], changes).await;
     let _operator = world.operator().await;
     world.simulator.session("first", json!({})).await;
@@ -177,7 +177,7 @@ fn reason(status: &str) -> Value {
 
 #[tokio::test]
 async fn a_promised_export_is_left_as_committed() {
-    let timing = json!({"timing": {"overdueAfter": "3s", "overdueLook": "300ms"}});
+    let timing = json!({"timing": {"overdueAfter": "3s", "overduePollInterval": "300ms"}});
     let world = World::with("left-promised", &[], timing).await;
     let _operator = world.operator().await;
     let stuck = json!({

@@ -6,7 +6,7 @@ use serde_json::json;
 
 #[tokio::test]
 async fn an_ended_session_is_confirmed_before_it_is_believed() {
-    let world = World::with("row-ended", &[], json!({"timing": {"heldAfter": "200ms"}})).await;
+    let world = World::with("row-ended", &[], json!({"timing": {"heldStatusDelay": "200ms"}})).await;
     let _operator = world.operator().await;
     for (session, status) in [("over", "TERMINATED"), ("going", "TERMINATING"), ("broken", "ERROR")] {
         world.simulator.session(session, json!({"status": status})).await;
@@ -34,7 +34,7 @@ async fn an_ended_session_is_confirmed_before_it_is_believed() {
 
 #[tokio::test]
 async fn a_session_or_group_that_aws_does_not_know_fails_after_three_reads() {
-    let world = World::with("row-unknown", &[], json!({"timing": {"heldAfter": "200ms"}})).await;
+    let world = World::with("row-unknown", &[], json!({"timing": {"heldStatusDelay": "200ms"}})).await;
     let _operator = world.operator().await;
     world.export("session", "nowhere", "s3://exports/a/").await;
     world.export_with("group", "elsewhere", "s3://exports/a/", json!({"streamGroupIdentifier": "sg-none"})).await;
@@ -84,7 +84,7 @@ async fn a_session_that_somebody_else_exports_is_left_to_them() {
     world.tells(&taken, &["Warning ExportConflict"]).await;
     assert_eq!((world.simulator.exports("taken").await, world.status_writes("taken")), (0, 1));
 
-    // After AWS's promise, only what lasts for a settle window is believed; it is never overwritten.
+    // After AWS's promise, only what lasts for a consistency window is believed; it is never overwritten.
     world.simulator.session("stolen", json!({})).await;
     world.export("stolen", "stolen", "s3://exports/ours/").await;
     world.shows("stolen", PENDING, "ExportPending").await;
@@ -106,7 +106,7 @@ async fn a_session_that_somebody_else_exports_is_left_to_them() {
 
 #[tokio::test]
 async fn what_is_never_accepted_ends_at_the_bound_and_keeps_its_reason() {
-    let changes = json!({"timing": {"acceptanceBound": "4s", "heldAfter": "200ms"}});
+    let changes = json!({"timing": {"acceptanceBound": "4s", "heldStatusDelay": "200ms"}});
     // Denials are shared by a group; one of its own leaves the others alone.
     let groups = ["--group", "sg-1AB2C3De4", "--group", "sg-Denied"];
     let world = World::with("row-bound", &groups, changes).await;
@@ -137,9 +137,9 @@ async fn what_is_never_accepted_ends_at_the_bound_and_keeps_its_reason() {
     ];
     for (name, reason, told) in ended {
         let lost = world.shows(name, LOST, reason).await;
-        assert!(message(&lost).starts_with("Never accepted"), "{}", message(&lost));
+        assert!(message(&lost).starts_with("AWS did not accept"), "{}", message(&lost));
         let why = lost.status.as_ref().unwrap().export_status_reason.clone().unwrap();
-        assert!(why.starts_with("Never accepted"), "{why}");
+        assert!(why.starts_with("AWS did not accept"), "{why}");
         world.tells(&lost, &told).await;
     }
     // These are older than that by now, and exempt: an intent, a suspension, an export that may be ours.

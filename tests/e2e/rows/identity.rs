@@ -11,7 +11,7 @@ const NONE: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_
 
 #[tokio::test]
 async fn without_credentials_an_export_waits_and_nothing_is_called() {
-    let world = World::with("row-no-credentials", &[], json!({"timing": {"denialGrace": "2s"}})).await;
+    let world = World::with("row-no-credentials", &[], json!({"timing": {"denialStalledAfter": "2s"}})).await;
     let operator = world.start(json!({}), &NONE).await;
     operator.ready("").await;
     world.simulator.session("live", json!({})).await;
@@ -79,7 +79,7 @@ async fn serve_credentials(agent: TcpListener) {
 
 #[tokio::test]
 async fn expired_credentials_stall_an_export_until_they_are_renewed() {
-    let world = World::with("row-expired", &[], json!({"timing": {"denialGrace": "2s"}})).await;
+    let world = World::with("row-expired", &[], json!({"timing": {"denialStalledAfter": "2s"}})).await;
     let _operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     world.simulator.fault(json!({"action": {"type": "expiredToken"}})).await;
@@ -99,7 +99,7 @@ async fn expired_credentials_stall_an_export_until_they_are_renewed() {
 
 #[tokio::test]
 async fn a_denied_call_warns_at_once_stalls_later_and_is_made_again() {
-    let world = World::with("row-denied-call", &[], json!({"timing": {"denialGrace": "2s"}})).await;
+    let world = World::with("row-denied-call", &[], json!({"timing": {"denialStalledAfter": "2s"}})).await;
     let operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     let fault = json!({"operation": "ExportStreamSessionFiles", "action": {"type": "accessDenied"}});
@@ -123,7 +123,7 @@ async fn a_denied_call_warns_at_once_stalls_later_and_is_made_again() {
 
 #[tokio::test]
 async fn a_denied_read_names_the_read_and_nothing_is_asked_for() {
-    let world = World::with("row-denied-read", &[], json!({"timing": {"denialGrace": "2s"}})).await;
+    let world = World::with("row-denied-read", &[], json!({"timing": {"denialStalledAfter": "2s"}})).await;
     let _operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     world.simulator.fault(json!({"operation": "GetStreamSession", "action": {"type": "accessDenied"}})).await;

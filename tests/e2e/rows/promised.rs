@@ -123,7 +123,7 @@ async fn ready_at_acceptance_stays_until_a_final_failure() {
 
 #[tokio::test]
 async fn a_promise_without_a_result_is_overdue_and_may_still_be_kept() {
-    let changes = json!({"timing": {"overdueAfter": "3s", "overdueLook": "300ms"}});
+    let changes = json!({"timing": {"overdueAfter": "3s", "overduePollInterval": "300ms"}});
     let world = World::with("row-overdue", &[], changes).await;
     let _operator = world.operator().await;
     let stuck = |uri| {

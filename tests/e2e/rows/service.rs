@@ -19,7 +19,7 @@ fn troubles() -> [(&'static str, Value); 7] {
 
 #[tokio::test]
 async fn reads_that_say_nothing_hold_an_export_until_they_do() {
-    let world = World::with("row-reads", &[], json!({"timing": {"heldAfter": "500ms"}})).await;
+    let world = World::with("row-reads", &[], json!({"timing": {"heldStatusDelay": "500ms"}})).await;
     let _operator = world.operator().await;
     for (session, action) in troubles() {
         world.simulator.session(session, json!({})).await;
@@ -42,7 +42,7 @@ async fn reads_that_say_nothing_hold_an_export_until_they_do() {
 
 #[tokio::test]
 async fn calls_that_fail_are_made_again_and_the_intent_stays() {
-    let world = World::with("row-calls", &[], json!({"timing": {"heldAfter": "500ms"}})).await;
+    let world = World::with("row-calls", &[], json!({"timing": {"heldStatusDelay": "500ms"}})).await;
     let _operator = world.operator().await;
     let failing = || troubles().into_iter().filter(|(name, _)| ["throttle", "error", "html", "reset"].contains(name));
     for (session, action) in failing() {

@@ -57,7 +57,7 @@ async fn a_suspended_export_is_asked_for_when_it_is_released_and_lost_if_the_ses
 
 #[tokio::test]
 async fn the_intent_shows_while_the_reply_is_under_way() {
-    let timing = json!({"timing": {"callTimeout": "5s", "settleWindow": "6s"}});
+    let timing = json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s"}});
     let world = World::with("row-requesting", &[], timing).await;
     let _operator = world.operator().await;
     world.simulator.session("slow", json!({})).await;
@@ -75,7 +75,7 @@ async fn the_intent_shows_while_the_reply_is_under_way() {
 
 #[tokio::test]
 async fn two_objects_of_one_session_wait_for_the_first_and_the_second_never_calls() {
-    let timing = json!({"timing": {"callTimeout": "5s", "settleWindow": "6s", "heldAfter": "200ms"}});
+    let timing = json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s", "heldStatusDelay": "200ms"}});
     let world = World::with("row-rivals", &[], timing).await;
     let _operator = world.operator().await;
     world.simulator.session("shared", json!({})).await;
@@ -96,7 +96,7 @@ async fn two_objects_of_one_session_wait_for_the_first_and_the_second_never_call
 
 #[tokio::test]
 async fn a_pending_export_without_a_destination_is_waited_for_and_adopted_or_refused_by_what_shows() {
-    let world = World::with("row-destination", &[], json!({"timing": {"heldAfter": "200ms"}})).await;
+    let world = World::with("row-destination", &[], json!({"timing": {"heldStatusDelay": "200ms"}})).await;
     let _operator = world.operator().await;
     for session in ["ours", "theirs", "unsaid"] {
         world.simulator.session(session, json!({"export": {"status": "PENDING"}})).await;
@@ -123,7 +123,7 @@ async fn a_pending_export_without_a_destination_is_waited_for_and_adopted_or_ref
 
 #[tokio::test]
 async fn an_export_without_a_turn_says_so_and_goes_on_when_it_comes() {
-    let changes = json!({"quota": {"export": 0.25}, "timing": {"heldAfter": "200ms"}});
+    let changes = json!({"quota": {"export": 0.25}, "timing": {"heldStatusDelay": "200ms"}});
     let world = World::with("row-turns", &[], changes).await;
     let _operator = world.operator().await;
     for session in ["one", "two"] {

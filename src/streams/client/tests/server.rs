@@ -20,7 +20,7 @@ pub(super) enum Reply {
 pub(super) struct Seen {
     pub(super) requests: Mutex<Vec<String>>,
     pub(super) attempts: Mutex<Vec<Option<FailureClass>>>,
-    pub(super) unknown_words: AtomicUsize,
+    pub(super) unknown_enum_values: AtomicUsize,
     pub(super) connections: AtomicUsize,
 }
 
@@ -29,8 +29,8 @@ impl Observer for Seen {
         self.attempts.lock().unwrap().push(class);
     }
 
-    fn unknown_words(&self, _: Operation, count: usize) {
-        self.unknown_words.fetch_add(count, Ordering::SeqCst);
+    fn unknown_enum_values(&self, _: Operation, count: usize) {
+        self.unknown_enum_values.fetch_add(count, Ordering::SeqCst);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::*;
 use super::world::World;
 use super::{ending, export, holder, ms};
+use crate::property;
 use proptest::prelude::*;
 
 #[derive(Debug, Clone)]
@@ -51,7 +52,7 @@ async fn play(acts: Vec<Act>, slowness: u64) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(property::config(16, 64))]
     #[test]
     fn random_histories_keep_the_rate_and_serve_everyone(
         acts in prop::collection::vec(act(), 1..150),

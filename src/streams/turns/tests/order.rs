@@ -3,6 +3,7 @@
 use super::super::queue::{Queue, Waiter};
 use super::super::*;
 use super::holder;
+use crate::property;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -155,7 +156,7 @@ fn play(acts: Vec<Act>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(property::config(property::DEFAULT, property::DEFAULT))]
     /// Within a namespace the nearest end first, between namespaces one turn each, and no purpose starves.
     #[test]
     fn random_histories_keep_the_order(acts in prop::collection::vec(act(), 1..200)) {
