@@ -1,44 +1,65 @@
-# The one list of commands; CI runs `make test`.
+# The one list of commands. CI runs `make test-all`, which begins with `make test`.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test e2e demo bench crds docs picture control-plane helm flux backend-examples image release-check clean
+.PHONY: help check test test-all e2e cluster-test demo bench crds docs picture control-plane helm flux backend-examples \
+	image release-check clean
 
 STAGE := @tools/stage.sh
+# A line for each stage that has ended: its name, its outcome, its seconds.
+export STAGES := $(CURDIR)/target/stages
 CRD := crds/sessionexport.dev_sessionexports.yaml
 CHART := charts/session-export-operator
+
+CARGO_TEST := cargo test --workspace --locked --no-fail-fast
+WITH_TOOLS := @CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
+	tools/stage.sh
+# Test binaries that take no more than a control plane and Helm. tests/node takes a node; all others belong to test-all.
+TESTS := bench chart cli crd e2e examples observability refusals
+OTHER_TESTS := $(filter-out $(TESTS) node,$(sort $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
+	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
 
 help: ## Lists the commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-check: ## The quick loop: format, lints, unit tests
+check: ## The quick loop, a minute: format, lints, unit tests
 	$(STAGE) "format" cargo fmt --all --check
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
-	$(STAGE) "unit tests" cargo test --workspace --lib --bins --locked
+	$(STAGE) "unit tests" $(CARGO_TEST) --lib --bins
 
-test: ## Everything: check, dependencies, scripts, a real control plane, a node, bench (counts), boto3, the demo
+test: ## check, refusals by a real API server, the real binary end to end, the chart, boto3, the demo. Needs no root
+	@mkdir -p target && rm -f $(STAGES)
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
 	$(STAGE) "helm" tools/helm.sh
+	@$(MAKE) --no-print-directory check
+	$(STAGE) "build" cargo build --workspace --locked
+	$(WITH_TOOLS) "integration tests" $(CARGO_TEST) $(addprefix --test ,$(TESTS)) -- --test-threads 4
+	$(STAGE) "documentation's examples" $(CARGO_TEST) --doc
+	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
+	$(STAGE) "demo" tools/demo.sh
+	@tools/stage.sh --table
+	@$(MAKE) --no-print-directory help | sed -nE 's/^ *(make test-all) +/\n\1 adds: /p'
+
+test-all: test ## all histories, dependencies, scripts, an API server's outage, a thousand objects, other tools, Flux, a node, the image, a release, bench
+	$(STAGE) "unit tests with all histories" env ALL_CASES=1 $(CARGO_TEST) --lib --bins
 	$(STAGE) "flux" tools/flux.sh
 	$(STAGE) "backend examples" tools/backend-examples.sh
 	$(STAGE) "promtool" tools/promtool.sh
 	$(STAGE) "kube-state-metrics" tools/kube-state-metrics.sh
-	@$(MAKE) --no-print-directory check
 	$(STAGE) "dependencies" tools/cargo-deny.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
-	$(STAGE) "build" cargo build --workspace --locked
-	@CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
-		tools/stage.sh "integration tests" cargo test --workspace --locked --no-fail-fast --test '*' -- --test-threads 4
-	@$(MAKE) --no-print-directory e2e
+	$(WITH_TOOLS) "other integration tests" $(CARGO_TEST) $(addprefix --test ,$(OTHER_TESTS)) -- --test-threads 4
+	@$(MAKE) --no-print-directory cluster-test
 	$(STAGE) "GitOps tools' verdicts" go -C gitops test -mod=readonly -count=1 ./...
 	@QUICK=1 $(MAKE) --no-print-directory bench
-	$(STAGE) "documentation's examples" cargo test --workspace --locked --doc
-	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
-	$(STAGE) "demo" tools/demo.sh
 	$(STAGE) "image" tools/image-test.sh
 	@$(MAKE) --no-print-directory release-check
+	@tools/stage.sh --table
 
-e2e: ## The chart and the image on a real node: kubelet, containerd, Pods (Linux, root; with CI=true it must run)
+e2e: ## The end-to-end suite alone: the operator's process, a real API server, the simulator
+	$(WITH_TOOLS) "end-to-end tests" $(CARGO_TEST) --test e2e -- --test-threads 4
+
+cluster-test: ## The chart and the image on a real node: kubelet, containerd, Pods (Linux, root; with CI=true it must run)
 	$(STAGE) "node's scripts" tools/node/scripts-test.sh
 	$(STAGE) "chart on a node" tools/node/test.sh
 

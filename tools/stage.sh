@@ -1,9 +1,21 @@
 #!/usr/bin/env bash
 # Usage: stage.sh NAME COMMAND [ARGUMENT...]
+#        stage.sh --table
 #
-# Runs one stage of `make check` or `make test`; says which it is and how long it took. A command that ends with 77 could
-# not be run on this machine: that is told, and it is a failure where the variable CI is set.
+# Runs one stage of the Makefile; says which it is and how long it took, and appends that to the file $STAGES, from
+# which --table prints all stages so far. A command that ends with 77 could not be run on this machine: the stage says
+# so, and it is a failure where the variable CI is set.
 set -euo pipefail
+
+print_table() {
+	printf '\n%-44s %-8s %s\n' stage outcome seconds
+	awk -F '\t' '{ printf "%-44s %-8s %7d\n", $1, $2, $3; sum += $3 } END { printf "%-44s %-8s %7d\n", "all", "", sum }' "$STAGES"
+}
+
+[[ $1 != --table ]] || {
+	print_table
+	exit
+}
 
 name=$1
 shift
@@ -12,9 +24,10 @@ status=0
 "$@" || status=$?
 case $status in
 0) outcome=passed ;;
-77) outcome="NOT RUN, for want of what is named above;" ;;
+77) outcome="not run" ;;
 *) outcome=FAILED ;;
 esac
 printf '==== %s: %s after %d s\n' "$name" "$outcome" "$SECONDS"
+printf '%s\t%s\t%d\n' "$name" "$outcome" "$SECONDS" >>"${STAGES:-/dev/null}"
 [[ $status != 77 || -n ${CI:-} ]] || exit 0
 exit "$status"

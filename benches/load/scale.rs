@@ -4,7 +4,7 @@ use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Small, for its counts: part of `make test`.
+    /// Small, for its counts: part of `make test-all`.
     Quick,
     /// Everything; what one Get each bounds with fewer objects. Half an hour.
     Usual,

@@ -9,14 +9,12 @@
 )]
 
 mod api_server;
-mod backend;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
 mod crash;
 mod crowd;
 mod denial;
 mod happy;
-mod kube_state_metrics;
 mod latency;
 mod left_behind;
 mod lists;

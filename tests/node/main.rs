@@ -1,4 +1,4 @@
-//! The chart and the image on a real node: what only a running Pod can prove. `make e2e` runs these tests, on Linux and as
+//! The chart and the image on a real node: what only a running Pod can prove. `make cluster-test` runs these tests, on Linux and as
 //! root; a plain `cargo test` shows them as ignored.
 //!
 //! One story on one cluster, because what happens to an installation happens one after the other. It ends with the audit

@@ -15,7 +15,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn beside() -> Self {
-        let dir = std::env::var_os("NODE_DIR").expect("these tests run beside a node: make e2e");
+        let dir = std::env::var_os("NODE_DIR").expect("these tests run beside a node: make cluster-test");
         Self { dir: PathBuf::from(dir) }
     }
 

@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 #[tokio::test]
-#[ignore = "needs a node, and root: make e2e"]
+#[ignore = "needs a node, and root: make cluster-test"]
 async fn an_installation_from_its_first_day_to_its_last() {
     let cluster = Cluster::start().await;
     let release = Release { kubeconfig: cluster.node.kubeconfig() };
@@ -215,7 +215,7 @@ async fn changed(cluster: &Cluster, release: &Release, values: &Value) {
     assert_eq!(cluster.uids().await, before, "nothing changed, and nothing restarted");
     let mut values = values.clone();
     values["config"]["quota"] = json!({"export": 500, "get": 500, "allowAboveDefault": true});
-    values["config"]["timing"] = json!({"pendingLookMax": "4s"});
+    values["config"]["timing"] = json!({"pendingPollIntervalMax": "4s"});
     release.upgrade(CHART, &values);
     cluster.is_at_work(&image(VERSION)).await;
     assert!(cluster.uids().await.is_disjoint(&before), "other Pods");

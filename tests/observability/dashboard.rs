@@ -1,31 +1,7 @@
 //! The dashboard: every panel asks for what exists.
 
-use crate::helm::{full, objects, tmp};
-use crate::promtool::promtool;
 use crate::queries::{labels_of, unknown};
-use serde_json::{Value, json};
-
-/// As the sidecar finds it.
-fn dashboard() -> Value {
-    let objects = objects(&full());
-    let map = objects.iter().find(|object| object["metadata"]["name"] == "team-exports-dashboard").unwrap();
-    assert_eq!(
-        (&map["kind"], &map["metadata"]["labels"]["grafana_dashboard"]),
-        (&json!("ConfigMap"), &json!("exports"))
-    );
-    serde_json::from_str(map["data"]["session-export-operator.json"].as_str().unwrap()).unwrap()
-}
-
-/// Title, query and legend of every target.
-fn targets(dashboard: &Value) -> Vec<(String, String, String)> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let panels = dashboard["panels"].as_array().unwrap().iter();
-    let targets = panels.flat_map(|panel| {
-        let targets = panel["targets"].as_array().unwrap().iter();
-        targets.map(move |target| (text(&panel["title"]), text(&target["expr"]), text(&target["legendFormat"])))
-    });
-    targets.collect()
-}
+use crate::rendered::{dashboard, targets};
 
 #[test]
 fn every_panel_asks_for_what_exists() {
@@ -39,24 +15,6 @@ fn every_panel_asks_for_what_exists() {
             assert!(query.contains(&format!("{label})")) || query.contains(&format!("{label},")), "{title}: {query}");
         }
     }
-}
-
-/// As recording rules, which is how promtool reads a query.
-#[test]
-fn prometheus_accepts_every_query() {
-    let filled_in =
-        |query: &str| query.replace("$__rate_interval", "5m").replace("$namespace", "ops").replace("$job", ".+");
-    let targets = targets(&dashboard());
-    let rules = targets.iter().enumerate().map(|(n, (_, query, _))| {
-        let query = filled_in(query);
-        assert!(!query.contains('$'), "{query}");
-        json!({"record": format!("panel:{n}"), "expr": query})
-    });
-    let file = tmp("dashboard-rules.yaml");
-    let rules = json!({"groups": [{"name": "dashboard", "rules": rules.collect::<Vec<_>>()}]});
-    std::fs::write(&file, rules.to_string()).unwrap();
-    let said = promtool(&["check", "rules", &file.display().to_string()], "").unwrap();
-    assert!(said.contains(&format!("{} rules found", targets.len())), "{said}");
 }
 
 /// A variable that no query uses, or one that none defines.

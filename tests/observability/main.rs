@@ -17,5 +17,5 @@ mod dashboard;
 #[allow(dead_code, reason = "the chart's own tests use all of it")]
 mod helm;
 mod pages;
-mod promtool;
 mod queries;
+mod rendered;
