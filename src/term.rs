@@ -168,6 +168,10 @@ impl Handler<SessionExport> for Term {
         self.health.set_ready(ReadyState::Leading);
     }
 
+    fn stalled(&self, kind: Option<&'static str>) {
+        self.health.set_ready(kind.map_or(ReadyState::Leading, ReadyState::Stalled));
+    }
+
     fn applied(&self, object: &Arc<SessionExport>) {
         self.learn(&self.controller.own.newest(object.clone()));
     }

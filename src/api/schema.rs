@@ -4,10 +4,15 @@ use schemars::Schema;
 use schemars::transform::transform_subschemas;
 use serde_json::{Value, json};
 
-/// RFC 3339 within the years that every client can read. The server's own `date-time` format takes more than
-/// that, and one timestamp that this operator couldn't parse would break the list of all objects.
-const RFC_3339: &str =
-    "^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$";
+/// RFC 3339 within the years and offsets that every client can read. The server's own `date-time` format takes more
+/// than that, such as the offset `+26:00`, and an object with a time that this operator can't parse is left alone.
+const RFC_3339: &str = "^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?\
+    (Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
+/// Conditions of an object: five are the operator's.
+const MAX_CONDITIONS: usize = 32;
+/// Longest texts of a condition, in characters. The type's is that of metav1.Condition, the others are narrower: the
+/// operator keeps all conditions of an object that has not finished.
+const MAX_CONDITION_TEXTS: [(&str, usize); 4] = [("type", 316), ("status", 16), ("reason", 256), ("message", 1024)];
 /// The greatest integer that survives a client with doubles only, and is printed without an exponent.
 const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 
@@ -20,6 +25,16 @@ pub(super) fn readable(schema: &mut Schema) {
     }
     if object.get("type") == Some(&json!("integer")) {
         object.insert("maximum".into(), json!(MAX_SAFE_INTEGER));
+    }
+}
+
+/// Bounds the list of conditions and their texts.
+pub(super) fn bounded_conditions(schema: &mut Schema) {
+    schema.insert("maxItems".into(), json!(MAX_CONDITIONS));
+    for (field, max) in MAX_CONDITION_TEXTS {
+        if let Some(Value::Object(text)) = schema.pointer_mut(&format!("/items/properties/{field}")) {
+            text.insert("maxLength".into(), json!(max));
+        }
     }
 }
 

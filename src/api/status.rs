@@ -5,9 +5,16 @@
 //! server lets a value stand that was there before.) If the CRD is not rolled back, it keeps everything anyway.
 
 use super::schema;
+use crate::streams::identifiers::MAX_OUTPUT_URI;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Longest text of AWS's that a status holds, in characters; longer ones are cut, or left out.
+pub const MAX_REASON: usize = 256;
+
+/// Longest ARN of a session, in characters: both ids have 128 at most.
+pub const MAX_ARN: usize = 512;
 
 /// What has become of the export. Written by the operator only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,14 +34,14 @@ pub struct SessionExportStatus {
 
     /// Why the export FAILED: AWS's reason or the operator's. At most 256 characters, control characters escaped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", length(max = MAX_REASON))]
     pub export_status_reason: Option<String>,
 
     /// Where the ZIP is once `exportStatus` is SUCCEEDED (where it should have gone, if FAILED), as AWS reported it; for a
     /// prefix in `spec.outputUri` with the name that AWS gave it, such as
     /// `s3://exports/team-a/20260131-120000-a-9ZY8X7Wv6-sg-1AB2C3De4-ABC123def4567.zip`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", length(max = MAX_OUTPUT_URI))]
     pub output_uri: Option<String>,
 
     /// The session, as last seen when something changed.
@@ -71,7 +78,10 @@ pub struct SessionExportStatus {
     /// (`spec.readyWhen` is met); and, only while True, `Reconciling` (under way) or `Stalled` (failed, or somebody
     /// has to do something, and the message says what).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    #[schemars(
+        transform = schema::bounded_conditions,
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
     pub conditions: Vec<Condition>,
 }
 
@@ -100,26 +110,26 @@ pub struct SessionStatusView {
     /// Its ARN in full, such as
     /// `arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/sg-1AB2C3De4/ABC123def4567`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", length(max = MAX_ARN))]
     pub arn: Option<String>,
 
     /// AWS's word for its state, such as `ACTIVE` or `TERMINATED`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", length(max = MAX_REASON))]
     pub status: Option<String>,
 
     /// AWS's word for why, such as `idleTimeout` or `apiTerminated`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", length(max = MAX_REASON))]
     pub status_reason: Option<String>,
 
     /// ARN of the application that was streamed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", length(max = MAX_REASON))]
     pub application_arn: Option<String>,
 
     /// The location that hosted it, such as `us-east-1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", length(max = MAX_REASON))]
     pub location: Option<String>,
 }

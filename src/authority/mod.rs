@@ -9,7 +9,7 @@ use crate::export::decide::Authority;
 use crate::export::memory::Target;
 use crate::export::request::Export;
 use crate::streams::identifiers::{AccountId, Region};
-use rules::{Rule, Rules, Verdict};
+use rules::{Rules, Verdict, print_missing_rule};
 
 /// The operator's own identity, and what it may be used for.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ impl OperatorIdentity {
             return (Authority::OtherAccount { named: named.clone(), ours: ours.clone() }, None);
         }
         let Some(account) = self.account.as_ref() else {
-            let missing_rule = Rule::for_request(&export.namespace, &request.group.id, &request.uri).to_string();
+            let missing_rule = print_missing_rule(&export.namespace, &request.group.id, &request.uri);
             return (Authority::Forbidden { missing_rule }, None);
         };
         let target = Target { arn: request.session_arn(&self.region, account), uri: request.uri.clone() };

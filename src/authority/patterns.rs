@@ -125,8 +125,13 @@ impl OutputPrefix {
         uri.as_str().starts_with(self.0.as_str())
     }
 
+    /// The whole bucket of a destination.
+    pub(super) fn of_bucket(uri: &OutputUri) -> Option<Self> {
+        format!("s3://{}/", uri.bucket()).parse().ok()
+    }
+
     /// The closest prefix that covers a destination: up to its last `/`, or up to the last before a `*`.
-    pub(super) fn around(uri: &OutputUri) -> Option<Self> {
+    pub(crate) fn around(uri: &OutputUri) -> Option<Self> {
         let text = uri.as_str();
         let plain = text.split('*').next().unwrap_or_default();
         let end = plain.rfind('/')? + 1;

@@ -27,6 +27,9 @@ pub struct Rule {
     pub output_prefixes: Vec<OutputPrefix>,
 }
 
+/// A rule to add beyond this, in bytes, is printed for the whole bucket: messages are of at most 512.
+const MAX_PRINTED_RULE: usize = 380;
+
 /// What the rules say of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -35,7 +38,8 @@ pub enum Verdict {
     /// None does. Holds the very rule that an administrator would have to add, as YAML on one line.
     Forbidden {
         /// `{namespaces: ["team-a"], streamGroups: ["sg-1AB2C3De4"], outputPrefixes: ["s3://bucket/prefix/"]}`:
-        /// printable ASCII only, and an entry of `rules` as it stands.
+        /// printable ASCII only, and an entry of `rules` as it stands. For a long destination it is one for the whole
+        /// bucket, and a comment says so.
         missing_rule: String,
     },
 }
@@ -46,7 +50,7 @@ impl Rules {
         if self.0.iter().any(|rule| rule.covers(namespace, session, uri)) {
             return Verdict::Allowed;
         }
-        Verdict::Forbidden { missing_rule: Rule::for_request(namespace, &session.group, uri).to_string() }
+        Verdict::Forbidden { missing_rule: print_missing_rule(namespace, &session.group, uri) }
     }
 
     /// The rules, in the order of the file.
@@ -78,6 +82,17 @@ impl Rule {
             output_prefixes: OutputPrefix::around(uri).into_iter().collect(),
         }
     }
+}
+
+/// The rule that an administrator would have to add for a request, as YAML on one line.
+pub(super) fn print_missing_rule(namespace: &str, group: &StreamGroupId, uri: &OutputUri) -> String {
+    let narrowest = Rule::for_request(namespace, group, uri);
+    let text = narrowest.to_string();
+    if text.len() <= MAX_PRINTED_RULE {
+        return text;
+    }
+    let output_prefixes = OutputPrefix::of_bucket(uri).into_iter().collect();
+    format!("{} # wider than needed: the whole bucket", Rule { output_prefixes, ..narrowest })
 }
 
 /// YAML on one line, ready to paste.

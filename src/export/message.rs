@@ -3,16 +3,23 @@
 //! No request ids, no times of day, nothing secret, nothing of other namespaces.
 
 use super::row::{Held, Outcome, Row};
+use crate::api::status::MAX_REASON;
 use jiff::SignedDuration;
 use std::time::Duration;
 
-/// Longest text of AWS's that goes into a status.
-const LONGEST_REASON: usize = 256;
+/// Longest message, in bytes. It stands in up to four conditions of each object.
+const MAX_MESSAGE: usize = 512;
 
-/// The message of a row's conditions.
+/// The message of a row's conditions: at most 512 bytes.
 pub fn message(row: &Row) -> String {
+    let mut text = full_message(row);
+    text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+    text
+}
+
+fn full_message(row: &Row) -> String {
     match row {
-        Row::Held(held) => of_held(held),
+        Row::Held(held) => of_held(held, MAX_MESSAGE),
         Row::Requesting => "The export is about to be requested from AWS.".to_owned(),
         Row::Pending => "AWS has promised the export. It uploads the ZIP after the session ends.".to_owned(),
         Row::Overdue => "AWS has promised the export, but shows no result long after the session must have ended. \
@@ -23,7 +30,8 @@ pub fn message(row: &Row) -> String {
     }
 }
 
-fn of_held(held: &Held) -> String {
+/// `room`: how long it may be, if it holds what can't be cut.
+fn of_held(held: &Held, room: usize) -> String {
     match held {
         Held::WaitingForSession => {
             "The session is ACTIVATING; the export is requested as soon as it is live.".to_owned()
@@ -49,11 +57,7 @@ fn of_held(held: &Held) -> String {
             "IAM denies the operator's role gameliftstreams:{operation} or s3:PutObject on the destination; retried \
              every minute. Allow it in the role's policy."
         ),
-        Held::DestinationForbidden { missing_rule } => format!(
-            "No rule of the operator's configuration covers this namespace, stream group and destination. An \
-             administrator may add to rules: {}",
-            escaped(missing_rule)
-        ),
+        Held::DestinationForbidden { missing_rule } => forbidden(missing_rule, room),
         Held::AccountMismatch { named, ours } => {
             format!("The ARN names account {named}, but this operator works for account {ours}.")
         }
@@ -68,6 +72,16 @@ fn of_held(held: &Held) -> String {
             "The session looks ended, or is unknown to AWS, without an export; another read must confirm it.".to_owned()
         }
     }
+}
+
+/// With the rule to add, whole, or without it.
+fn forbidden(missing_rule: &str, room: usize) -> String {
+    let what = "No rule of the operator's configuration covers this namespace, stream group and destination. ";
+    let with_rule = format!("{what}An administrator may add to rules: {}", escaped(missing_rule));
+    if with_rule.len() <= room {
+        return with_rule;
+    }
+    format!("{what}The rule to add is too long to be shown here.")
 }
 
 fn of_outcome(outcome: &Outcome) -> String {
@@ -91,11 +105,14 @@ fn of_outcome(outcome: &Outcome) -> String {
         Outcome::ExportConflict { rival: None, .. } => "This session is exported to another destination, or this .zip \
                                                         belongs to another export; a second would replace the first."
             .to_owned(),
-        Outcome::GaveUp { held, bound } => format!(
-            "AWS did not accept the export before the deadline ({} after creation). Last reason: {}",
-            format_duration(*bound),
-            of_held(held)
-        ),
+        Outcome::GaveUp { held, bound } => {
+            let deadline = format!(
+                "AWS did not accept the export before the deadline ({} after creation). Last reason: ",
+                format_duration(*bound)
+            );
+            let room = MAX_MESSAGE.saturating_sub(deadline.len());
+            deadline + &of_held(held, room)
+        }
     }
 }
 
@@ -115,7 +132,7 @@ pub fn safe(text: &str) -> String {
     for c in text.chars() {
         let piece: String = if is_plain(c) { c.to_string() } else { c.escape_unicode().collect() };
         length += piece.chars().count();
-        if length > LONGEST_REASON {
+        if length > MAX_REASON {
             break;
         }
         out.push_str(&piece);

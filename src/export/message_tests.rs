@@ -1,9 +1,14 @@
 //! Messages: safe whatever AWS or a spec says, and the same for the same row.
 
+use super::fixtures::arn;
 use super::message::{is_plain, message, safe};
 use super::row::{Held, Outcome, Row};
+use crate::authority::patterns::OutputPrefix;
+use crate::authority::rules::{Rules, Verdict};
 use crate::property;
+use crate::streams::identifiers::{OutputUri, SessionArn, StreamGroupId};
 use proptest::prelude::{Strategy, any, prop_oneof, proptest};
+use std::time::Duration;
 
 fn hostile() -> impl Strategy<Value = String> {
     let nasty = prop_oneof![
@@ -33,12 +38,68 @@ proptest! {
         let rows = [
             Row::Final(Outcome::ExportFailed { reason: Some(text.clone()), output_uri: None }),
             Row::Held(Held::DestinationForbidden { missing_rule: text.clone() }),
+            Row::Held(Held::RequestRejected { detail: Some(safe(&text)) }),
+            gave_up(Held::DestinationForbidden { missing_rule: text.clone() }),
+            gave_up(Held::WaitingForOtherExport { rival: Some("x".repeat(253)) }),
         ];
         for row in rows {
+            assert!(message(&row).len() <= 512);
             assert!(message(&row).chars().all(is_plain));
             assert_eq!(message(&row), message(&row.clone()));
         }
     }
+}
+
+fn gave_up(held: Held) -> Row {
+    Row::Final(Outcome::GaveUp { held: Box::new(held), bound: Duration::from_secs(25 * 3600) })
+}
+
+/// Names and destinations of any length, of which escapes make the rule six times as long.
+fn long_requests() -> impl Strategy<Value = (String, StreamGroupId, OutputUri)> {
+    let letter = proptest::sample::select(vec!['a', 'é', '\u{2028}', '😀', '"', '*', '/']);
+    let key = proptest::collection::vec(letter, 1..480).prop_map(String::from_iter);
+    ("[a-z]{1,63}", "[a-z0-9]{1,128}", "[a-z]{3,63}", key)
+        .prop_filter_map("no destination", |(n, group, bucket, key)| {
+            Some((n, group.parse().ok()?, format!("s3://{bucket}/a{key}.zip").parse().ok()?))
+        })
+}
+
+proptest! {
+    #![proptest_config(property::config(property::DEFAULT, property::DEFAULT))]
+    #[test]
+    fn a_rule_to_add_is_whole_or_left_out((namespace, group, uri) in long_requests()) {
+        let arn = SessionArn { group, ..arn("sess1") };
+        let Verdict::Forbidden { missing_rule } = Rules::default().judge(&namespace, &arn, &uri) else {
+            panic!("allowed without rules")
+        };
+        let held = Held::DestinationForbidden { missing_rule };
+        for row in [Row::Held(held.clone()), gave_up(held)] {
+            let text = message(&row);
+            assert!(text.len() <= 512, "{}", text.len());
+            let Some((_, rule)) = text.split_once("An administrator may add to rules: ") else {
+                assert!(text.ends_with("The rule to add is too long to be shown here."));
+                continue;
+            };
+            let rules: Rules = serde_yaml::from_str(&format!("- {rule}\n")).unwrap();
+            assert_eq!(rules.judge(&namespace, &arn, &uri), Verdict::Allowed, "{rule}");
+            let narrow = OutputPrefix::around(&uri).unwrap().to_string();
+            assert!(rule.contains("# wider than needed: the whole bucket") || rules.as_slice()[0].output_prefixes[0].to_string() == narrow);
+        }
+    }
+}
+
+#[test]
+fn a_short_destination_gets_its_narrowest_rule_and_a_long_one_that_of_its_bucket() {
+    let rule = |key: String| {
+        let uri = format!("s3://exports/{key}").parse().unwrap();
+        let Verdict::Forbidden { missing_rule } = Rules::default().judge("team-a", &arn("sess1"), &uri) else {
+            panic!()
+        };
+        missing_rule
+    };
+    assert!(rule("team-a/x.zip".to_owned()).ends_with(r#"outputPrefixes: ["s3://exports/team-a/"]}"#));
+    let long = rule("é".repeat(480) + "/x.zip");
+    assert!(long.ends_with(r#"outputPrefixes: ["s3://exports/"]} # wider than needed: the whole bucket"#), "{long}");
 }
 
 #[test]

@@ -18,10 +18,13 @@ use crate::authority::OperatorIdentity;
 use crate::config::Timing;
 use crate::operator::client::{error_class, sentence};
 use crate::operator::lease::Fence;
+use crate::operator::received::Received;
 use crate::streams::access::Access;
 use crate::streams::observation::SessionView;
 use crate::streams::turns::Permit;
+use kube::Resource;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::core::Request;
 use kube::runtime::reflector::ObjectRef;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -202,9 +205,11 @@ impl Controller {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let written = self.api(&export.namespace).patch_status(&export.name, &params, &Patch::Merge(body)).await;
         match written {
-            Ok(fresh) => {
+            Ok(answer) => {
                 self.retries.forget(&export.uid);
                 self.announcer.metrics.status_write("written");
+                // What can't be decoded any more is left alone until the watch shows another change.
+                let Ok(fresh) = answer.decode() else { return Next::Done };
                 self.announcer.transition(export, &fresh, row, request_id);
                 Next::Again(self.remember(fresh))
             }
@@ -222,7 +227,10 @@ impl Controller {
     /// Somebody else was faster: the newest copy decides.
     async fn read_live(&self, export: &Export) -> Next {
         match self.api(&export.namespace).get_opt(&export.name).await {
-            Ok(Some(fresh)) if fresh.metadata.uid.as_deref() == Some(&*export.uid) => Next::Again(self.remember(fresh)),
+            Ok(Some(answer)) if answer.identity().uid.as_deref() == Some(&*export.uid) => match answer.decode() {
+                Ok(fresh) => Next::Again(self.remember(fresh)),
+                Err(_) => Next::Done,
+            },
             Ok(_) => Next::Done,
             Err(error) => self.kube_trouble(export, "read", &error),
         }
@@ -256,7 +264,13 @@ impl Controller {
             resource_version: object.metadata.resource_version.clone(),
         };
         let params = DeleteParams::default().preconditions(preconditions);
-        match self.api(&export.namespace).delete(&export.name, &params).await {
+        // The answer says nothing that is used, and may be an object that can't be decoded.
+        let url = SessionExport::url_path(&(), Some(&export.namespace));
+        let deleted = match Request::new(url).delete(&export.name, &params) {
+            Ok(request) => self.kube.request_text(request).await,
+            Err(error) => Err(kube::Error::BuildRequest(error)),
+        };
+        match deleted {
             Ok(_) => {
                 tracing::info!(
                     namespace = &*export.namespace,
@@ -270,7 +284,7 @@ impl Controller {
         }
     }
 
-    fn api(&self, namespace: &str) -> Api<SessionExport> {
+    fn api(&self, namespace: &str) -> Api<Received<SessionExport>> {
         Api::namespaced(self.kube.clone(), namespace)
     }
 

@@ -1,10 +1,13 @@
 //! A SessionExport, parsed once: what is asked for, and what has been recorded of it so far.
 
 use crate::api::{ExportStatus, ReadyWhen, SessionExport, SessionExportSpec, SessionExportStatus};
+use crate::operator::received::Decode;
 use crate::streams::identifiers::{
     AccountId, Home, Malformed, OutputUri, Region, SessionArn, StreamGroupIdentifier, StreamSessionIdentifier,
 };
 use jiff::Timestamp;
+use kube::core::ObjectMeta;
+use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +59,19 @@ pub struct Options {
     pub suspend: bool,
     /// `spec.ttlSecondsAfterFinished`.
     pub ttl: Option<Duration>,
+}
+
+impl Decode for SessionExport {
+    fn decode(metadata: ObjectMeta, json: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Content {
+            spec: SessionExportSpec,
+            #[serde(default)]
+            status: Option<SessionExportStatus>,
+        }
+        let Content { spec, status } = serde_json::from_str(json)?;
+        Ok(Self { metadata, spec, status })
+    }
 }
 
 impl Export {

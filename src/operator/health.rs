@@ -38,6 +38,8 @@ pub enum ReadyState {
     MissingPermission(String),
     /// Leads, but has not seen all objects yet.
     ListIncomplete,
+    /// Leads, but no list of objects has been complete for two periods; with the class of the last error.
+    Stalled(&'static str),
     /// Leads, and has seen all objects.
     Leading,
     /// Another replica leads.
@@ -56,6 +58,7 @@ impl ReadyState {
             | Self::Blocked(_)
             | Self::MissingPermission(_)
             | Self::ListIncomplete
+            | Self::Stalled(_)
             | Self::ShuttingDown => false,
         }
     }
@@ -68,6 +71,9 @@ impl fmt::Display for ReadyState {
             Self::Blocked(why) => write!(f, "blocked: {why}"),
             Self::MissingPermission(what) => write!(f, "missing permission: {what}"),
             Self::ListIncomplete => f.write_str("leading, the list of objects is not complete yet"),
+            Self::Stalled(kind) => {
+                write!(f, "leading, but no list of objects has been complete for two periods ({kind})")
+            }
             Self::Leading => f.write_str("leading"),
             Self::Standby => f.write_str("standing by"),
             Self::ShuttingDown => f.write_str("shutting down"),

@@ -9,6 +9,8 @@ mod registered;
 
 pub use known::{NEW, UNRECOGNIZED};
 
+use super::client::ERROR_CLASSES;
+use super::watch::SILENT_KIND;
 use crate::export::sweep::Tally;
 use crate::streams::observation::FailureClass;
 use crate::streams::operation::{Observer, Operation};
@@ -150,6 +152,8 @@ struct Facts {
     kube_errors: Family<ByKind, Counter>,
     events_dropped: Counter,
     watch_restarts: Counter,
+    watch_stalled: Family<ByKind, Gauge>,
+    unreadable_objects: Gauge,
 }
 
 impl Default for Metrics {
@@ -196,6 +200,8 @@ impl Metrics {
         let facts = &self.0.facts;
         self.leader(false);
         facts.queue_depth.set(0);
+        facts.watch_stalled.clear();
+        facts.unreadable_objects.set(0);
         facts.exports.clear();
         facts.unaccepted.clear();
         facts.remaining.clear();
@@ -302,6 +308,20 @@ impl Metrics {
     /// An Event was given up.
     pub fn event_dropped(&self) {
         self.0.facts.events_dropped.inc();
+    }
+
+    /// The streams that stand still, by the class of their last error.
+    pub fn watch_stalled(&self, kinds: impl IntoIterator<Item = &'static str>) {
+        let stalled: Vec<_> = kinds.into_iter().collect();
+        for kind in ERROR_CLASSES.into_iter().chain([SILENT_KIND]) {
+            let count = stalled.iter().filter(|stalled| **stalled == kind).count();
+            self.0.facts.watch_stalled.get_or_create(&ByKind { kind }).set(whole(count));
+        }
+    }
+
+    /// How many objects can't be decoded now.
+    pub fn unreadable_objects(&self, count: usize) {
+        self.0.facts.unreadable_objects.set(whole(count));
     }
 
     /// A list or watch broke off.

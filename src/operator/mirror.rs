@@ -2,10 +2,12 @@
 //!
 //! Owns what a list or an event changes in the store. A later list is compared with what is known object by object
 //! instead of replacing it: unchanged objects keep their place in memory, cost nothing, and cause nothing. Of an object
-//! at rest nothing is kept but what tells whether it has changed. No IO.
+//! at rest, or one that can't be read, nothing is kept but what tells whether it has changed. No IO.
 
-use super::store::{Known, Phrases, Store};
+use super::received::{Received, Unreadable};
+use super::store::{Kept, Known, Phrases, Store};
 use super::watch::Watched;
+use kube::core::ObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ pub(super) enum Change<K: Watched> {
     Applied(Arc<K>),
     /// New, or has come to rest: not kept.
     Rests(Arc<K>),
+    /// New or changed, and can't be decoded. What is known of it from before stays as it is, but it gets no pass.
+    Unreadable(ObjectRef<K>, Unreadable),
     /// Every feed has completed its first list: these are all objects that are kept. Comes once.
     Listed(Vec<ObjectRef<K>>),
     /// Gone; as last seen.
@@ -28,6 +32,7 @@ pub(super) struct Mirror<K: Watched> {
     prune: fn(&mut K) -> bool,
     feeds: Vec<Listing>,
     complete: bool,
+    unreadable: usize,
 }
 
 /// How far one feed's list has come.
@@ -48,7 +53,7 @@ impl<K: Watched> Mirror<K> {
             [] => vec![listing(None)],
             some => some.iter().cloned().map(Some).map(listing).collect(),
         };
-        Self { store: Store::new(phrases), prune, feeds, complete: false }
+        Self { store: Store::new(phrases), prune, feeds, complete: false, unreadable: 0 }
     }
 
     /// For reading; follows all changes.
@@ -61,8 +66,13 @@ impl<K: Watched> Mirror<K> {
         self.complete
     }
 
+    /// How many objects can't be decoded.
+    pub(super) fn unreadable(&self) -> usize {
+        self.unreadable
+    }
+
     /// Takes in what feed number `feed` tells.
-    pub(super) fn absorb(&mut self, feed: usize, event: Event<K>) -> Vec<Change<K>> {
+    pub(super) fn absorb(&mut self, feed: usize, event: Event<Received<K>>) -> Vec<Change<K>> {
         match event {
             Event::Init => {
                 if let Some(listing) = self.feeds.get_mut(feed) {
@@ -73,11 +83,11 @@ impl<K: Watched> Mirror<K> {
             Event::InitApply(object) | Event::Apply(object) => self.upsert(feed, object),
             Event::InitDone => self.end_list(feed),
             Event::Delete(object) => {
-                let (namespace, name, uid) = place(&object);
+                let (namespace, name, uid) = place(object.identity());
                 if self.uid(namespace, name).as_deref() != Some(uid) {
                     return vec![];
                 }
-                let version = object.meta().resource_version.as_deref().unwrap_or_default().into();
+                let version = object.identity().resource_version.as_deref().unwrap_or_default().into();
                 self.remove(namespace, name, Some(version)).into_iter().collect()
             }
         }
@@ -102,36 +112,57 @@ impl<K: Watched> Mirror<K> {
         changes
     }
 
-    fn upsert(&mut self, feed: usize, mut object: K) -> Vec<Change<K>> {
+    fn upsert(&mut self, feed: usize, received: Received<K>) -> Vec<Change<K>> {
         let list = self.feeds.get(feed).map_or(0, |listing| listing.list);
+        let identity = received.identity().clone();
         let mut changes = vec![];
-        match self.compare(&object, list) {
+        match self.compare(&identity, list) {
             Compared::Same => return changes,
             Compared::New | Compared::Changed => {}
             Compared::MadeAgain => {
-                let (namespace, name, _) = place(&object);
+                let (namespace, name, _) = place(&identity);
                 changes.extend(self.remove(namespace, name, None));
             }
         }
-        let rests = !(self.prune)(&mut object);
-        let (namespace, name, uid) = place(&object);
-        let version = object.meta().resource_version.as_deref().unwrap_or_default();
-        let packed = if rests { None } else { self.store.pack(&object) };
-        let known = Known { uid: uid.into(), version: version.into(), list, packed };
-        self.store.names().entry(namespace.to_owned()).or_default().insert(name.into(), known);
-        let object = Arc::new(object);
-        changes.push(if rests { Change::Rests(object) } else { Change::Applied(object) });
+        let (kept, change) = self.decode(received);
+        self.insert(&identity, list, kept);
+        changes.push(change);
         changes
     }
 
+    fn decode(&self, received: Received<K>) -> (Kept, Change<K>) {
+        let (namespace, name, _) = place(received.identity());
+        let object = ObjectRef::new(name).within(namespace);
+        match received.decode() {
+            Err(unreadable) => (Kept::Unreadable, Change::Unreadable(object, unreadable)),
+            Ok(mut object) => {
+                if (self.prune)(&mut object) {
+                    let kept = self.store.pack(&object).map_or(Kept::AtRest, Kept::Packed);
+                    (kept, Change::Applied(Arc::new(object)))
+                } else {
+                    (Kept::AtRest, Change::Rests(Arc::new(object)))
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, identity: &ObjectMeta, list: u32, kept: Kept) {
+        let (namespace, name, uid) = place(identity);
+        let version = identity.resource_version.as_deref().unwrap_or_default();
+        self.unreadable += usize::from(kept.is_unreadable());
+        let known = Known { uid: uid.into(), version: version.into(), list, kept };
+        let before = self.store.names().entry(namespace.to_owned()).or_default().insert(name.into(), known);
+        self.unreadable -= before.map_or(0, |before| usize::from(before.kept.is_unreadable()));
+    }
+
     /// With what is known of it; if nothing has changed, it is marked as seen.
-    fn compare(&self, object: &K, list: u32) -> Compared {
-        let (namespace, name, uid) = place(object);
+    fn compare(&self, identity: &ObjectMeta, list: u32) -> Compared {
+        let (namespace, name, uid) = place(identity);
         let mut names = self.store.names();
         match names.get_mut(namespace).and_then(|names| names.get_mut(name)) {
             None => Compared::New,
             Some(known) if *known.uid != *uid => Compared::MadeAgain,
-            Some(known) if Some(&*known.version) == object.meta().resource_version.as_deref() => {
+            Some(known) if Some(&*known.version) == identity.resource_version.as_deref() => {
                 known.list = list;
                 Compared::Same
             }
@@ -151,6 +182,7 @@ impl<K: Watched> Mirror<K> {
         if names.is_empty() {
             all.remove(namespace);
         }
+        self.unreadable -= usize::from(known.kept.is_unreadable());
         let mut gone = ObjectRef::new(name).within(namespace);
         gone.extra.uid = Some(known.uid.into());
         gone.extra.resource_version = Some(version.unwrap_or(known.version).into());
@@ -168,8 +200,7 @@ enum Compared {
 }
 
 /// Namespace, name and uid.
-fn place<K: Watched>(object: &K) -> (&str, &str, &str) {
-    let meta = object.meta();
+fn place(meta: &ObjectMeta) -> (&str, &str, &str) {
     (
         meta.namespace.as_deref().unwrap_or_default(),
         meta.name.as_deref().unwrap_or_default(),

@@ -1,6 +1,6 @@
 use super::*;
+use crate::operator::fixtures::received;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::core::ObjectMeta;
 
 fn object(namespace: &str, name: &str, uid: &str, version: &str) -> ConfigMap {
     let some = |text: &str| Some(text.to_owned());
@@ -40,6 +40,7 @@ fn words(changes: Vec<Change<ConfigMap>>) -> Vec<String> {
             }
             Change::Applied(o) => format!("applied {}", tag(&o)),
             Change::Rests(o) => format!("rests {}", tag(&o)),
+            Change::Unreadable(o, _) => format!("unreadable {}/{}", o.namespace.unwrap(), o.name),
             Change::Deleted(o) => {
                 let (namespace, extra) = (o.namespace.unwrap(), o.extra);
                 format!("deleted {namespace}/{}/{}/{}", o.name, extra.uid.unwrap(), extra.resource_version.unwrap())
@@ -53,7 +54,8 @@ fn awake(mirror: &Mirror<ConfigMap>) -> Vec<String> {
 }
 
 fn list(mirror: &mut Mirror<ConfigMap>, feed: usize, objects: Vec<ConfigMap>) -> Vec<String> {
-    let events = [Event::Init].into_iter().chain(objects.into_iter().map(Event::InitApply)).chain([Event::InitDone]);
+    let events =
+        [Event::Init].into_iter().chain(objects.iter().map(received).map(Event::InitApply)).chain([Event::InitDone]);
     events.flat_map(|event| words(mirror.absorb(feed, event))).collect()
 }
 
@@ -61,7 +63,7 @@ fn list(mirror: &mut Mirror<ConfigMap>, feed: usize, objects: Vec<ConfigMap>) ->
 fn a_first_list_that_breaks_off_and_starts_again_loses_what_was_deleted_in_between() {
     let mut mirror = Mirror::new(&[], prune, &[]);
     assert!(mirror.absorb(0, Event::Init).is_empty());
-    assert_eq!(words(mirror.absorb(0, Event::InitApply(object("n", "a", "1", "1")))), ["applied n/a/1/1"]);
+    assert_eq!(words(mirror.absorb(0, Event::InitApply(received(&object("n", "a", "1", "1"))))), ["applied n/a/1/1"]);
     assert!(!mirror.is_complete());
     let told = list(&mut mirror, 0, vec![object("n", "b", "2", "2")]);
     assert_eq!(told, ["applied n/b/2/2", "deleted n/a/1/1", "listed n/b"]);
@@ -72,8 +74,8 @@ fn a_first_list_that_breaks_off_and_starts_again_loses_what_was_deleted_in_betwe
 fn with_several_feeds_all_have_to_be_complete() {
     let mut mirror = Mirror::new(&["n".to_owned(), "m".to_owned()], prune, &[]);
     assert_eq!(list(&mut mirror, 0, vec![object("n", "a", "1", "1")]), ["applied n/a/1/1"]);
-    assert_eq!(words(mirror.absorb(0, Event::Apply(object("n", "c", "3", "4")))), ["applied n/c/3/4"]);
-    assert_eq!(words(mirror.absorb(0, Event::Delete(object("n", "a", "1", "5")))), ["deleted n/a/1/5"]);
+    assert_eq!(words(mirror.absorb(0, Event::Apply(received(&object("n", "c", "3", "4"))))), ["applied n/c/3/4"]);
+    assert_eq!(words(mirror.absorb(0, Event::Delete(received(&object("n", "a", "1", "5"))))), ["deleted n/a/1/5"]);
     assert!(!mirror.is_complete());
     assert_eq!(list(&mut mirror, 1, vec![object("m", "a", "2", "2")]), ["applied m/a/2/2", "listed m/a n/c"]);
     // From then on each for itself, and a list of one does not touch what is the other's.
@@ -110,19 +112,19 @@ fn a_list_that_breaks_off_deletes_nothing() {
     let mut mirror = Mirror::new(&[], prune, &[]);
     list(&mut mirror, 0, vec![object("n", "a", "1", "1"), object("n", "b", "2", "1")]);
     mirror.absorb(0, Event::Init);
-    mirror.absorb(0, Event::InitApply(object("n", "a", "1", "1")));
+    mirror.absorb(0, Event::InitApply(received(&object("n", "a", "1", "1"))));
     mirror.absorb(0, Event::Init);
     assert_eq!(mirror.store().len(), 2);
-    assert_eq!(words(mirror.absorb(0, Event::Apply(object("n", "b", "2", "9")))), ["applied n/b/2/9"]);
+    assert_eq!(words(mirror.absorb(0, Event::Apply(received(&object("n", "b", "2", "9"))))), ["applied n/b/2/9"]);
 }
 
 #[test]
 fn deletions_are_told_once_and_only_for_the_object_we_know() {
     let mut mirror = Mirror::new(&[], prune, &[]);
     list(&mut mirror, 0, vec![object("n", "a", "1", "1")]);
-    assert!(mirror.absorb(0, Event::Delete(object("n", "a", "another", "7"))).is_empty());
-    assert_eq!(words(mirror.absorb(0, Event::Delete(object("n", "a", "1", "8")))), ["deleted n/a/1/8"]);
-    assert!(mirror.absorb(0, Event::Delete(object("n", "a", "1", "8"))).is_empty());
+    assert!(mirror.absorb(0, Event::Delete(received(&object("n", "a", "another", "7")))).is_empty());
+    assert_eq!(words(mirror.absorb(0, Event::Delete(received(&object("n", "a", "1", "8"))))), ["deleted n/a/1/8"]);
+    assert!(mirror.absorb(0, Event::Delete(received(&object("n", "a", "1", "8")))).is_empty());
 }
 
 #[test]
@@ -133,15 +135,15 @@ fn an_object_at_rest_is_told_of_once_and_not_kept() {
     assert_eq!((awake(&mirror), mirror.store().len()), (vec!["b".to_owned()], 2));
     assert_eq!(list(&mut mirror, 0, first), [""; 0]);
     // It may come to rest, begin anew, and go.
-    assert_eq!(words(mirror.absorb(0, Event::Apply(at_rest("b", "2", "2")))), ["rests n/b/2/2"]);
+    assert_eq!(words(mirror.absorb(0, Event::Apply(received(&at_rest("b", "2", "2"))))), ["rests n/b/2/2"]);
     assert_eq!((awake(&mirror), mirror.store().len()), (vec![], 2));
-    assert_eq!(words(mirror.absorb(0, Event::Apply(object("n", "a", "1", "3")))), ["applied n/a/1/3"]);
+    assert_eq!(words(mirror.absorb(0, Event::Apply(received(&object("n", "a", "1", "3"))))), ["applied n/a/1/3"]);
     assert_eq!(awake(&mirror), ["a"]);
     assert_eq!(
         list(&mut mirror, 0, vec![at_rest("b", "3", "4")]),
         ["deleted n/b/2/2", "rests n/b/3/4", "deleted n/a/1/3",]
     );
-    assert_eq!(words(mirror.absorb(0, Event::Delete(at_rest("b", "3", "5")))), ["deleted n/b/3/5"]);
+    assert_eq!(words(mirror.absorb(0, Event::Delete(received(&at_rest("b", "3", "5"))))), ["deleted n/b/3/5"]);
     assert_eq!(mirror.store().len(), 0);
 }
 
@@ -158,4 +160,30 @@ fn an_object_is_unpacked_as_it_was_without_what_nobody_reads() {
     long.metadata.annotations = None;
     assert_eq!(mirror.store().get(&ObjectRef::from_obj(&long)), Some(long));
     assert_eq!(mirror.store().get(&ObjectRef::from_obj(&object("m", "a", "1", "1"))), None);
+}
+
+#[test]
+fn an_object_that_can_not_be_decoded_is_seen_counted_and_told_of_once() {
+    let unreadable = |uid: &str, version: &str| -> Received<ConfigMap> {
+        let mut object = serde_json::to_value(object("n", "a", uid, version)).unwrap();
+        object["immutable"] = serde_json::json!("yes");
+        serde_json::from_str(&object.to_string()).unwrap()
+    };
+    let mut mirror = Mirror::new(&[], prune, &[]);
+    mirror.absorb(0, Event::Init);
+    assert_eq!(words(mirror.absorb(0, Event::InitApply(unreadable("1", "1")))), ["unreadable n/a"]);
+    assert_eq!(words(mirror.absorb(0, Event::InitDone)), ["listed "]);
+    assert_eq!((mirror.unreadable(), mirror.store().len()), (1, 1));
+    // A later list shows the same: it is neither told of again nor gone.
+    mirror.absorb(0, Event::Init);
+    assert!(mirror.absorb(0, Event::InitApply(unreadable("1", "1"))).is_empty());
+    assert!(mirror.absorb(0, Event::InitDone).is_empty());
+    assert_eq!(words(mirror.absorb(0, Event::Apply(unreadable("1", "2")))), ["unreadable n/a"]);
+    assert_eq!(mirror.unreadable(), 1);
+    assert_eq!(words(mirror.absorb(0, Event::Apply(unreadable("2", "3")))), ["deleted n/a/1/2", "unreadable n/a"]);
+    assert_eq!(words(mirror.absorb(0, Event::Apply(received(&object("n", "a", "2", "4"))))), ["applied n/a/2/4"]);
+    assert_eq!(mirror.unreadable(), 0);
+    mirror.absorb(0, Event::Apply(unreadable("2", "5")));
+    assert_eq!(words(mirror.absorb(0, Event::Delete(unreadable("2", "6")))), ["deleted n/a/2/6"]);
+    assert_eq!((mirror.unreadable(), mirror.store().len()), (0, 0));
 }

@@ -6,15 +6,20 @@
 mod backlog;
 pub mod client;
 pub mod events;
+#[cfg(test)]
+mod fixtures;
 pub mod health;
 pub mod lease;
+mod list;
 pub mod metrics;
 mod mirror;
 mod passes;
 pub mod preflight;
 pub mod queue;
+pub mod received;
 pub mod scope;
 pub mod selector;
 pub mod shutdown;
 mod store;
+mod warnings;
 pub mod watch;

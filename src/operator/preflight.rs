@@ -4,6 +4,7 @@
 //! until everything is there.
 
 use super::client::sentence;
+use super::received::Received;
 use crate::api::{GROUP, SessionExport};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::api::{ListParams, PostParams};
@@ -147,11 +148,12 @@ async fn granted(client: &Client, permission: &Permission) -> Result<bool, Missi
 }
 
 async fn served(client: &Client, namespaces: &[String]) -> Result<(), Missing> {
-    let api: Api<SessionExport> = match namespaces.first() {
+    // Whatever the first object holds, it must not keep the operator from starting.
+    let api: Api<Received<SessionExport>> = match namespaces.first() {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
-    match api.list_metadata(&ListParams::default().limit(1)).await {
+    match api.list(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Err(Missing::Crd),
         Err(error) => Err(unreachable(error)),

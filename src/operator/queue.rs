@@ -8,13 +8,16 @@ use super::health::Pulse;
 use super::metrics::Metrics;
 use super::mirror::{Change, Mirror};
 use super::passes::{Passes, Request};
+use super::received::Received;
 use super::scope::Scope;
+use super::warnings::Warnings;
 use super::watch::{Signal, Watched};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
-use std::collections::HashMap;
+use kube::runtime::watcher::Event;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -38,6 +41,8 @@ pub trait Handler<K: Watched>: Send + Sync + 'static {
     fn applied(&self, object: &Arc<K>);
     /// Once, before any pass: all objects that there were have been told of.
     fn listed(&self);
+    /// A stream of changes has stood still for two periods, with the class of its last error; or none does any more.
+    fn stalled(&self, kind: Option<&'static str>);
     /// An object is gone. One made again under the same name has another uid.
     fn deleted(&self, object: &ObjectRef<K>);
     /// One pass over one object, as the store has it. The answer says when to look again without being asked, if ever.
@@ -88,7 +93,15 @@ async fn drive<K: Watched, H: Handler<K>>(
         again,
     };
     let (first, all) = oneshot::channel();
-    let pump = Pump { mirror, handler, metrics, trouble: HashMap::new(), first: Some(first) };
+    let pump = Pump {
+        mirror,
+        handler,
+        metrics,
+        trouble: HashMap::new(),
+        stalled: BTreeMap::new(),
+        warnings: Warnings::default(),
+        first: Some(first),
+    };
     let counted = backlog.clone();
     let at_once = requests(feeds, triggers, pump).map(move |object| {
         backlog.enter(&object);
@@ -135,6 +148,9 @@ struct Pump<K: Watched, H> {
     metrics: Metrics,
     /// By feed: one log line for each change of trouble.
     trouble: HashMap<usize, &'static str>,
+    /// By feed: those that stand still, and the class of their last error.
+    stalled: BTreeMap<usize, &'static str>,
+    warnings: Warnings,
     /// Takes the first list's objects; once.
     first: Option<oneshot::Sender<Vec<ObjectRef<K>>>>,
 }
@@ -146,8 +162,19 @@ impl<K: Watched, H: Handler<K>> Pump<K, H> {
             Input::Trigger(object) => vec![object],
             Input::Feed(feed, Signal::Event(event)) => {
                 self.note_recovery(feed, &event);
+                let is_complete = matches!(event, Event::InitDone);
                 let changes = self.mirror.absorb(feed, event);
-                changes.into_iter().filter_map(|change| self.tell(change)).collect()
+                self.metrics.unreadable_objects(self.mirror.unreadable());
+                let wanted = changes.into_iter().filter_map(|change| self.tell(change)).collect();
+                if is_complete && self.stalled.remove(&feed).is_some() {
+                    self.tell_stalled();
+                }
+                wanted
+            }
+            Input::Feed(feed, Signal::Stalled(kind)) => {
+                self.stalled.insert(feed, kind);
+                self.tell_stalled();
+                vec![]
             }
             Input::Feed(feed, Signal::Broke(class, error)) => {
                 self.note_trouble(feed, class, &error);
@@ -174,9 +201,16 @@ impl<K: Watched, H: Handler<K>> Pump<K, H> {
             Change::Rests(object) => {
                 self.isolated("rests", Some(&place(&*object)), |handler| handler.rests(&object));
             }
+            Change::Unreadable(object, unreadable) => self.warnings.warn(&object, &unreadable),
             Change::Deleted(object) => self.isolated("deleted", Some(&object), |handler| handler.deleted(&object)),
         }
         None
+    }
+
+    fn tell_stalled(&self) {
+        self.metrics.watch_stalled(self.stalled.values().copied());
+        let kind = self.stalled.values().next().copied();
+        self.isolated("stalled", None, |handler| handler.stalled(kind));
     }
 
     fn isolated(&self, what: &'static str, object: Option<&ObjectRef<K>>, call: impl FnOnce(&H)) {
@@ -195,8 +229,8 @@ impl<K: Watched, H: Handler<K>> Pump<K, H> {
         }
     }
 
-    fn note_recovery(&mut self, feed: usize, event: &kube::runtime::watcher::Event<K>) {
-        let shows_it = !matches!(event, kube::runtime::watcher::Event::Init);
+    fn note_recovery(&mut self, feed: usize, event: &Event<Received<K>>) {
+        let shows_it = !matches!(event, Event::Init);
         if shows_it && self.trouble.remove(&feed).is_some() {
             tracing::info!(kind = %K::kind(&()), "list or watch works again");
         }

@@ -1,9 +1,9 @@
 use super::*;
+use crate::operator::fixtures::received;
 use crate::operator::health::Health;
 use futures::channel::mpsc as script;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::ObjectMeta;
-use kube::runtime::watcher::Event;
 use std::sync::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -52,6 +52,10 @@ impl Handler<ConfigMap> for Recorder {
     fn applied(&self, object: &Arc<ConfigMap>) {
         self.note(&format!("applied {}", name(object)));
         assert_ne!(name(object), "poison");
+    }
+
+    fn stalled(&self, kind: Option<&'static str>) {
+        self.note(&format!("stalled {kind:?}"));
     }
 
     fn deleted(&self, object: &ObjectRef<ConfigMap>) {
@@ -103,8 +107,19 @@ impl World {
 
     fn tell(&self, events: impl IntoIterator<Item = Event<ConfigMap>>) {
         for event in events {
-            self.events.unbounded_send(Signal::Event(event)).unwrap();
+            let event = match event {
+                Event::Init => Event::Init,
+                Event::InitApply(object) => Event::InitApply(received(&object)),
+                Event::InitDone => Event::InitDone,
+                Event::Apply(object) => Event::Apply(received(&object)),
+                Event::Delete(object) => Event::Delete(received(&object)),
+            };
+            self.signal(Signal::Event(event));
         }
+    }
+
+    fn signal(&self, signal: Signal<ConfigMap>) {
+        self.events.unbounded_send(signal).unwrap();
     }
 
     fn list(&self, names: &[&str]) {
@@ -258,4 +273,52 @@ async fn every_object_of_the_first_list_gets_its_pass_however_many_there_are() {
     let story = world.after(1).await;
     let begun = story.iter().filter(|line| line.contains("begins")).count();
     assert_eq!((begun, story.len()), (2000, 4001));
+}
+
+/// One that the API server holds, with a number where a text belongs.
+fn unreadable(name: &str, version: &str) -> Received<ConfigMap> {
+    let mut object = serde_json::to_value(object(name, version)).unwrap();
+    object["data"] = serde_json::json!({"a": 7});
+    serde_json::from_str(&object.to_string()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_can_not_be_decoded_gets_no_pass_until_it_changes_and_stops_no_other() {
+    let world = World::start();
+    world.signal(Signal::Event(Event::Init));
+    world.signal(Signal::Event(Event::InitApply(unreadable("bad", "1"))));
+    world.tell([Event::InitApply(object("good", "1")), Event::InitDone]);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.recorder.take(), ["0s applied good", "0s begins good", "0s listed"]);
+    assert!(world.metrics.encode().unwrap().contains("sessionexport_unreadable_objects 1\n"));
+    world.triggers.send(ObjectRef::new("bad").within("n")).unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.recorder.take(), [""; 0]);
+
+    world.tell([Event::Apply(object("bad", "2"))]);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.recorder.take(), ["2s applied bad", "2s begins bad"]);
+    assert!(world.metrics.encode().unwrap().contains("sessionexport_unreadable_objects 0\n"));
+
+    // It keeps its place: what was known of it is not deleted, and a later deletion is told.
+    world.signal(Signal::Event(Event::Apply(unreadable("bad", "3"))));
+    world.triggers.send(ObjectRef::new("bad").within("n")).unwrap();
+    world.signal(Signal::Event(Event::Delete(unreadable("bad", "4"))));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.recorder.take(), ["3s deleted bad"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_stands_still_is_told_until_a_list_is_complete() {
+    let world = World::start();
+    world.list(&[]);
+    world.signal(Signal::Stalled("decode"));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.recorder.take(), ["0s listed", "0s stalled Some(\"decode\")"]);
+    let series = |value: u8| format!("sessionexport_watch_stalled{{kind=\"decode\"}} {value}\n");
+    assert!(world.metrics.encode().unwrap().contains(&series(1)));
+    world.list(&[]);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.recorder.take(), ["1s stalled None"]);
+    assert!(world.metrics.encode().unwrap().contains(&series(0)));
 }

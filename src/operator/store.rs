@@ -21,13 +21,29 @@ pub(super) struct Store<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// Enough to tell whether an object has changed; and the object itself, unless it is at rest.
+/// Enough to tell whether an object has changed; and the object itself, if there may be something to do for it.
 pub(super) struct Known {
     pub(super) uid: Box<str>,
     pub(super) version: Box<str>,
     /// The last list of its feed that showed it.
     pub(super) list: u32,
-    pub(super) packed: Option<Packed>,
+    pub(super) kept: Kept,
+}
+
+/// What is kept of an object.
+pub(super) enum Kept {
+    /// All of it that is used.
+    Packed(Packed),
+    /// Nothing: until it changes there is nothing to do for it.
+    AtRest,
+    /// Nothing: it can't be decoded.
+    Unreadable,
+}
+
+impl Kept {
+    pub(super) fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable)
+    }
 }
 
 /// An object as JSON, each phrase replaced by a control character of its own, as JSON has none.
@@ -70,7 +86,7 @@ impl<K: Watched> Store<K> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An object as last seen. `None`: it is gone, or at rest.
+    /// An object as last seen. `None`: it is gone, at rest, or can't be decoded.
     pub(super) fn get(&self, object: &ObjectRef<K>) -> Option<K> {
         self.unpack(self.text(object)?)
     }
@@ -79,18 +95,21 @@ impl<K: Watched> Store<K> {
     fn text(&self, object: &ObjectRef<K>) -> Option<String> {
         let names = self.names();
         let known = names.get(object.namespace.as_deref()?)?.get(&*object.name)?;
-        known.packed.as_ref().map(|Packed(text)| text.to_string())
+        match &known.kept {
+            Kept::Packed(Packed(text)) => Some(text.to_string()),
+            Kept::AtRest | Kept::Unreadable => None,
+        }
     }
 
-    /// All that are not at rest.
+    /// All that are kept.
     pub(super) fn awake(&self) -> Vec<ObjectRef<K>> {
         let names = self.names();
         let all = names.iter().flat_map(|(namespace, names)| names.iter().map(move |known| (namespace, known)));
-        let awake = all.filter(|(_, (_, known))| known.packed.is_some());
+        let awake = all.filter(|(_, (_, known))| matches!(known.kept, Kept::Packed(_)));
         awake.map(|(namespace, (name, _))| ObjectRef::new(name).within(namespace)).collect()
     }
 
-    /// How many objects there are, those at rest included.
+    /// How many objects there are, those of which nothing is kept included.
     pub(super) fn len(&self) -> usize {
         self.names().values().map(HashMap::len).sum()
     }

@@ -19,13 +19,15 @@
 //! instead, and watched in between.
 
 use super::client::{error_class, sentence};
+use super::list::listed;
+use super::received::{Decode, Received};
 use super::scope::Scope;
 use futures::future::ready;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use kube::api::{WatchEvent, WatchParams};
-use kube::core::{NamespaceResourceScope, ObjectMeta};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::core::NamespaceResourceScope;
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +44,8 @@ const AFRESH_OBJECTS: u32 = 10_000;
 const SILENT: Duration = Duration::from_secs(5);
 /// A list, streamed or not, that shows nothing for this long is given up.
 const STALLED: Duration = Duration::from_secs(30);
+/// Why a watch stands still that broke off with no error.
+pub const SILENT_KIND: &str = "silent";
 /// A watch that lasted this long was no failure.
 const LASTED: Duration = Duration::from_secs(5);
 /// Wait after the first error; doubles.
@@ -52,6 +56,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// A namespaced kind that can be watched.
 pub trait Watched:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Decode
     + Clone
     + Debug
     + Serialize
@@ -64,6 +69,7 @@ pub trait Watched:
 
 impl<K> Watched for K where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Decode
         + Clone
         + Debug
         + Serialize
@@ -77,15 +83,36 @@ impl<K> Watched for K where
 impl Scope {
     /// A feed for each namespace, or one for all.
     pub(super) fn feeds<K: Watched>(&self, client: &Client) -> Vec<BoxStream<'static, Signal<K>>> {
-        let apis = if self.namespaces.is_empty() {
-            vec![Api::<K>::all(client.clone())]
-        } else {
-            self.namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
+        let namespaces = match &*self.namespaces {
+            [] => vec![None],
+            some => some.iter().cloned().map(Some).collect(),
         };
         let selector = Some(self.label_selector.clone()).filter(|selector| !selector.is_empty());
-        let opened =
-            |api: Api<K>, selector: Option<String>| move |way, lasts| open(api.clone(), selector.clone(), way, lasts);
-        apis.into_iter().map(|api| feed(opened(api, selector.clone())).boxed()).collect()
+        let opened = |target: Target| move |way, lasts| open(&target, way, lasts);
+        let targets = namespaces.into_iter().map(|namespace| Target {
+            client: client.clone(),
+            namespace,
+            label_selector: selector.clone(),
+        });
+        targets.map(|target| feed(opened(target)).boxed()).collect()
+    }
+}
+
+/// What a feed asks for.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) client: Client,
+    /// `None`: all namespaces.
+    pub(super) namespace: Option<String>,
+    pub(super) label_selector: Option<String>,
+}
+
+impl Target {
+    pub(super) fn api<K: Watched>(&self) -> Api<Received<K>> {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
     }
 }
 
@@ -99,34 +126,33 @@ enum Way {
 }
 
 /// Begins with everything; the server closes the watch after `lasts`.
-fn open<K: Watched>(api: Api<K>, selector: Option<String>, way: Way, lasts: Duration) -> Source<K> {
-    let seconds = u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX);
+fn open<K: Watched>(target: &Target, way: Way, lasts: Duration) -> Source<K> {
+    let label_selector = target.label_selector.clone();
+    let timeout = Some(u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX));
     match way {
         Way::Streaming => {
-            let params =
-                WatchParams { label_selector: selector, timeout: Some(seconds), ..WatchParams::streaming_lists() };
-            streamed(api, params)
+            streamed(target.api(), WatchParams { label_selector, timeout, ..WatchParams::streaming_lists() })
         }
-        Way::Listing => {
-            let config = watcher::Config { label_selector: selector, ..watcher::Config::default() };
-            watcher(api, config.timeout(seconds).page_size(500)).boxed()
-        }
+        Way::Listing => listed(target.clone(), WatchParams { label_selector, timeout, ..WatchParams::default() }),
     }
 }
 
 /// Ends when the server closes it, or after an error. kube's own would ask for any version, be it an old one.
-fn streamed<K: Watched>(api: Api<K>, params: WatchParams) -> Source<K> {
+fn streamed<K: Watched>(api: Api<Received<K>>, params: WatchParams) -> Source<K> {
     let opened = async move { api.watch(&params, "").await };
-    stream::once(opened)
-        .flat_map(|opened| match opened {
-            Ok(events) => {
-                let mut complete = false;
-                let read = events.filter_map(move |event| ready(read(event, &mut complete)));
-                stream::once(ready(Ok(Event::Init))).chain(read).boxed()
-            }
-            Err(error) => stream::once(ready(Err(watcher::Error::WatchStartFailed(error)))).boxed(),
-        })
-        .boxed()
+    let events = stream::once(opened).flat_map(|opened| match opened {
+        Ok(events) => read_events(events, false),
+        Err(error) => stream::once(ready(Err(watcher::Error::WatchStartFailed(error)))).boxed(),
+    });
+    stream::once(ready(Ok(Event::Init))).chain(events).boxed()
+}
+
+/// `complete`: whether everything is known from before the watch.
+pub(super) fn read_events<K: Watched>(
+    events: impl Stream<Item = kube::Result<WatchEvent<Received<K>>>> + Send + 'static,
+    mut complete: bool,
+) -> Source<K> {
+    events.filter_map(move |event| ready(read(event, &mut complete))).boxed()
 }
 
 /// An event of a streaming list, whose end the server marks on a bookmark.
@@ -151,12 +177,15 @@ fn read<K>(event: kube::Result<WatchEvent<K>>, complete: &mut bool) -> Option<wa
 #[derive(Debug)]
 pub(super) enum Signal<K> {
     /// As kube's watcher tells it; `Init` starts a list, also in the middle of another.
-    Event(Event<K>),
+    Event(Event<Received<K>>),
     /// A list or watch broke off, with the class of its error. It will be taken up again.
     Broke(&'static str, String),
+    /// For two periods no list has been complete: the class of the last error, or [`SILENT_KIND`]. Told once; the next
+    /// `InitDone` ends it.
+    Stalled(&'static str),
 }
 
-type Source<K> = BoxStream<'static, watcher::Result<Event<K>>>;
+pub(super) type Source<K> = BoxStream<'static, watcher::Result<Event<Received<K>>>>;
 
 struct Feed<K, F> {
     open: F,
@@ -167,6 +196,7 @@ struct Feed<K, F> {
     listed: u32,
     /// Since when everything is known.
     complete: Option<Instant>,
+    progress: Progress,
     backoff: Backoff,
     wait: Option<Duration>,
 }
@@ -176,7 +206,17 @@ fn feed<K: Watched>(open: impl Fn(Way, Duration) -> Source<K> + Send) -> impl St
     let way = Way::Streaming;
     let source = open(way, AFRESH);
     let afresh_at = Instant::now() + STALLED;
-    let feed = Feed { open, way, source, afresh_at, listed: 0, complete: None, backoff: Backoff::new(), wait: None };
+    let feed = Feed {
+        open,
+        way,
+        source,
+        afresh_at,
+        listed: 0,
+        complete: None,
+        progress: Progress::new(),
+        backoff: Backoff::new(),
+        wait: None,
+    };
     stream::unfold(feed, |mut feed| async move {
         let signal = feed.next().await;
         Some((signal, feed))
@@ -186,6 +226,9 @@ fn feed<K: Watched>(open: impl Fn(Way, Duration) -> Source<K> + Send) -> impl St
 impl<K: Watched, F: Fn(Way, Duration) -> Source<K>> Feed<K, F> {
     async fn next(&mut self) -> Signal<K> {
         loop {
+            if let Some(kind) = self.progress.stalled(Instant::now()) {
+                return Signal::Stalled(kind);
+            }
             // After an error was told, not before: its receiver shall know at once.
             if let Some(wait) = self.wait.take() {
                 sleep(wait).await;
@@ -236,43 +279,47 @@ impl<K: Watched, F: Fn(Way, Duration) -> Source<K>> Feed<K, F> {
         Some(self.backoff.next())
     }
 
-    fn took(&mut self, mut event: Event<K>) -> Event<K> {
+    fn took(&mut self, event: Event<Received<K>>) -> Event<Received<K>> {
         let now = Instant::now();
-        match &mut event {
+        match &event {
             Event::Init => {
                 (self.listed, self.complete) = (0, None);
                 self.afresh_at = now + STALLED;
             }
-            Event::InitApply(object) => {
-                prune(object);
+            Event::InitApply(_) => {
                 self.listed = self.listed.saturating_add(1);
                 self.afresh_at = now + STALLED;
             }
             Event::InitDone => {
                 self.complete = Some(now);
+                self.progress = Progress { since: now, period: afresh_after(self.listed), ..Progress::new() };
                 let silent = match self.way {
                     Way::Streaming => SILENT,
                     Way::Listing => Duration::ZERO,
                 };
                 self.afresh_at = now + afresh_after(self.listed) + silent;
             }
-            Event::Apply(object) | Event::Delete(object) => prune(object),
+            Event::Apply(_) | Event::Delete(_) => {}
         }
         event
     }
 
     fn broke(&mut self, error: &watcher::Error) -> Signal<K> {
         self.wait = Some(self.pause().unwrap_or_else(|| self.backoff.next()));
-        let (class, anew) = match error {
-            watcher::Error::InitialListFailed(source) => (error_class(source), false),
-            watcher::Error::WatchStartFailed(source) => (error_class(source), is_gone(source)),
+        let (class, resumes) = match error {
+            // After a list, it starts from the same version at the next try.
+            watcher::Error::WatchStartFailed(source) => {
+                (error_class(source), self.way == Way::Listing && !is_gone(source))
+            }
             // An event may be lost: only a list tells.
-            watcher::Error::WatchFailed(source) => (error_class(source), true),
-            // kube lists by itself where the code is 410.
-            watcher::Error::WatchError(status) => ("server", status.code != 410),
-            watcher::Error::NoResourceVersion => ("decode", true),
+            watcher::Error::InitialListFailed(source) | watcher::Error::WatchFailed(source) => {
+                (error_class(source), false)
+            }
+            watcher::Error::WatchError(_) => ("server", false),
+            watcher::Error::NoResourceVersion => ("decode", false),
         };
-        if anew || self.way == Way::Streaming {
+        self.progress.kind = class;
+        if !resumes {
             self.open_anew();
         }
         Signal::Broke(class, words(error))
@@ -298,18 +345,28 @@ fn afresh_after(objects: u32) -> Duration {
     AFRESH.mul_f64(f64::from(objects.max(AFRESH_OBJECTS)) / f64::from(AFRESH_OBJECTS))
 }
 
-/// What nobody here reads is half of the memory.
-fn prune<K: Resource>(object: &mut K) {
-    let meta = object.meta_mut();
-    *meta = ObjectMeta {
-        name: meta.name.take(),
-        namespace: meta.namespace.take(),
-        uid: meta.uid.take(),
-        resource_version: meta.resource_version.take(),
-        generation: meta.generation,
-        creation_timestamp: meta.creation_timestamp.take(),
-        ..ObjectMeta::default()
-    };
+/// Whether lists are completed at all.
+struct Progress {
+    /// The end of the last complete list, or the start.
+    since: Instant,
+    /// Time between two lists.
+    period: Duration,
+    /// The class of the last error since then.
+    kind: &'static str,
+    told: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { since: Instant::now(), period: AFRESH, kind: SILENT_KIND, told: false }
+    }
+
+    /// The reason, once, when no list has been complete for two periods.
+    fn stalled(&mut self, now: Instant) -> Option<&'static str> {
+        let stalled = !self.told && now.duration_since(self.since) > self.period * 2;
+        self.told |= stalled;
+        stalled.then_some(self.kind)
+    }
 }
 
 /// Doubling waits, the upper half of each at random, so that replicas and feeds don't come back in step.

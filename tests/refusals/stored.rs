@@ -88,12 +88,19 @@ async fn kubectl_explains_every_field_and_shows_the_columns() {
     assert!(wide.contains("OUTPUT AGE") && wide.contains("s3://exports/team-a/x.zip"), "{wide}");
 }
 
-/// One object whose status this operator can't read would break the list of all of them.
+/// The operator leaves an object alone whose status it can't read.
 #[tokio::test]
 async fn a_status_that_no_version_could_read_is_refused() {
     let exports = exports("readable").await;
     exports.create(&PostParams::default(), &object("poison", spec())).await.unwrap();
     let condition = |time: &str| json!([{"type": "Ready", "status": "True", "reason": "X", "message": "", "lastTransitionTime": time}]);
+    let conditions = |count: usize, message: &str| {
+        let one = |n| {
+            json!({"type": format!("T{n}"), "status": "True", "reason": "X", "message": message,
+            "lastTransitionTime": "2026-01-31T12:00:00Z"})
+        };
+        Value::from_iter((0..count).map(one))
+    };
     let write = async |status: Value| {
         let patch = Patch::Merge(json!({ "status": status }));
         answer(exports.patch_status("poison", &PatchParams::default(), &patch).await)
@@ -102,6 +109,16 @@ async fn a_status_that_no_version_could_read_is_refused() {
         json!({"startTime": "2026-01-31T12:00:00"}),
         json!({"startTime": "0001-01-01T00:00:00Z"}),
         json!({"startTime": "2026-02-30T12:00:00Z"}),
+        json!({"startTime": "2026-01-31T12:00:00+26:00"}),
+        json!({"requestTime": "2026-01-31T12:00:00+99:99"}),
+        json!({"requestAttemptTime": "2026-01-31T12:00:00-23:60"}),
+        json!({"completionTime": "2026-01-31T12:00:00+24:00"}),
+        json!({"conditions": condition("2026-01-31T12:00:00+26:00")}),
+        json!({"conditions": conditions(33, "")}),
+        json!({"conditions": conditions(1, &"x".repeat(1025))}),
+        json!({"exportStatusReason": "x".repeat(257)}),
+        json!({"outputUri": format!("s3://{}", "x".repeat(1020))}),
+        json!({"session": {"arn": "x".repeat(513)}}),
         json!({"completionTime": "yesterday"}),
         json!({"conditions": condition("2026-01-31T12:00:00")}),
         json!({"conditions": [{"type": "Ready"}]}),
@@ -112,7 +129,8 @@ async fn a_status_that_no_version_could_read_is_refused() {
         let refused = write(poison.clone()).await;
         assert!(refused.is_some(), "{poison} was accepted");
     }
-    let fine = json!({"startTime": "2026-01-31T12:00:00Z", "requestTime": "2026-01-31T12:00:00.123456789+01:00",
+    assert_eq!(write(json!({"conditions": conditions(32, &"x".repeat(1024))})).await, None);
+    let fine = json!({"startTime": "2026-01-31T12:00:00+23:59", "requestTime": "2026-01-31T12:00:00.123456789+01:00",
         "conditions": condition("2026-01-31T12:00:00Z"), "observedGeneration": 1, "exportStatus": "PENDING"});
     assert_eq!(write(fine).await, None);
     let typed: Api<SessionExport> = Api::namespaced(exports.into_client(), "readable");

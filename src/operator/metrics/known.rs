@@ -70,6 +70,7 @@ impl Metrics {
         for kind in ERROR_CLASSES {
             zero(&facts.kube_errors, ByKind { kind });
         }
+        self.watch_stalled([]);
     }
 
     fn exports_at_zero(&self) {

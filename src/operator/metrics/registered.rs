@@ -43,6 +43,8 @@ impl Default for Facts {
             kube_errors: Family::default(),
             events_dropped: Counter::default(),
             watch_restarts: Counter::default(),
+            watch_stalled: Family::default(),
+            unreadable_objects: Gauge::default(),
         }
     }
 }
@@ -181,6 +183,19 @@ impl Facts {
             &self.events_dropped,
         );
         add(registry, "watch_restarts", "Lists and watches that broke off", &self.watch_restarts);
+        add(
+            registry,
+            "watch_stalled",
+            "Watches for which no list has been complete for two periods, by the kind of their last error",
+            &self.watch_stalled,
+        );
+        add(
+            registry,
+            "unreadable_objects",
+            "SessionExports that this version can't decode: each is left alone until it changes, and a warning in the log \
+             names some of them",
+            &self.unreadable_objects,
+        );
     }
 }
 

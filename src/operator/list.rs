@@ -1,0 +1,160 @@
+//! All objects of a kind in pages, each bounded in bytes, and a watch from there on.
+//!
+//! For API servers that stream no lists. kube's `watcher` asks for pages by their number of objects alone, and keeps a
+//! page whole: 500 objects of 1.5 MiB, which is what etcd takes, are more than this process may have.
+//! Owns: how many objects a page is asked for, and the bound on what is read of it.
+//! Never: decodes an object.
+
+use super::received::Received;
+use super::watch::{Source, Target, Watched, read_events};
+use futures::StreamExt;
+use futures::future::ready;
+use futures::stream;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use kube::Client;
+use kube::api::{ListParams, WatchParams};
+use kube::client::Body;
+use kube::core::{ObjectList, Request, Status};
+use kube::runtime::watcher::{self, Event};
+
+/// A page beyond this is given up and asked for again with fewer objects.
+const MAX_PAGE_BYTES: usize = 8 << 20;
+/// A page of one object can't be made smaller. Far beyond what an API server stores (etcd: 1.5 MiB by default).
+const MAX_OBJECT_BYTES: usize = 64 << 20;
+/// Objects on a page, at most: client-go's page size.
+const MAX_PAGE_OBJECTS: u32 = 500;
+
+/// Where a list stands.
+#[derive(Debug, Clone)]
+struct Cursor {
+    continue_token: Option<String>,
+    size: PageSize,
+}
+
+/// How many objects the next page is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct PageSize(u32);
+
+impl PageSize {
+    /// After a page that was given up.
+    fn shrink(self) -> Option<Self> {
+        (self.0 > 1).then(|| Self((self.0 / 8).max(1)))
+    }
+
+    /// After a page of so many objects and bytes: half of the bound, if the next ones are as large, and at most twice as
+    /// many objects, for they may be larger.
+    fn follow(self, objects: usize, bytes: usize) -> Self {
+        let fitting = (MAX_PAGE_BYTES / 2).saturating_mul(objects.max(1)) / bytes.max(1);
+        let fitting = u32::try_from(fitting).unwrap_or(u32::MAX);
+        Self(fitting.min(self.0.saturating_mul(2)).clamp(1, MAX_PAGE_OBJECTS))
+    }
+
+    fn max_bytes(self) -> usize {
+        if self.0 == 1 { MAX_OBJECT_BYTES } else { MAX_PAGE_BYTES }
+    }
+}
+
+/// What comes next of a list with its watch.
+enum Next {
+    Page(Cursor),
+    Watch(String),
+    Nothing,
+}
+
+/// Ends when the server closes the watch, or after an error; a watch that did not start is tried again when polled.
+pub(super) fn listed<K: Watched>(target: Target, params: WatchParams) -> Source<K> {
+    let start = Next::Page(Cursor { continue_token: None, size: PageSize(MAX_PAGE_OBJECTS) });
+    let parts = stream::unfold(start, move |next| {
+        let (target, params) = (target.clone(), params.clone());
+        async move {
+            match next {
+                Next::Page(cursor) => Some(page_events(&target, cursor).await),
+                Next::Watch(version) => Some(watch_events(&target, &params, version).await),
+                Next::Nothing => None,
+            }
+        }
+    });
+    stream::once(ready(Ok(Event::Init))).chain(parts.flatten()).boxed()
+}
+
+async fn page_events<K: Watched>(target: &Target, cursor: Cursor) -> (Source<K>, Next) {
+    match get_page::<K>(target, cursor).await {
+        Ok((page, size)) => {
+            let objects = stream::iter(page.items).map(|object| Ok(Event::InitApply(object)));
+            let continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            match (continue_token, page.metadata.resource_version) {
+                (Some(token), _) => (objects.boxed(), Next::Page(Cursor { continue_token: Some(token), size })),
+                (None, Some(version)) => {
+                    (objects.chain(stream::once(ready(Ok(Event::InitDone)))).boxed(), Next::Watch(version))
+                }
+                (None, None) => (failed(watcher::Error::NoResourceVersion), Next::Nothing),
+            }
+        }
+        Err(error) => (failed(watcher::Error::InitialListFailed(error)), Next::Nothing),
+    }
+}
+
+async fn watch_events<K: Watched>(target: &Target, params: &WatchParams, version: String) -> (Source<K>, Next) {
+    match target.api().watch(params, &version).await {
+        Ok(events) => (read_events(events, true), Next::Nothing),
+        Err(error) => (failed(watcher::Error::WatchStartFailed(error)), Next::Watch(version)),
+    }
+}
+
+fn failed<K: Watched>(error: watcher::Error) -> Source<K> {
+    stream::once(ready(Err(error))).boxed()
+}
+
+/// One page, and the size of the next.
+async fn get_page<K: Watched>(target: &Target, cursor: Cursor) -> kube::Result<(ObjectList<Received<K>>, PageSize)> {
+    let Cursor { continue_token, mut size } = cursor;
+    loop {
+        let params = ListParams {
+            label_selector: target.label_selector.clone(),
+            limit: Some(size.0),
+            continue_token: continue_token.clone(),
+            ..ListParams::default()
+        };
+        let url = K::url_path(&(), target.namespace.as_deref());
+        let request = Request::new(url).list(&params).map_err(kube::Error::BuildRequest)?;
+        match (read_bounded(&target.client, request, size.max_bytes()).await?, size.shrink()) {
+            (Some(body), _) => {
+                let page: ObjectList<Received<K>> = serde_json::from_slice(&body).map_err(kube::Error::SerdeError)?;
+                let next = size.follow(page.items.len(), body.len());
+                return Ok((page, next));
+            }
+            (None, Some(smaller)) => size = smaller,
+            (None, None) => return Err(too_large(K::kind(&()).as_ref())),
+        }
+    }
+}
+
+/// The body of an answer; `None` if it is larger than `max_bytes`.
+async fn read_bounded(
+    client: &Client,
+    request: http::Request<Vec<u8>>,
+    max_bytes: usize,
+) -> kube::Result<Option<Bytes>> {
+    let response = client.send(request.map(Body::from)).await?;
+    let code = response.status();
+    let body = match Limited::new(response.into_body(), max_bytes).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Ok(None),
+        Err(error) => return Err(error.downcast::<kube::Error>().map_or_else(kube::Error::Service, |error| *error)),
+    };
+    if code.is_success() {
+        return Ok(Some(body));
+    }
+    let unknown = || Status::failure("the answer is no Status", "Unknown").with_code(code.as_u16());
+    Err(kube::Error::Api(serde_json::from_slice::<Status>(&body).unwrap_or_else(|_| unknown()).boxed()))
+}
+
+fn too_large(kind: &str) -> kube::Error {
+    let why = format!("a single {kind} is larger than {MAX_OBJECT_BYTES} bytes");
+    kube::Error::Api(Status::failure(&why, "RequestEntityTooLarge").with_code(413).boxed())
+}
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;
