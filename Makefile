@@ -15,7 +15,7 @@ CARGO_TEST := cargo test --workspace --locked --no-fail-fast
 WITH_TOOLS := @CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
 	tools/stage.sh
 # Test binaries that take no more than a control plane and Helm. tests/node takes a node; all others belong to test-all.
-TESTS := bench chart cli crd e2e examples observability refusals
+TESTS := bench chart cli crd e2e examples observability refusals tenants
 OTHER_TESTS := $(filter-out $(TESTS) node,$(sort $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
 
@@ -40,8 +40,9 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	@tools/stage.sh --table
 	@$(MAKE) --no-print-directory help | sed -nE 's/^ *(make test-all) +/\n\1 adds: /p'
 
-test-all: test ## all histories, dependencies, scripts, an API server's outage, a thousand objects, other tools, Flux, a node, the image, a release, bench
+test-all: test ## all histories, all batches of hostile objects, dependencies, scripts, an API server's outage, a thousand objects, other tools, Flux, a node, the image, a release, bench
 	$(STAGE) "unit tests with all histories" env ALL_CASES=1 $(CARGO_TEST) --lib --bins
+	$(WITH_TOOLS) "tenants, all batches" env ALL_CASES=1 $(CARGO_TEST) --test tenants -- --test-threads 4
 	$(STAGE) "flux" tools/flux.sh
 	$(STAGE) "backend examples" tools/backend-examples.sh
 	$(STAGE) "promtool" tools/promtool.sh

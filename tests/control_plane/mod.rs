@@ -34,12 +34,25 @@ pub(crate) struct ControlPlane {
     supervisor: Child,
 }
 
+impl Drop for ControlPlane {
+    /// The supervisor ends all of it when its standard input ends. The shared one ends with the process.
+    fn drop(&mut self) {
+        drop(self.supervisor.stdin.take());
+        self.supervisor.wait().ok();
+    }
+}
+
 static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
 
 impl ControlPlane {
     /// The one of this test binary. Panics with what to do when there is none to be had.
     pub(crate) async fn shared() -> &'static Self {
-        SHARED.get_or_init(Self::start).await.as_ref().unwrap_or_else(|why| panic!("{why}"))
+        SHARED.get_or_init(|| Self::start_shared()).await.as_ref().unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// One of its own for a test, with further flags for the API server. It ends when this is dropped.
+    pub(crate) async fn with_flags(flags: &str) -> Self {
+        Self::start(&format!("{}.flags", std::process::id()), flags).await.unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// Its folder: `kubeconfig`, `audit.log`, `NAME.log` and `NAME.pid` of the three.
@@ -149,10 +162,14 @@ impl ControlPlane {
         sleep(Duration::from_secs(1)).await;
     }
 
-    async fn start() -> Result<Self, String> {
+    async fn start_shared() -> Result<Self, String> {
+        Self::start(&std::process::id().to_string(), "").await
+    }
+
+    async fn start(name: &str, flags: &str) -> Result<Self, String> {
         let bin = binaries()?;
-        let dir = fresh_folder();
-        let mut supervisor = supervise(&bin, &dir)?;
+        let dir = fresh_folder(name);
+        let mut supervisor = supervise(&bin, &dir, flags)?;
         let begun = Instant::now();
         while !dir.join("kubeconfig").exists() {
             let ended = supervisor.try_wait().map_err(|e| e.to_string())?;
@@ -186,11 +203,11 @@ impl ControlPlane {
 }
 
 /// The supervisor holds the other end of a pipe that only this process has: no child of ours inherits it.
-fn supervise(bin: &Path, dir: &Path) -> Result<Child, String> {
+fn supervise(bin: &Path, dir: &Path, flags: &str) -> Result<Child, String> {
     let script = tools().join("run.sh");
     let open = |end| File::create(beside(dir, end)).map_err(|e| e.to_string());
     let mut command = Command::new(&script);
-    command.arg(dir).env("CONTROL_PLANE_BIN", bin);
+    command.arg(dir).env("CONTROL_PLANE_BIN", bin).env("API_SERVER_FLAGS", flags);
     command.stdin(Stdio::piped()).stdout(open("out")?).stderr(open("err")?);
     command.spawn().map_err(|e| format!("{}: {e}", script.display()))
 }
@@ -225,8 +242,8 @@ fn cached() -> Option<PathBuf> {
     Some(cache.join(format!("session-export-operator/control-plane/kubernetes-{kubernetes}-etcd-{etcd}")))
 }
 
-/// An unused folder for this process, after removing those of processes that are gone.
-fn fresh_folder() -> PathBuf {
+/// An unused folder of that name, after removing those of processes that are gone.
+fn fresh_folder(name: &str) -> PathBuf {
     let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("control-planes");
     std::fs::create_dir_all(&all).unwrap();
     for entry in std::fs::read_dir(&all).unwrap().flatten() {
@@ -239,7 +256,7 @@ fn fresh_folder() -> PathBuf {
             removed.ok();
         }
     }
-    all.join(std::process::id().to_string())
+    all.join(name)
 }
 
 /// A file beside a control plane's folder, which must be empty when it starts.

@@ -39,7 +39,11 @@ impl World {
 
     /// The same with flags for the simulator and changes to the operator's configuration.
     pub(crate) async fn with(name: &str, flags: &[&str], changes: Value) -> Self {
-        let control = ControlPlane::shared().await;
+        Self::on(ControlPlane::shared().await, name, flags, changes).await
+    }
+
+    /// The same on a control plane of the test's own.
+    pub(crate) async fn on(control: &'static ControlPlane, name: &str, flags: &[&str], changes: Value) -> Self {
         let namespace = format!("e2e-{name}");
         let client = control.namespace(&namespace).await.into_client();
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(&namespace);
@@ -78,6 +82,21 @@ impl World {
             self.grant_in(namespace, &format!("{SERVICE_ACCOUNT}-{n}"), rules).await;
         }
         exports
+    }
+
+    /// The rights on exports in all namespaces, as the ClusterRole of examples/install.yaml has them.
+    #[allow(dead_code, reason = "the tests with several tenants use it")]
+    pub(crate) async fn permit_everywhere(&self) {
+        let role = json!({"metadata": {"name": &self.namespace}, "rules": granted()[0]});
+        let binding = json!({
+            "metadata": {"name": &self.namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": &self.namespace},
+            "subjects": [{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": &self.namespace}],
+        });
+        let roles: Api<k8s_openapi::api::rbac::v1::ClusterRole> = Api::all(self.client.clone());
+        roles.create(&PostParams::default(), &serde_json::from_value(role).unwrap()).await.unwrap();
+        let bindings: Api<k8s_openapi::api::rbac::v1::ClusterRoleBinding> = Api::all(self.client.clone());
+        bindings.create(&PostParams::default(), &serde_json::from_value(binding).unwrap()).await.unwrap();
     }
 
     async fn grant(&self, name: &str, rules: Value) {

@@ -15,7 +15,8 @@
 # by itself, the end of its log is shown and the exit code is 1. USR1 kills the API
 # server with -9, starts it again on the same port, and "ready" is printed again.
 #
-# CONTROL_PLANE_BIN is the folder with the binaries; without it, install.sh's.
+# CONTROL_PLANE_BIN is the folder with the binaries; without it, install.sh's. API_SERVER_FLAGS are further flags for
+# kube-apiserver, such as --feature-gates=WatchList=false.
 # There is no scheduler and no kubelet: Pods are made and stay Pending.
 set -euo pipefail
 umask 077
@@ -140,7 +141,9 @@ start_etcd() {
 # endpoint-reconciler-type: with another one it refuses to advertise a loopback address.
 # audit-log-maxsize: the log would be rotated at 100 MB, under the eyes of who counts.
 start_api_server() {
-	start kube-apiserver --etcd-servers="http://127.0.0.1:$etcd_port" \
+	local flags
+	read -ra flags <<<"${API_SERVER_FLAGS:-}"
+	start kube-apiserver "${flags[@]}" --etcd-servers="http://127.0.0.1:$etcd_port" \
 		--bind-address=127.0.0.1 --secure-port="$api_port" --endpoint-reconciler-type=none \
 		--tls-cert-file="$keys/server.crt" --tls-private-key-file="$keys/server.key" \
 		--token-auth-file="$keys/tokens.csv" --authorization-mode=RBAC --allow-privileged=true \

@@ -1,0 +1,78 @@
+//! Kind 6: memory grew with the size of other tenants' objects.
+
+use crate::cluster::Cluster;
+use crate::control_plane::ControlPlane;
+use futures::{StreamExt, stream};
+use serde_json::json;
+
+/// Peak of the resident set of a process, in MiB, as the kernel keeps it.
+pub(crate) fn peak_mib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+/// Labels are bounded by etcd alone: 1.5 MiB an object. A hundred in `make test-all`, twelve otherwise.
+#[tokio::test]
+async fn kind_6_objects_of_0_9_mb_cost_little_memory_where_lists_are_not_streamed() {
+    let control = Box::leak(Box::new(ControlPlane::with_flags("--feature-gates=WatchList=false").await));
+    let mut cluster = Cluster::on(control, "memory", json!({})).await;
+    let objects = if crate::all_cases() { 100 } else { 12 };
+    let bound = cluster.bound().await;
+    let creations = (0..objects).map(|n| {
+        let mut object = cluster.covered(&format!("large-{n}"), "none");
+        for k in 0..8500 {
+            object["metadata"]["labels"][format!("{k}-{}", "k".repeat(50))] = json!("v".repeat(50));
+        }
+        object["spec"]["suspend"] = json!(true);
+        let text = object.to_string();
+        assert!(text.len() > 900_000, "{}", text.len());
+        cluster.create(&cluster.hostile, text)
+    });
+    let created: Vec<_> = stream::iter(creations).buffer_unordered(2).collect().await;
+    assert!(created.iter().all(Result::is_ok), "{:?}", created.iter().find(|created| created.is_err()));
+    cluster.victims_are_unharmed(bound).await;
+    assert!(cluster.operator().log().contains("streams no lists"), "it lists");
+    let peak = peak_mib(cluster.operator().pid());
+    println!("peak: {peak} MiB");
+    assert!(peak <= 192, "{peak} MiB");
+}
+
+/// The resident set of a process now, in KiB.
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// docs/performance.md says what an object costs at most.
+const DOCUMENTED_BYTES: u64 = 8 * 1024;
+
+impl Cluster {
+    /// Creates objects with destinations as long as S3 takes them, and waits until all are held.
+    async fn hold_longest(&self, numbers: std::ops::Range<u32>) {
+        let last = numbers.end;
+        let creations = numbers.map(|n| {
+            let mut object = self.covered(&format!("long-{n}"), &format!("none-{n}"));
+            object["spec"]["outputUri"] = json!(format!("s3://elsewhere/{}{n:04}.zip", "é".repeat(480)));
+            self.create(&self.hostile, object.to_string())
+        });
+        let created: Vec<_> = stream::iter(creations).buffer_unordered(8).collect().await;
+        assert!(created.iter().all(Result::is_ok), "{:?}", created.iter().find(|created| created.is_err()));
+        let held = r#"sessionexport_exports{phase="Waiting",reason="DestinationForbidden"}"#;
+        self.world.eventually("all are held", async || self.metric(held).await == f64::from(last)).await;
+    }
+}
+
+#[tokio::test]
+async fn kind_6_objects_with_the_longest_destinations_cost_what_is_documented() {
+    let cluster = Cluster::start("longest", json!({})).await;
+    let (first, objects) = (500, if crate::all_cases() { 3000 } else { 1500 });
+    // The first ones bring what the process needs for any.
+    cluster.hold_longest(0..first).await;
+    let before = resident_kib(cluster.operator().pid());
+    cluster.hold_longest(first..objects).await;
+    let each = (resident_kib(cluster.operator().pid()) - before) * 1024 / u64::from(objects - first);
+    println!("{each} bytes for each of {} objects", objects - first);
+    assert!(each <= DOCUMENTED_BYTES, "{each}");
+}
