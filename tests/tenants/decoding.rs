@@ -1,14 +1,7 @@
 //! Kind 1: one object that can't be decoded stopped the operator for the whole cluster.
 
-use crate::cluster::Cluster;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::Api;
-use kube::api::{Patch, PatchParams};
+use crate::cluster::{Cluster, HOSTILE_GROUP};
 use serde_json::{Value, json};
-use std::time::Duration;
-
-const DEFINITION: &str = "sessionexports.sessionexport.dev";
-const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema/properties";
 
 /// `managedFields` with this time and so many levels below each other, as JSON text.
 fn managed_fields(time: &str, depth: usize) -> String {
@@ -28,7 +21,7 @@ async fn kind_1_metadata_that_no_type_can_hold_is_no_matter() {
     let mut cluster = Cluster::start("metadata", json!({})).await;
     let bound = cluster.bound().await;
     for (name, time, depth) in [("time", "9999-12-31T12:00:00Z", 1), ("deep", "2026-01-31T12:00:00Z", 400)] {
-        cluster.world.simulator.session(name, json!({"group": crate::cluster::HOSTILE_GROUP})).await;
+        cluster.world.simulator.session(name, json!({"group": HOSTILE_GROUP})).await;
         let text = with_managed_fields(&cluster.covered(name, name), &managed_fields(time, depth));
         cluster.create(&cluster.hostile, text).await.unwrap();
         let stored = cluster.stored(&cluster.hostile, name).await;
@@ -38,31 +31,6 @@ async fn kind_1_metadata_that_no_type_can_hold_is_no_matter() {
     }
     assert_eq!(cluster.metric("sessionexport_unreadable_objects").await, 0.0);
     cluster.victims_are_unharmed(bound).await;
-}
-
-/// The definition as an older or a laxer one had it, until the returned patch is applied.
-async fn loosen_definition(client: &kube::Client) -> Value {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let definition = serde_json::to_value(definitions.get(DEFINITION).await.unwrap()).unwrap();
-    let (spec, status) = (format!("{SCHEMA}/spec"), format!("{SCHEMA}/status"));
-    let strict = json!([
-        {"op": "replace", "path": spec, "value": definition.pointer(&spec)},
-        {"op": "replace", "path": status, "value": definition.pointer(&status)},
-    ]);
-    let any = |properties: Value| json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": properties});
-    let text = json!({"type": "string"});
-    let identifiers = json!({"streamGroupIdentifier": text, "streamSessionIdentifier": text});
-    let lax = json!([
-        {"op": "replace", "path": spec, "value": any(identifiers)},
-        {"op": "replace", "path": status, "value": any(json!({}))},
-    ]);
-    patch_definition(&definitions, lax).await;
-    strict
-}
-
-async fn patch_definition(definitions: &Api<CustomResourceDefinition>, patch: Value) {
-    let patch = Patch::<()>::Json(serde_json::from_value(patch).unwrap());
-    definitions.patch(DEFINITION, &PatchParams::default(), &patch).await.unwrap();
 }
 
 /// Statuses that none of the definition's types holds, and one word of a newer version, which does no harm.
@@ -86,13 +54,10 @@ fn statuses() -> Vec<(&'static str, Value)> {
 async fn kind_1_what_an_older_definition_let_in_is_left_alone_and_stops_no_other() {
     let mut cluster = Cluster::start("status", json!({})).await;
     let bound = cluster.bound().await;
-    let strict = loosen_definition(&cluster.world.client).await;
+    let lax = cluster.loosen_definition().await;
     for (name, status) in statuses() {
         cluster.create(&cluster.hostile, cluster.covered(name, name).to_string()).await.unwrap();
-        // A changed definition takes a moment to be served.
-        while cluster.write_status(&cluster.hostile, name, status.clone()).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        cluster.write_status(&cluster.hostile, name, status.clone()).await.unwrap();
     }
     let mut wrong = cluster.covered("spec", "spec");
     wrong["spec"]["outputUri"] = json!({"bucket": "b"});
@@ -100,7 +65,7 @@ async fn kind_1_what_an_older_definition_let_in_is_left_alone_and_stops_no_other
     let newer = json!({"exportStatus": "PAUSED", "progress": 7});
     cluster.create(&cluster.hostile, cluster.covered("newer", "newer").to_string()).await.unwrap();
     cluster.write_status(&cluster.hostile, "newer", newer).await.unwrap();
-    patch_definition(&Api::all(cluster.world.client.clone()), strict).await;
+    lax.restore().await;
 
     let unreadable = statuses().len() + 1;
     cluster

@@ -18,6 +18,7 @@ mod cluster;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
 mod decoding;
+mod definition;
 mod memory;
 #[path = "../e2e/operator.rs"]
 mod operator;
