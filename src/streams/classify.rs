@@ -55,6 +55,8 @@ pub enum Cause {
     Connect,
     /// AWS says that the signature's time is off.
     Clock,
+    /// The answer is longer than any answer of AWS's. It decides nothing, whatever its status says.
+    Oversized,
     /// Anything else.
     Other,
 }
@@ -66,9 +68,9 @@ pub fn classify(symptom: Symptom<'_>) -> FailureClass {
         (Variant::Construction | Variant::Dispatch, Cause::Credentials) => FailureClass::Credentials,
         (Variant::Construction | Variant::Dispatch, Cause::Connect) => FailureClass::Unreachable,
         (Variant::Construction, Cause::Clock | Cause::Other) => FailureClass::Rejected,
-        (Variant::Dispatch, Cause::Clock | Cause::Other) | (Variant::Timeout | Variant::Unknown, _) => {
-            FailureClass::Unavailable
-        }
+        (Variant::Dispatch, Cause::Clock | Cause::Other)
+        | (Variant::Timeout | Variant::Unknown, _)
+        | (_, Cause::Oversized) => FailureClass::Unavailable,
         (Variant::Response | Variant::Service, cause) => answered(http, code, cause == Cause::Clock),
     }
 }

@@ -1,13 +1,16 @@
 //! Calls to Amazon GameLift Streams, one attempt each.
 //!
-//! Owns: the SDK's clients (one per Region), time-outs, and what of an answer may be known. Never: retries (the next
+//! Owns: the SDK's clients (one per Region), time-outs, how long an answer may be, and what of it may be known. Never: retries (the next
 //! reconcile is the retry), takes from the quota ([`super::turns`] does), prints a response or an SDK error.
 
 mod answer;
+mod bounded_body;
 mod credentials;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::bounded_body::OversizedBody;
+use self::bounded_body::bounded_https_client;
 use self::credentials::Bounded;
 use super::classify::{failure, printable};
 use super::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};
@@ -79,11 +82,15 @@ impl Client {
         if let Some(region) = region {
             loader = loader.region(aws_config::Region::new(region.as_str().to_owned()));
         }
+        // For what the chain itself asks: STS, ECS, EKS Pod Identity, instance metadata.
+        if let Some(http) = bounded_https_client() {
+            loader = loader.http_client(http);
+        }
         Self::new(loader.load().await, timing, observer)
     }
 
-    /// Any identity. The configuration's retries, time-outs and identity cache are replaced; its credentials provider,
-    /// endpoint and HTTP client are used in all Regions. A tenant gets a `Client` of its own.
+    /// Any identity. The configuration's retries, time-outs, identity cache and HTTP client are replaced; its credentials
+    /// provider and endpoint are used in all Regions. A tenant gets a `Client` of its own.
     pub fn new(config: SdkConfig, timing: &Timing, observer: Arc<dyn Observer>) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT.min(timing.call_timeout.mul_f64(0.375)))
@@ -98,6 +105,7 @@ impl Client {
             // The time-outs above are shorter than its grace period.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .identity_cache(IdentityCache::lazy().build());
+        config.set_http_client(bounded_https_client());
         if let Some(source) = source {
             // A source that hangs must fail as such before the call's own time-out makes it "unanswered".
             let bounded = Bounded::new(source, timing.call_timeout.mul_f64(0.75));

@@ -161,7 +161,7 @@ pub struct CallFailure {
 pub enum FailureClass {
     /// 429, or a throttling code: refused, nothing happened.
     Throttled,
-    /// 5xx, broken body, time-out, reset, an answer that isn't AWS's: nobody knows whether it happened.
+    /// 5xx, broken or oversized body, time-out, reset, an answer that isn't AWS's: nobody knows whether it happened.
     Unavailable,
     /// The request never left (DNS, refused, TLS, STS down, too many unanswered calls of this identity), or AWS refused it for
     /// our clock's sake, which the SDK corrects from then on: nothing happened, and soon trying again is right.

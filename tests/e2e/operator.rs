@@ -119,6 +119,14 @@ impl Operator {
         self.child.id()
     }
 
+    /// The most that it has ever had in memory, in MiB.
+    #[allow(dead_code, reason = "the tests of endless answers use it")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
     /// Sends a signal by name, such as TERM or STOP.
     pub(crate) fn signal(&self, name: &str) {
         let status = std::process::Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();

@@ -5,7 +5,7 @@ mod rule;
 
 use serde::Serialize;
 
-pub use self::plan::{Damage, Falsehood, Instead, Plan};
+pub use self::plan::{Damage, Falsehood, Instead, Length, Plan};
 pub use self::rule::{Action, Field, Rule};
 use crate::wire::route::Operation;
 

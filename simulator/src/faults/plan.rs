@@ -41,11 +41,22 @@ pub enum Falsehood {
     NoOutputUri,
 }
 
+/// How long a body is made with blanks at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// So many bytes.
+    Bytes(u64),
+    /// It never ends.
+    Endless,
+}
+
 /// What is wrong with the bytes of an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Damage {
     /// The body breaks off.
     pub broken_json: bool,
+    /// The body is longer than it would be.
+    pub length: Option<Length>,
     /// The Date header is off by so many seconds.
     pub date_offset: Option<i64>,
 }
@@ -89,6 +100,8 @@ impl Plan {
             Action::Latency { ms, after_effect: false } => self.wait_before += Duration::from_millis(*ms),
             Action::Latency { ms, after_effect: true } => self.wait_after += Duration::from_millis(*ms),
             Action::BrokenJson => self.damage.broken_json = true,
+            Action::EndlessBody => self.lengthen(Length::Endless),
+            Action::OversizedBody { bytes } => self.lengthen(Length::Bytes(*bytes)),
             Action::WrongDate { offset_seconds } => self.damage.date_offset = Some(*offset_seconds),
             Action::ReadLag { ms, status } => self.lags.push((sessions.clone(), *ms, *status)),
             Action::EmptyExportMetadata => self.lie(sessions, Falsehood::EmptyExport),
@@ -113,6 +126,10 @@ impl Plan {
     fn end(&mut self, after_effect: bool, instead: Instead) {
         let slot = if after_effect { &mut self.instead_after } else { &mut self.instead_before };
         slot.get_or_insert(instead);
+    }
+
+    fn lengthen(&mut self, length: Length) {
+        self.damage.length.get_or_insert(length);
     }
 
     fn lie(&mut self, sessions: &Glob, falsehood: Falsehood) {

@@ -56,6 +56,13 @@ pub enum Action {
     },
     /// 200 with a body that breaks off; the call has had its effect.
     BrokenJson,
+    /// The answer's body goes on with blanks, which JSON allows, until the connection closes; the call has had its effect.
+    EndlessBody,
+    /// The same up to a length, which Content-Length tells.
+    OversizedBody {
+        /// Bytes of the whole body; one that is longer anyway stays as it is.
+        bytes: u64,
+    },
     /// An unknown word as Status.
     UnknownEnum {
         /// Whose Status.
@@ -141,6 +148,8 @@ impl Action {
             Self::Error5xx { .. } => "error5xx",
             Self::Html503 { .. } => "html503",
             Self::BrokenJson => "brokenJson",
+            Self::EndlessBody => "endlessBody",
+            Self::OversizedBody { .. } => "oversizedBody",
             Self::UnknownEnum { .. } => "unknownEnum",
             Self::StatusReason { .. } => "statusReason",
             Self::EmptyExportMetadata => "emptyExportMetadata",

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod call;
 pub mod constraint;
 pub mod error;
+pub mod long_body;
 pub mod request;
 pub mod route;
 pub mod sigv4;

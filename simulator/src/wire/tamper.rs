@@ -10,6 +10,7 @@ use crate::faults::{Damage, Falsehood, Field, Instead, Plan};
 use crate::service::identifier::unknown;
 use crate::wire::answer::Answer;
 use crate::wire::error::ApiError;
+use crate::wire::long_body::LongBody;
 use crate::wire::route::{Route, bare_id};
 use crate::wire::sigv4::Caller;
 
@@ -68,7 +69,7 @@ impl Reply {
                 (answer.status, "application/json", body, *damage)
             }
         };
-        let mut response = Response::new(Body::from(cut(damage, body)));
+        let mut response = Response::new(lengthened(damage, cut(damage, body)));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         if status != 204 {
@@ -94,6 +95,14 @@ fn cut(damage: Damage, mut body: String) -> String {
         body.truncate(half.unwrap_or(0));
     }
     body
+}
+
+/// With blanks at its end, if it is to be longer.
+fn lengthened(damage: Damage, body: String) -> Body {
+    match damage.length {
+        Some(length) => Body::new(LongBody::new(body, length)),
+        None => Body::from(body),
+    }
 }
 
 /// The Date header, if it is to be wrong.

@@ -1,10 +1,15 @@
 """Faults by rule."""
 
+import contextlib
 import email.utils
+import http.client
 import json
 import time
+import types
+import urllib.parse
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
@@ -76,6 +81,38 @@ def test_a_body_that_breaks_off(sim):
         json.loads(raw[0]["body"])
     record = sim.calls(operation="GetStreamSession")[0]
     assert record["status"] == 200 and record["faults"] == ["brokenJson"]
+
+
+def test_a_body_as_long_as_told(sim):
+    sim.fault({"type": "oversizedBody", "bytes": 3_000_000}, operation="GetStreamSession")
+    answer = sim.get("s")
+    assert answer["Status"] == "ACTIVE"
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["content-length"] == "3000000"
+
+
+def test_a_body_without_an_end(sim):
+    sim.fault("endlessBody", operation="ExportStreamSessionFiles")
+    sim.fault("endlessBody", operation="ListStreamSessions")
+    read = []
+
+    def read_some(request, **_):
+        """Sends the signed request, reads 50 MB of the answer and closes the connection."""
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(request.url).netloc, timeout=10)
+        headers = {name: value for name, value in request.headers.items()}
+        connection.request(request.method, request.url, request.body, headers)
+        with contextlib.closing(connection), connection.getresponse() as answer:
+            assert (answer.status, answer.getheader("content-length")) == (200, None)
+            read.append(answer.read(50_000_000))
+        return AWSResponse(request.url, 200, {}, types.SimpleNamespace(stream=lambda: [b"{}"]))
+
+    client = sim.connect(checked=False)
+    client.meta.events.register("before-send.gameliftstreams.*", read_some)
+    sim.export("s", client=client)
+    client.list_stream_sessions(Identifier=GROUP)
+    assert [len(body) for body in read] == [50_000_000] * 2
+    assert (json.loads(read[0]), json.loads(read[1])["Items"][0]["Status"]) == ({}, "ACTIVE")
+    assert sim.get("s")["ExportFilesMetadata"]["Status"] == "PENDING"
+    assert [call["faults"] for call in sim.calls(operation="ExportStreamSessionFiles")] == [["endlessBody"]]
 
 
 @pytest.mark.parametrize("action, effect", [("resetBefore", False), ("resetAfter", True)])
@@ -184,6 +221,7 @@ def test_rules_that_make_no_sense_are_refused(sim):
         {},
         {"action": {"type": "nonsense"}},
         {"action": {"type": "latency"}},
+        {"action": {"type": "oversizedBody"}},
         {"action": {"type": "throttle"}, "opration": "GetStreamSession"},
         {"action": {"type": "throttle"}, "nth": 0},
         {"action": {"type": "error5xx", "status": 200}},

@@ -3,6 +3,7 @@
 //! Owns: the walk along `source()`. Never: formats an SDK error; only code and request id leave, made printable.
 
 use super::{Cause, Symptom, Variant, classify};
+use crate::streams::client::OversizedBody;
 use crate::streams::observation::CallFailure;
 use crate::streams::operation::Operation;
 use aws_credential_types::provider::error::CredentialsError;
@@ -62,19 +63,23 @@ where
         if link.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|e| e.is_connect()) {
             return Cause::Connect;
         }
+        if link.is::<OversizedBody>() {
+            return Cause::Oversized;
+        }
         next = below(link);
     }
     if is_clock(error.message()) { Cause::Clock } else { Cause::Other }
 }
 
-/// The source of credentials (STS, instance metadata) can't be reached: that passes, as any outage does.
+/// The source of credentials (STS, instance metadata) can't be reached, or answers without an end: that passes, as any
+/// outage does. It has refused nothing.
 pub(in crate::streams) fn is_source_down(error: &CredentialsError) -> bool {
     if matches!(error, CredentialsError::ProviderTimedOut(_)) {
         return true;
     }
     let mut next = error.source();
     while let Some(link) = next {
-        if link.is::<ConnectorError>() {
+        if link.is::<ConnectorError>() || link.is::<OversizedBody>() {
             return true;
         }
         next = below(link);

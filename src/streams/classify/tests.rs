@@ -7,17 +7,17 @@ fn answer(variant: Variant, http: u16, code: Option<&str>, cause: Cause) -> Fail
 
 #[test]
 fn without_an_answer() {
-    use Cause::{Clock, Connect, Credentials as NoCredentials, Other};
+    use Cause::{Clock, Connect, Credentials as NoCredentials, Other, Oversized};
     let rows = [
-        (Variant::Construction, [Credentials, Unreachable, Rejected, Rejected]),
-        (Variant::Timeout, [Unavailable; 4]),
-        (Variant::Dispatch, [Credentials, Unreachable, Unavailable, Unavailable]),
-        (Variant::Response, [Unavailable; 4]),
-        (Variant::Service, [Unavailable; 4]),
-        (Variant::Unknown, [Unavailable; 4]),
+        (Variant::Construction, [Credentials, Unreachable, Rejected, Rejected, Unavailable]),
+        (Variant::Timeout, [Unavailable; 5]),
+        (Variant::Dispatch, [Credentials, Unreachable, Unavailable, Unavailable, Unavailable]),
+        (Variant::Response, [Unavailable; 5]),
+        (Variant::Service, [Unavailable; 5]),
+        (Variant::Unknown, [Unavailable; 5]),
     ];
     for (variant, classes) in rows {
-        for (cause, expected) in [NoCredentials, Connect, Clock, Other].into_iter().zip(classes) {
+        for (cause, expected) in [NoCredentials, Connect, Clock, Other, Oversized].into_iter().zip(classes) {
             let symptom = Symptom { variant, http: None, code: None, cause };
             assert_eq!(classify(symptom), expected, "{symptom:?}");
         }
@@ -102,6 +102,15 @@ fn an_answer_without_a_code_is_not_the_word_of_aws() {
     for status in STATUSES {
         let expected = if status == 429 { Throttled } else { Unavailable };
         assert_eq!(answer(Variant::Service, status, None, Cause::Other), expected, "{status}");
+    }
+}
+
+#[test]
+fn an_oversized_answer_decides_nothing_whatever_its_status() {
+    for (variant, status) in [Variant::Response, Variant::Service].into_iter().flat_map(|v| STATUSES.map(|s| (v, s))) {
+        for code in [None, Some("ThrottlingException"), Some("AccessDeniedException")] {
+            assert_eq!(answer(variant, status, code, Cause::Oversized), Unavailable, "{status} {code:?}");
+        }
     }
 }
 

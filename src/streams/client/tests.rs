@@ -1,5 +1,6 @@
 //! Against a scripted server on loopback: what arrives on the wire, and what is made of every answer.
 
+mod bounds;
 mod environment;
 mod server;
 
@@ -15,12 +16,16 @@ fn timing() -> Timing {
 }
 
 fn client(url: &str, observer: Arc<dyn Observer>) -> Client {
+    client_with(&timing(), url, observer)
+}
+
+fn client_with(timing: &Timing, url: &str, observer: Arc<dyn Observer>) -> Client {
     let keys = Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", None, None, "test");
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .credentials_provider(SharedCredentialsProvider::new(keys))
         .endpoint_url(url);
-    Client::new(config.build(), &timing(), observer)
+    Client::new(config.build(), timing, observer)
 }
 
 fn arn() -> SessionArn {
