@@ -55,7 +55,8 @@ pub enum Cause {
     Connect,
     /// AWS says that the signature's time is off.
     Clock,
-    /// The answer is longer than any answer of AWS's. It decides nothing, whatever its status says.
+    /// The answer is longer than any answer of AWS's, or than there is room for. It decides nothing, whatever its
+    /// status says.
     Oversized,
     /// Anything else.
     Other,

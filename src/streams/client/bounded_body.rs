@@ -1,11 +1,14 @@
-//! The HTTP client of the AWS SDK, with a bound on the body of every answer.
+//! The HTTP client of the AWS SDK, with a bound on the body of every answer, and on all of them together.
 //!
 //! The SDK keeps each body whole before it looks at it, however long it is; an endless one of AWS, or of a proxy on
 //! the way there, takes all memory within the call's time-out.
 //!
-//! Owns: the bounds, and the error of a body beyond its bound. Connections, TLS, proxies and time-outs are those of the
+//! Owns: the bounds, and the error of a body beyond them. Connections, TLS, proxies and time-outs are those of the
 //! SDK's default client, which it wraps.
 //! Never: interprets a body, retries, or undoes a Content-Encoding (the SDK doesn't either: what arrives is what is kept).
+
+#[cfg(test)]
+mod tests;
 
 use aws_config::BehaviorVersion;
 use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
@@ -21,7 +24,9 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use hyper::body::{Body, Bytes, Frame};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Longest body of any answer but a page of a list: a session, an export's answer, an error, credentials.
 ///
@@ -35,11 +40,22 @@ pub(super) const ANSWER_BOUND: usize = 1024 * 1024;
 /// By the model, the fields of a summary have 3,400 characters at the most: 2.1 MB for a page of 100, 6 bytes each.
 pub(super) const PAGE_BOUND: usize = 4 * 1024 * 1024;
 
-/// The body of an answer is longer than its bound. It is not an answer of AWS, and nothing follows from it.
+/// What a body may take without regard to others, so that usual answers come through whatever else is read meanwhile: a
+/// page of 100 sessions without user ids has 40 KB in the simulator.
+const FREE_ROOM: usize = 128 * 1024;
+/// What all bodies of a client that are being read may take together beyond that. At the default quota and time-out 72
+/// pages can be unanswered at once: if each stopped shortly before its bound, they would take 288 MiB.
+const SHARED_ROOM: usize = 32 * 1024 * 1024;
+
+/// The body of an answer is longer than its bound, or than there is room for. Nothing follows from it.
 #[derive(Debug, thiserror::Error)]
-#[error("the body of the answer is longer than {bound} bytes")]
-pub(in crate::streams) struct OversizedBody {
-    bound: usize,
+pub(in crate::streams) enum OversizedBody {
+    /// It is longer than any answer of its kind.
+    #[error("the body of the answer is longer than {0} bytes")]
+    TooLong(usize),
+    /// Other long bodies that are being read have left no room for it.
+    #[error("the bodies of the answers that are being read are longer than {SHARED_ROOM} bytes")]
+    NoRoom,
 }
 
 /// The SDK's default HTTPS client with bounded answers. Returns `None` if the SDK was built without one: it sends
@@ -48,7 +64,7 @@ pub(super) fn bounded_https_client() -> Option<SharedHttpClient> {
     let defaults = default_http_client_plugin_v2(BehaviorVersion::latest())?;
     let components = RuntimeComponentsBuilder::new("session-export-operator");
     let client = defaults.runtime_components(&components).http_client()?;
-    Some(SharedHttpClient::new(BoundedClient { client }))
+    Some(SharedHttpClient::new(BoundedClient { client, room: Arc::new(Semaphore::new(SHARED_ROOM)) }))
 }
 
 /// The most bytes that the body of the answer to a request may have, by the request's URI.
@@ -64,11 +80,14 @@ fn bound_of(uri: &str) -> usize {
 #[derive(Debug)]
 struct BoundedClient {
     client: SharedHttpClient,
+    /// Bytes of [`SHARED_ROOM`] that are left.
+    room: Arc<Semaphore>,
 }
 
 impl HttpClient for BoundedClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(BoundedConnector { connector: self.client.http_connector(settings, components) })
+        let connector = self.client.http_connector(settings, components);
+        SharedHttpConnector::new(BoundedConnector { connector, room: self.room.clone() })
     }
 
     fn validate_base_client_config(
@@ -91,19 +110,21 @@ impl HttpClient for BoundedClient {
 #[derive(Debug)]
 struct BoundedConnector {
     connector: SharedHttpConnector,
+    room: Arc<Semaphore>,
 }
 
 impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let bound = bound_of(request.uri());
+        let (bound, room) = (bound_of(request.uri()), self.room.clone());
         let answer = self.connector.call(request);
         HttpConnectorFuture::new(async move {
-            Ok(answer.await?.map(|body| SdkBody::from_body_1_x(BoundedBody::new(body, bound))))
+            Ok(answer.await?.map(|body| SdkBody::from_body_1_x(BoundedBody::new(body, bound, room.clone()))))
         })
     }
 }
 
-/// A body that fails with [`OversizedBody`] as soon as more than its bound has arrived or is announced.
+/// A body that fails with [`OversizedBody`] as soon as more than its bound, or than there is room for, has arrived, or
+/// more than its bound is announced.
 ///
 /// It comes out in one piece. The SDK collects the pieces of a body first and joins them then; of a body that arrives
 /// in chunks of one byte, each would take 32 bytes and more.
@@ -111,26 +132,43 @@ struct BoundedBody {
     body: SdkBody,
     bound: usize,
     arrived: Vec<u8>,
+    room: Arc<Semaphore>,
+    /// What it has of the shared room, until it is dropped.
+    taken: Option<OwnedSemaphorePermit>,
     /// The body has ended, and its one piece has been handed on.
     has_ended: bool,
 }
 
 impl BoundedBody {
-    fn new(body: SdkBody, bound: usize) -> Self {
-        Self { body, bound, arrived: Vec::new(), has_ended: false }
+    fn new(body: SdkBody, bound: usize, room: Arc<Semaphore>) -> Self {
+        Self { body, bound, arrived: Vec::new(), room, taken: None, has_ended: false }
     }
 
     /// Fails if what has arrived, with `more` bytes, goes beyond the bound.
-    fn ensure_room(&self, more: u64) -> Result<(), OversizedBody> {
-        let room = self.bound.saturating_sub(self.arrived.len());
-        let fits = usize::try_from(more).is_ok_and(|more| more <= room);
-        fits.then_some(()).ok_or(OversizedBody { bound: self.bound })
+    fn ensure_within_bound(&self, more: u64) -> Result<(), OversizedBody> {
+        let left = self.bound.saturating_sub(self.arrived.len());
+        let fits = usize::try_from(more).is_ok_and(|more| more <= left);
+        fits.then_some(()).ok_or(OversizedBody::TooLong(self.bound))
+    }
+
+    /// Takes shared room for what goes beyond the free room with `more` bytes. Fails if there is none.
+    fn take_room(&mut self, more: usize) -> Result<(), OversizedBody> {
+        let taken = self.taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = (self.arrived.len() + more).saturating_sub(FREE_ROOM + taken);
+        let missing = u32::try_from(missing).map_err(|_| OversizedBody::NoRoom)?;
+        let permit = self.room.clone().try_acquire_many_owned(missing).map_err(|_| OversizedBody::NoRoom)?;
+        match &mut self.taken {
+            Some(taken) => taken.merge(permit),
+            None => self.taken = Some(permit),
+        }
+        Ok(())
     }
 
     /// Appends a piece of the body. Trailers are left out: the SDK doesn't look at them.
     fn append_frame(&mut self, frame: Frame<Bytes>) -> Result<(), OversizedBody> {
         if let Ok(piece) = frame.into_data() {
-            self.ensure_room(piece.len() as u64)?;
+            self.ensure_within_bound(piece.len() as u64)?;
+            self.take_room(piece.len())?;
             self.arrived.extend_from_slice(&piece);
         }
         Ok(())
@@ -151,59 +189,12 @@ impl Body for BoundedBody {
         while !self.has_ended {
             // With a Content-Length, its lower limit is what is still to come.
             let announced = self.body.size_hint().lower();
-            self.ensure_room(announced)?;
+            self.ensure_within_bound(announced)?;
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 Some(frame) => self.append_frame(frame?)?,
                 None => self.has_ended = true,
             }
         }
         Poll::Ready(self.take_arrived().map(Ok))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::stream;
-    use http_body_util::{BodyExt, StreamBody};
-
-    #[test]
-    fn only_a_page_of_a_list_has_the_larger_bound() {
-        let list = "https://gameliftstreams.us-west-2.api.aws/streamgroups/sg-1/streamsessions";
-        let pages = [list.to_owned(), format!("{list}?Status=ACTIVE"), "/streamgroups/a/streamsessions".to_owned()];
-        for page in pages {
-            assert_eq!(bound_of(&page), PAGE_BOUND, "{page}");
-        }
-        let others = [
-            format!("{list}/ABC123def4567"),
-            format!("{list}/streamsessions"),
-            format!("{list}/ABC123def4567/exportfiles?/streamgroups/a/streamsessions"),
-            format!("{list}/ABC123def4567/exportfiles#/streamgroups/a/streamsessions"),
-            "https://sts.us-west-2.amazonaws.com/".to_owned(),
-            "http://169.254.170.23/v1/credentials".to_owned(),
-            String::new(),
-        ];
-        for other in others {
-            assert_eq!(bound_of(&other), ANSWER_BOUND, "{other}");
-        }
-    }
-
-    /// A body of so many pieces of one byte, without a length, and with trailers.
-    fn in_single_bytes(count: usize) -> BoundedBody {
-        let pieces = (0..count).map(|_| Frame::data(Bytes::from_static(b"x")));
-        let trailers = Frame::trailers(http::HeaderMap::new());
-        let frames = pieces.chain([trailers]).map(Ok::<_, std::convert::Infallible>);
-        BoundedBody::new(SdkBody::from_body_1_x(StreamBody::new(stream::iter(frames))), 1000)
-    }
-
-    #[tokio::test]
-    async fn a_body_of_many_small_pieces_comes_out_in_one() {
-        let mut body = in_single_bytes(1000);
-        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap().len(), 1000);
-        assert!(body.frame().await.is_none());
-        assert!(in_single_bytes(0).frame().await.is_none());
-        let error = in_single_bytes(1001).frame().await.unwrap().unwrap_err();
-        assert!(error.is::<OversizedBody>());
-        assert_eq!(error.to_string(), "the body of the answer is longer than 1000 bytes");
     }
 }

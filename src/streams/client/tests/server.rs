@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-#[derive(Clone)]
 pub(super) enum Reply {
     Text(String),
     /// A beginning, then the same piece without an end, with a pause before each.
@@ -96,7 +95,7 @@ async fn send_endlessly(stream: &mut TcpStream, head: &str, piece: &[u8], pause:
     }
 }
 
-pub(super) async fn converse(mut stream: TcpStream, seen: Arc<Seen>, reply: Reply) {
+pub(super) async fn converse(mut stream: TcpStream, seen: Arc<Seen>, reply: Arc<Reply>) {
     loop {
         let mut request = Vec::new();
         let complete = |text: &str| {
@@ -138,7 +137,7 @@ pub(super) async fn serve(reply: Reply) -> (String, Arc<Seen>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::new(Seen::default());
-    let server = seen.clone();
+    let (server, reply) = (seen.clone(), Arc::new(reply));
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             server.connections.fetch_add(1, Ordering::SeqCst);
