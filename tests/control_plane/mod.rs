@@ -47,7 +47,7 @@ static SHARED: OnceCell<Result<ControlPlane, String>> = OnceCell::const_new();
 impl ControlPlane {
     /// The one of this test binary. Panics with what to do when there is none to be had.
     pub(crate) async fn shared() -> &'static Self {
-        SHARED.get_or_init(|| Self::start_shared()).await.as_ref().unwrap_or_else(|why| panic!("{why}"))
+        SHARED.get_or_init(Self::start_shared).await.as_ref().unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// One of its own for a test, with further flags for the API server. It ends when this is dropped.

@@ -14,7 +14,6 @@ mod control_plane;
 mod crash;
 mod crowd;
 mod denial;
-mod endless;
 mod happy;
 mod latency;
 mod left_behind;

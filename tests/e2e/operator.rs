@@ -120,11 +120,22 @@ impl Operator {
     }
 
     /// The most that it has ever had in memory, in MiB.
-    #[allow(dead_code, reason = "the tests of endless answers use it")]
+    #[allow(dead_code, reason = "the tests with several tenants use it")]
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.memory_kib("VmHWM:") / 1024
+    }
+
+    /// What it has in memory now, in KiB.
+    #[allow(dead_code, reason = "the tests with several tenants use it")]
+    pub(crate) fn resident_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    #[allow(dead_code, reason = "the tests with several tenants use it")]
+    fn memory_kib(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     /// Sends a signal by name, such as TERM or STOP.

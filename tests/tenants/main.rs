@@ -14,6 +14,7 @@
 )]
 #![allow(dead_code, reason = "the harness is shared with the end-to-end tests")]
 
+mod answers;
 mod cluster;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
@@ -22,7 +23,11 @@ mod definition;
 mod memory;
 #[path = "../e2e/operator.rs"]
 mod operator;
+#[path = "../e2e/oracle.rs"]
+mod oracle;
 mod random;
+#[path = "../e2e/shown.rs"]
+mod shown;
 #[path = "../e2e/simulator.rs"]
 mod simulator;
 mod unmended;

@@ -5,19 +5,12 @@ use crate::control_plane::ControlPlane;
 use futures::{StreamExt, stream};
 use serde_json::json;
 
-/// Peak of the resident set of a process, in MiB, as the kernel keeps it.
-pub(crate) fn peak_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-}
-
 /// Labels are bounded by etcd alone: 1.5 MiB an object. A hundred in `make test-all`, twelve otherwise.
 #[tokio::test]
 async fn kind_6_objects_of_0_9_mb_cost_little_memory_where_lists_are_not_streamed() {
     let control = Box::leak(Box::new(ControlPlane::with_flags("--feature-gates=WatchList=false").await));
     let mut cluster = Cluster::on(control, "memory", json!({})).await;
-    let objects = if crate::all_cases() { 100 } else { 12 };
+    let objects: u32 = if crate::all_cases() { 100 } else { 12 };
     let bound = cluster.bound().await;
     let creations = (0..objects).map(|n| {
         let mut object = cluster.covered(&format!("large-{n}"), "none");
@@ -31,22 +24,18 @@ async fn kind_6_objects_of_0_9_mb_cost_little_memory_where_lists_are_not_streame
     });
     let created: Vec<_> = stream::iter(creations).buffer_unordered(2).collect().await;
     assert!(created.iter().all(Result::is_ok), "{:?}", created.iter().find(|created| created.is_err()));
+    // The API server is busy with such objects until each has its status.
+    let suspended = r#"sessionexport_exports{phase="Waiting",reason="Suspended"}"#;
+    cluster.world.eventually("all have a status", async || cluster.metric(suspended).await == f64::from(objects)).await;
     cluster.victims_are_unharmed(bound).await;
     assert!(cluster.operator().log().contains("streams no lists"), "it lists");
-    let peak = peak_mib(cluster.operator().pid());
+    let peak = cluster.operator().peak_memory();
     println!("peak: {peak} MiB");
     assert!(peak <= 192, "{peak} MiB");
 }
 
-/// The resident set of a process now, in KiB.
-fn resident_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 /// docs/performance.md says what an object costs at most.
-const DOCUMENTED_BYTES: u64 = 8 * 1024;
+const DOCUMENTED_BYTES: u64 = 10 * 1024;
 
 impl Cluster {
     /// Creates objects with destinations as long as S3 takes them, and waits until all are held.
@@ -70,9 +59,9 @@ async fn kind_6_objects_with_the_longest_destinations_cost_what_is_documented() 
     let (first, objects) = (500, if crate::all_cases() { 3000 } else { 1500 });
     // The first ones bring what the process needs for any.
     cluster.hold_longest(0..first).await;
-    let before = resident_kib(cluster.operator().pid());
+    let before = cluster.operator().resident_kib();
     cluster.hold_longest(first..objects).await;
-    let each = (resident_kib(cluster.operator().pid()) - before) * 1024 / u64::from(objects - first);
+    let each = (cluster.operator().resident_kib() - before) * 1024 / u64::from(objects - first);
     println!("{each} bytes for each of {} objects", objects - first);
     assert!(each <= DOCUMENTED_BYTES, "{each}");
 }
