@@ -31,5 +31,5 @@ LABEL org.opencontainers.image.title="session-export-operator" \
 COPY --from=files / /
 # By number, so that Kubernetes can see that it is not root.
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 8081
 ENTRYPOINT ["/session-export-operator"]

@@ -48,9 +48,12 @@ struct RunArguments {
     /// What is logged: error, warn, info, debug, trace, or directives such as info,session_export_operator=debug.
     #[arg(long, value_name = "LEVEL", env = "RUST_LOG", default_value = "info")]
     log_level: LogLevel,
-    /// Where health (/healthz, /readyz) and metrics (/metrics) are served.
+    /// Where the metrics (/metrics) are served.
     #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_LISTEN", default_value = "0.0.0.0:8080", value_parser = address)]
     listen: SocketAddr,
+    /// Where the probes (/healthz, /readyz) are served.
+    #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_HEALTH_LISTEN", default_value = "0.0.0.0:8081", value_parser = address)]
+    health_listen: SocketAddr,
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -99,7 +102,7 @@ pub fn main() -> ExitCode {
 fn operate(arguments: RunArguments) -> Result<(), Failure> {
     let config = arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
     logging::start(arguments.log_format, &arguments.log_level);
-    let options = RunOptions { listen: arguments.listen, identity: identity() };
+    let options = RunOptions { listen: arguments.listen, health_listen: arguments.health_listen, identity: identity() };
     let runtime = tokio::runtime::Runtime::new()?;
     Ok(runtime.block_on(run(config, options))?)
 }

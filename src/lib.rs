@@ -21,7 +21,7 @@
 //! - [`authority`]: who may send what where. Pure.
 //! - [`export`]: one SessionExport from spec to result: a pure decision, and the shell that carries it out.
 //! - [`streams`]: Amazon GameLift Streams. The only place that names the AWS SDK; knows no Kubernetes type.
-//! - [`operator`]: what every controller needs: watch and queue, leader lease, health, metrics, Events, shutdown.
+//! - [`operator`]: what every controller needs: watch and queue, leader lease, probes, metrics, Events, shutdown.
 //! - [`config`], [`cli`]: flags and one file, parsed once into types.
 //! - [`run`](mod@run): the process; `term`: one term of office as the leader.
 

@@ -3,11 +3,12 @@
 use crate::config::Config;
 use crate::operator::client::{api_client, events_client, lease_client, watch_client};
 use crate::operator::events::EventSink;
-use crate::operator::health::{Health, ReadyState, Server};
+use crate::operator::health::{Health, ReadyState};
 use crate::operator::lease::{self, Elector, Fence, Leadership, Others, Precedence};
 use crate::operator::metrics::Metrics;
 use crate::operator::preflight::{self, Missing};
 use crate::operator::scope::Scope;
+use crate::operator::server::{Endpoints, Server};
 use crate::operator::shutdown::Shutdown;
 use crate::streams::client::Client as AwsClient;
 use crate::streams::identifiers::Region;
@@ -25,8 +26,10 @@ const STUCK: Duration = Duration::from_secs(60);
 /// What the command line gives.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Where health and metrics are served.
+    /// Where the metrics are served.
     pub listen: SocketAddr,
+    /// Where the probes are served.
+    pub health_listen: SocketAddr,
     /// Who holds the Lease: unique among all processes that may live at the same time, such as the Pod's UID.
     pub identity: String,
 }
@@ -40,9 +43,16 @@ pub enum RunError {
     /// The client can't be built.
     #[error("the Kubernetes client can't be built")]
     KubeClient(#[from] kube::Error),
-    /// The health and metrics port.
-    #[error("can't serve health and metrics on {0}")]
-    Listen(SocketAddr, #[source] std::io::Error),
+    /// A listener can't be bound.
+    #[error("can't serve {endpoints} on {address}")]
+    Listen {
+        /// What was to be served: probes or metrics.
+        endpoints: String,
+        /// The address that can't be bound.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Signals can't be received.
     #[error("signals can't be received")]
     Signals(#[source] std::io::Error),
@@ -72,10 +82,8 @@ pub async fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
     let shutdown = Shutdown::on_signals().map_err(RunError::Signals)?;
     let metrics = Metrics::new();
     let health = Health::new(metrics.clone());
-    let cannot_listen = |error| RunError::Listen(options.listen, error);
-    let server = Server::bind(options.listen, health.clone()).await.map_err(cannot_listen)?;
-    tracing::info!(address = %server.address().map_err(cannot_listen)?, "serving health and metrics");
-    tokio::spawn(server.serve());
+    start_server(options.listen, Endpoints::Metrics(metrics.clone()))?;
+    start_server(options.health_listen, Endpoints::Probes(health.clone()))?;
 
     let kube_config = kube::Config::infer().await?;
     let lease_namespace = config.lease.namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
@@ -96,6 +104,16 @@ pub async fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
         shutdown,
     };
     process.work(leases, &lease_namespace, options.identity).await;
+    Ok(())
+}
+
+/// Serves `endpoints` until the process ends, and logs the bound address on a line of its own.
+fn start_server(address: SocketAddr, endpoints: Endpoints) -> Result<(), RunError> {
+    let name = endpoints.to_string();
+    let cannot_listen = |source| RunError::Listen { endpoints: name.clone(), address, source };
+    let server = Server::bind(address, endpoints).map_err(cannot_listen)?;
+    tracing::info!(address = %server.address().map_err(cannot_listen)?, "serving {name}");
+    tokio::spawn(server.serve());
     Ok(())
 }
 

@@ -7,7 +7,14 @@ use std::process::{Command, Output};
 
 fn operator(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_session-export-operator"));
-    for variable in ["SESSION_EXPORT_CONFIG", "SESSION_EXPORT_LISTEN", "LOG_FORMAT", "RUST_LOG", "POD_UUID"] {
+    for variable in [
+        "SESSION_EXPORT_CONFIG",
+        "SESSION_EXPORT_LISTEN",
+        "SESSION_EXPORT_HEALTH_LISTEN",
+        "LOG_FORMAT",
+        "RUST_LOG",
+        "POD_UUID",
+    ] {
         command.env_remove(variable);
     }
     // Whoever reached for a cluster before the arguments are known to be good would fail otherwise, and later.
@@ -86,6 +93,7 @@ fn bad_flags_are_refused_with_what_is_accepted() {
     refused(&operator(&["run", "--log-format", "xml"]), &["--log-format", "xml", "json, text"]);
     refused(&operator(&["run", "--log-level", "loud"]), &["--log-level", "loud", "error, warn, info"]);
     refused(&operator(&["run", "--listen", "8080"]), &["--listen", "8080", "such as 0.0.0.0:8080"]);
+    refused(&operator(&["run", "--health-listen", "8081"]), &["--health-listen", "8081", "such as 0.0.0.0:8080"]);
     refused(&operator(&["run", "--rules", "x"]), &["--rules"]);
     refused(&operator(&["check-config"]), &["--config <PATH>"]);
     refused(&operator(&["walk"]), &["walk"]);
@@ -95,7 +103,9 @@ fn bad_flags_are_refused_with_what_is_accepted() {
 #[test]
 fn help_names_flags_and_their_environment() {
     let help = text(&operator(&["run", "--help"]).stdout);
-    for fragment in ["--config", "SESSION_EXPORT_CONFIG", "--log-format", "--log-level", "RUST_LOG", "0.0.0.0:8080"] {
+    let flags = ["--config", "SESSION_EXPORT_CONFIG", "--log-format", "--log-level", "RUST_LOG"];
+    let listeners = ["SESSION_EXPORT_LISTEN", "0.0.0.0:8080", "SESSION_EXPORT_HEALTH_LISTEN", "0.0.0.0:8081"];
+    for fragment in flags.into_iter().chain(listeners) {
         assert!(help.contains(fragment), "lacks {fragment:?}:\n{help}");
     }
 }

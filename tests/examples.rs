@@ -206,7 +206,9 @@ fn the_installed_operator_gets_the_arguments_and_the_environment_that_it_needs()
     let source = entry("POD_UUID").value_from.unwrap().field_ref.unwrap();
     assert_eq!(source.field_path, "metadata.uid");
     assert_eq!(entry("AWS_EC2_METADATA_DISABLED").value.as_deref(), Some("true"));
-    assert_eq!(container.ports.unwrap()[0].container_port, 8080);
+    let ports = container.ports.unwrap();
+    let ports: Vec<_> = ports.iter().map(|port| (port.name.as_deref().unwrap(), port.container_port)).collect();
+    assert_eq!(ports, [("metrics", 8080), ("health", 8081)]);
 }
 
 /// The blocks of one language in the README.

@@ -133,7 +133,7 @@ start_operator() {
 		AWS_ENDPOINT_URL_GAMELIFTSTREAMS="$aws_url" AWS_EC2_METADATA_DISABLED=true \
 		AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
 		"$target/debug/session-export-operator" run --config tools/demo/config.yaml \
-		--listen 127.0.0.1:0 --log-format text
+		--listen 127.0.0.1:0 --health-listen 127.0.0.1:0 --log-format text
 }
 
 await_operator() {
@@ -146,9 +146,10 @@ await_operator() {
 		}
 		sleep 0.1
 		log=$(<"$dir/operator.log")
-		[[ $log =~ address=\"?([0-9.]+:[0-9]+) ]] || continue
-		operator_url=http://${BASH_REMATCH[1]}
-		ready=$(curl --silent --noproxy '*' --max-time 2 "$operator_url/readyz" || true)
+		[[ $log =~ 'serving metrics address='\"?([0-9.]+:[0-9]+) ]] || continue
+		metrics_url=http://${BASH_REMATCH[1]}/metrics
+		[[ $log =~ 'serving probes address='\"?([0-9.]+:[0-9]+) ]] || continue
+		ready=$(curl --silent --noproxy '*' --max-time 2 "http://${BASH_REMATCH[1]}/readyz" || true)
 	done
 }
 
@@ -272,7 +273,7 @@ how_to_play() {
 		    kubectl get sx -A -o wide
 		    kubectl explain sx.spec
 		    kubectl -n team-a describe sx not-allowed
-		    curl $operator_url/metrics
+		    curl $metrics_url
 		    tail -f $dir/operator.log
 
 		One more export, from a session that is made on the spot to its ZIP:
@@ -317,7 +318,7 @@ start_operator
 await_operator
 note "API server $(kubectl config view --output 'jsonpath={.clusters[0].cluster.server}')"
 note "simulator  $aws_url, its S3 $s3_url"
-note "operator   $operator_url, as system:serviceaccount:$operator_namespace:session-export-operator"
+note "operator   $metrics_url, as system:serviceaccount:$operator_namespace:session-export-operator"
 tell
 judge_all
 [[ -z ${KEEP:-} ]] || keep_up

@@ -12,7 +12,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) struct Running {
     operator: Operator,
-    address: String,
+    health_address: String,
+    metrics_address: String,
     http: Client<HttpConnector, Empty<Bytes>>,
     /// From its start until it was ready to lead, in seconds.
     pub(crate) ready_after: f64,
@@ -29,11 +30,11 @@ pub(crate) struct Memory {
 impl Running {
     /// Takes over an operator that has just been started, and waits until it leads.
     pub(crate) async fn lead(operator: Operator, started: Instant) -> Self {
-        let address = operator.address().await;
+        let (health_address, metrics_address) = (operator.health_address().await, operator.metrics_address().await);
         let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
-        let mut running = Self { operator, address, http, ready_after: 0.0 };
+        let mut running = Self { operator, health_address, metrics_address, http, ready_after: 0.0 };
         loop {
-            let (status, said) = running.get("/readyz").await;
+            let (status, said) = running.get(&running.health_address, "/readyz").await;
             if status == 200 && said.starts_with("leading") {
                 break;
             }
@@ -44,8 +45,8 @@ impl Running {
         running
     }
 
-    async fn get(&self, path: &str) -> (u16, String) {
-        let request = hyper::Request::get(format!("http://{}{path}", self.address)).body(Empty::new()).unwrap();
+    async fn get(&self, address: &str, path: &str) -> (u16, String) {
+        let request = hyper::Request::get(format!("http://{address}{path}")).body(Empty::new()).unwrap();
         match self.http.request(request).await {
             Ok(answer) => {
                 let status = answer.status().as_u16();
@@ -58,7 +59,7 @@ impl Running {
 
     /// The sum of all samples of a metric, such as `sessionexport_reconciles_total`.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
-        let (status, text) = self.get("/metrics").await;
+        let (status, text) = self.get(&self.metrics_address, "/metrics").await;
         assert_eq!(status, 200, "{text}");
         let named = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
         let samples = text.lines().filter(named).map(|line| line.rsplit(' ').next().unwrap());

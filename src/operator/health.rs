@@ -1,31 +1,14 @@
-//! One small HTTP server for `/healthz`, `/readyz` and `/metrics`.
+//! What the probes report about this process.
 //!
-//! Owns what the outside is told about this process: liveness means progress, readiness means "the list is complete,
-//! and this replica leads or stands by". It never touches the API server, so a probe answers while that is away.
+//! Owns the state of readiness and the signs of life of the loops. It never touches the API server, and serves nothing
+//! itself: that is `server`.
 
 use super::metrics::Metrics;
-use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::fmt;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep, timeout};
-
-/// A connection beyond these waits.
-const CONNECTIONS: usize = 64;
-/// A request's head has to arrive within this.
-const HEAD: Duration = Duration::from_secs(5);
-/// A connection is closed after this, whatever it does.
-const CONNECTION: Duration = Duration::from_secs(30);
+use tokio::time::Instant;
 
 /// Whether this replica can do its part, and why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +122,7 @@ impl Health {
     }
 
     /// The loops that stand still at `now`, in a sentence each.
-    fn stuck(&self, now: Instant) -> Vec<String> {
+    pub(super) fn stuck(&self, now: Instant) -> Vec<String> {
         let inner = self.lock();
         let stuck = inner.loops.values().filter(|beat| now > beat.last + beat.longest_pause);
         stuck.map(|beat| format!("{} made no progress for {:?}", beat.name, now - beat.last)).collect()
@@ -147,34 +130,6 @@ impl Health {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        let known = matches!(path, "/healthz" | "/readyz" | "/metrics");
-        if known && !matches!(*method, Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD only\n");
-        }
-        match path {
-            "/healthz" => self.liveness(),
-            "/readyz" => {
-                let state = self.ready();
-                let status = if state.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-                text(status, format!("{state}\n"))
-            }
-            "/metrics" => match self.metrics.encode() {
-                Ok(body) => reply(StatusCode::OK, super::metrics::CONTENT_TYPE, body),
-                Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
-            },
-            _ => text(StatusCode::NOT_FOUND, "/healthz, /readyz or /metrics\n"),
-        }
-    }
-
-    fn liveness(&self) -> Response<Full<Bytes>> {
-        let stuck = self.stuck(Instant::now());
-        if stuck.is_empty() {
-            return text(StatusCode::OK, "alive\n");
-        }
-        text(StatusCode::SERVICE_UNAVAILABLE, stuck.join("\n") + "\n")
     }
 }
 
@@ -199,78 +154,3 @@ impl Drop for Pulse {
         self.health.lock().loops.remove(&self.id);
     }
 }
-
-/// The server, bound to its address.
-#[derive(Debug)]
-pub struct Server {
-    listener: TcpListener,
-    health: Health,
-}
-
-impl Server {
-    /// Binds `address`; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// When the address cannot be bound.
-    pub async fn bind(address: SocketAddr, health: Health) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, health })
-    }
-
-    /// The address that was bound.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
-    /// Serves until the future is dropped.
-    pub async fn serve(self) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    tokio::spawn(connection(stream, self.health.clone(), place));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection on the health port");
-                    sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-    }
-}
-
-async fn connection(stream: TcpStream, health: Health, place: OwnedSemaphorePermit) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = health.answer(request.method(), request.uri().path());
-        std::future::ready(Ok::<_, Infallible>(answer))
-    });
-    let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
-    match timeout(CONNECTION, served).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a connection on the health port broke off"),
-        Err(_) => tracing::debug!("a connection on the health port took too long"),
-    }
-    drop(place);
-}
-
-fn text(status: StatusCode, body: impl Into<String>) -> Response<Full<Bytes>> {
-    reply(status, "text/plain; charset=utf-8", body.into())
-}
-
-fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
-    response
-}
-
-#[cfg(test)]
-#[path = "health_tests.rs"]
-mod tests;

@@ -1,4 +1,4 @@
-//! Every controller needs these: leader lease, health and metrics, Events, the API-server client, shutdown.
+//! Every controller needs these: leader lease, probes and metrics, Events, the API-server client, shutdown.
 //!
 //! Owns the machinery around the work: when to run, what to run it on, and how to tell the world about it. It never
 //! decides anything about an export and never talks to AWS.
@@ -19,6 +19,7 @@ pub mod queue;
 pub mod received;
 pub mod scope;
 pub mod selector;
+pub mod server;
 pub mod shutdown;
 mod store;
 mod warnings;

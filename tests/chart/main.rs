@@ -16,6 +16,7 @@ mod control_plane;
 mod fence;
 mod helm;
 mod notes;
+mod ports;
 mod process;
 mod refused;
 mod rendered;

@@ -41,8 +41,8 @@ async fn the_rendered_command_line_leads_with_the_rendered_rights() {
     let values = json!({
         "fullnameOverride": "process",
         "aws": {"region": "us-west-2"},
-        // Loopback: other tests of the machine listen on 8080 too.
-        "extraArgs": ["--listen=127.0.0.1:0"],
+        // Loopback and free ports: other tests of the machine listen on 8080 and 8081 too.
+        "extraArgs": ["--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0"],
     });
     let rendered = objects(&values);
     install(control, "process", &rendered);

@@ -11,6 +11,10 @@ fn rule(change: &Value) -> Value {
     json!({"aws": {"accountId": "111122223333"}, "config": {"rules": [rule]}})
 }
 
+fn metrics_from(peer: &Value) -> Value {
+    json!({"networkPolicy": {"metricsFrom": [peer]}})
+}
+
 /// Values, and what Helm has to say of them.
 fn table() -> Vec<(Value, &'static [&'static str])> {
     vec![
@@ -58,6 +62,10 @@ fn table() -> Vec<(Value, &'static [&'static str])> {
         (json!({"tolerations": [{"effect": "Never"}]}), &["/tolerations/0/effect"]),
         (json!({"affinity": {"podAffinty": {}}}), &["/affinity", "'podAffinty' not allowed"]),
         (json!({"networkPolicy": {"apiServerPorts": [70000]}}), &["/networkPolicy/apiServerPorts/0", "maximum"]),
+        (json!({"networkPolicy": {"metricsFrom": {}}}), &["/networkPolicy/metricsFrom", "want array"]),
+        (metrics_from(&json!({})), &["/networkPolicy/metricsFrom/0", "minProperties"]),
+        (metrics_from(&json!({"podSelektor": {}})), &["/networkPolicy/metricsFrom/0", "'podSelektor' not allowed"]),
+        (metrics_from(&json!({"ipBlock": {}})), &["/networkPolicy/metricsFrom/0/ipBlock", "'cidr'"]),
         (json!({"serviceMonitor": {"interval": "often"}}), &["/serviceMonitor/interval"]),
         (json!({"prometheusRule": {"selector": "{job=\"a\"}"}}), &["/prometheusRule/selector"]),
         (json!({"prometheusRule": {"selector": "job=a"}}), &["/prometheusRule/selector"]),

@@ -21,6 +21,7 @@ mod lists;
 mod measured;
 mod operator;
 mod oracle;
+mod probes;
 mod proxy;
 mod quota;
 mod replicas;

@@ -41,22 +41,32 @@ impl Operator {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Where health and metrics are served, once it is logged.
-    pub(crate) async fn address(&self) -> String {
+    /// Where the probes are served, once it is logged.
+    pub(crate) async fn health_address(&self) -> String {
+        self.logged_address("serving probes").await
+    }
+
+    /// Where the metrics are served, once it is logged.
+    pub(crate) async fn metrics_address(&self) -> String {
+        self.logged_address("serving metrics").await
+    }
+
+    async fn logged_address(&self, message: &str) -> String {
         for _ in 0..200 {
-            let line = self.lines().into_iter().find(|line| line["message"] == "serving health and metrics");
+            let line = self.lines().into_iter().find(|line| line["message"] == message);
             if let Some(address) = line.and_then(|line| line["address"].as_str().map(str::to_owned)) {
                 return address;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("the operator serves no health: {}", self.log());
+        panic!("the operator never logged {message:?}: {}", self.log());
     }
 
     /// Status code and body of one of its endpoints.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         use http_body_util::BodyExt;
-        let uri = format!("http://{}{path}", self.address().await);
+        let address = if path == "/metrics" { self.metrics_address().await } else { self.health_address().await };
+        let uri = format!("http://{address}{path}");
         let http = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
         let request = hyper::Request::get(uri).body(http_body_util::Empty::<hyper::body::Bytes>::new()).unwrap();
         match http.request(request).await {

@@ -169,7 +169,8 @@ impl World {
         ]);
         env.extend(environment.iter().map(|(key, value)| (*key, (*value).to_owned())));
         let config_path = config_file.display().to_string();
-        let arguments = ["run", "--config", &config_path, "--listen", "127.0.0.1:0", "--log-format", "json"];
+        let arguments = ["run", "--config", &config_path, "--log-format", "json"];
+        let arguments = [&arguments[..], &["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]].concat();
         Operator::start(&self.dir.join(format!("operator-{number}.log")), &arguments, &env)
     }
 

@@ -26,7 +26,7 @@ fn rendered(world: &World, prefix: &str) -> Vec<Value> {
         "config": {"rules": [rule]},
         // A forbidden export must come as far as the operator.
         "admissionPolicy": {"enabled": false},
-        "extraArgs": ["--listen=127.0.0.1:0"],
+        "extraArgs": ["--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0"],
     });
     parse(&template(&values, &["--namespace", &world.namespace]).unwrap())
 }

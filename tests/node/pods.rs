@@ -64,7 +64,7 @@ impl Cluster {
         self.eventually("the container has ended", is_so).await;
     }
 
-    /// Status code of a GET to a Pod: 0 when it doesn't answer.
+    /// Status code of a GET to a Pod's health port: 0 when it doesn't answer.
     pub(crate) fn get(&self, pod: &Pod, path: &str) -> u16 {
         let address = pod.status.as_ref().unwrap().pod_ip.clone().unwrap();
         let mut curl = Command::new("curl");
@@ -79,7 +79,7 @@ impl Cluster {
             "--write-out",
             "%{http_code}",
         ]);
-        let output = curl.arg(format!("http://{address}:8080{path}")).output().unwrap();
+        let output = curl.arg(format!("http://{address}:8081{path}")).output().unwrap();
         String::from_utf8(output.stdout).unwrap().parse().unwrap()
     }
 }

@@ -114,11 +114,17 @@ def operator(stage, kubeconfig, aws):
     (stage.folder / "config.yaml").write_text(json.dumps(config))
     env = {"KUBECONFIG": str(kubeconfig), "AWS_ENDPOINT_URL_GAMELIFTSTREAMS": aws, "POD_UUID": "operator-0", **KEYS}
     program = ROOT / "target/debug/session-export-operator"
-    arguments = ["run", "--config", stage.folder / "config.yaml", "--listen", "127.0.0.1:0", "--log-format", "json"]
-    stage.start("operator", [program, *arguments], env)
-    address = until("the operator", lambda: re.search(r'"address":"([0-9.:]+)"', stage.log("operator"))).group(1)
-    until("the operator's lead", lambda: "leading" in http(f"http://{address}/readyz"))
-    return address
+    arguments = ["run", "--config", stage.folder / "config.yaml", "--log-format", "json"]
+    listen = ["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]
+    stage.start("operator", [program, *arguments, *listen], env)
+    probes = until("the probes", lambda: logged_address(stage, "serving probes"))
+    until("the operator's lead", lambda: "leading" in http(f"http://{probes}/readyz"))
+    return until("the metrics", lambda: logged_address(stage, "serving metrics"))
+
+
+def logged_address(stage, message):
+    found = re.search(rf'"message":"{message}","address":"([0-9.:]+)"', stage.log("operator"))
+    return found and found.group(1)
 
 
 def prometheus(stage, program, target):

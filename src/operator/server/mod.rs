@@ -1,0 +1,153 @@
+//! A small HTTP server, of which the process runs two: one for the probes, one for the metrics.
+//!
+//! Owns: accepting connections, their time limits, HTTP/1.1.
+//! Never: decides which connection is closed for a new one ([`connections`]) or what is answered ([`endpoints`]).
+//!
+//! Any Pod of the cluster may connect, so a connection costs little and the newest is never refused: connections that
+//! send nothing can't keep a probe from its answer, whatever their number.
+
+mod connections;
+mod endpoints;
+
+pub use endpoints::Endpoints;
+
+use connections::{Admission, ConnectionId, Connections, Limits};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
+
+/// Of each listener. Both together stay well below 1,024 file descriptors, the smallest usual limit of a container.
+const LIMITS: Limits = Limits { per_peer: 224, total: 256 };
+/// Connections that the kernel keeps until they are accepted. Of more it drops the first packet, which is repeated after
+/// a second: too late for a probe. Tokio's own number is 128.
+const BACKLOG: u32 = 1024;
+/// A request's head has to arrive within this.
+const HEAD: Duration = Duration::from_secs(5);
+/// A connection is closed after this, whatever it does.
+const CONNECTION: Duration = Duration::from_secs(30);
+/// The longest head of a request. Hyper's own limit of 400 KB for each connection would add up to 200 MB.
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// The server, bound to its address.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    endpoints: Endpoints,
+    limits: Limits,
+}
+
+impl Server {
+    /// Binds `address`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn bind(address: SocketAddr, endpoints: Endpoints) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A restart must not wait for the connections of its predecessor to expire.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(Self { listener: socket.listen(BACKLOG)?, endpoints, limits: LIMITS })
+    }
+
+    /// The address that was bound.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the future is dropped.
+    pub async fn serve(self) {
+        let open = OpenConnections::new(self.limits);
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    let place = open.admit(peer.ip());
+                    tokio::spawn(serve_connection(stream, self.endpoints.clone(), place));
+                    // In a burst, requests that have arrived are read before the next connection is accepted.
+                    yield_now().await;
+                }
+                Err(error) => {
+                    tracing::warn!(listener = %self.endpoints, %error, "cannot accept a connection");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+/// The open connections, shared by the tasks that serve them. Dropping a sender displaces its connection.
+#[derive(Debug, Clone)]
+struct OpenConnections(Arc<Mutex<Connections<oneshot::Sender<()>>>>);
+
+impl OpenConnections {
+    fn new(limits: Limits) -> Self {
+        Self(Arc::new(Mutex::new(Connections::new(limits))))
+    }
+
+    fn admit(&self, address: IpAddr) -> Place {
+        let (handle, displaced) = oneshot::channel();
+        let admission = self.lock().admit(address, handle);
+        let Admission { id, displaced: other } = admission;
+        drop(other);
+        Place { open: self.clone(), id, displaced }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections<oneshot::Sender<()>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one connection, given back when it is dropped.
+#[derive(Debug)]
+struct Place {
+    open: OpenConnections,
+    id: ConnectionId,
+    /// Resolves when another connection needs the place.
+    displaced: oneshot::Receiver<()>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.lock().remove(self.id);
+    }
+}
+
+async fn serve_connection(stream: TcpStream, endpoints: Endpoints, mut place: Place) {
+    let (open, id) = (place.open.clone(), place.id);
+    let service = service_fn(|request: Request<Incoming>| {
+        open.lock().mark_busy(id);
+        let answer = endpoints.respond(request.method(), request.uri().path());
+        std::future::ready(Ok::<_, Infallible>(answer))
+    });
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        // A request that has arrived is answered before the connection gives way.
+        biased;
+        result = timeout(CONNECTION, served) => match result {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(listener = %endpoints, %error, "a connection broke off"),
+            Err(_) => tracing::debug!(listener = %endpoints, "a connection took too long"),
+        },
+        _ = &mut place.displaced => tracing::debug!(listener = %endpoints, "a connection gave way to a newer one"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
