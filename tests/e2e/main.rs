@@ -21,7 +21,6 @@ mod lists;
 mod measured;
 mod operator;
 mod oracle;
-mod probes;
 mod proxy;
 mod quota;
 mod replicas;

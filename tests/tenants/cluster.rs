@@ -165,10 +165,10 @@ impl Cluster {
     /// A victim's export is accepted within the bound, before and after a restart; and the probes say so.
     pub(crate) async fn victims_are_unharmed(&mut self, bound: Duration) {
         let before = self.victim_accepted_after().await;
-        assert_eq!(self.operator().get("/readyz").await.0, 200, "{}", self.world.logs());
+        self.operator().ready("leading").await;
         self.restart().await;
         let after = self.victim_accepted_after().await;
-        assert_eq!(self.operator().get("/readyz").await.0, 200, "{}", self.world.logs());
+        self.operator().ready("leading").await;
         println!("beside it: {before:?}, and {after:?} after a restart");
         assert!(before <= bound && after <= bound, "{before:?} and {after:?} of {bound:?}\n{}", self.world.logs());
     }
@@ -178,6 +178,19 @@ impl Cluster {
         let (_, text) = self.operator().get("/metrics").await;
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")).map(str::to_owned));
         line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    }
+
+    /// Waits until one of the metrics has this value, as long as it moves at least once a minute.
+    pub(crate) async fn until_metric(&self, name: &str, wanted: u32) {
+        let (mut last, mut moved) = (f64::NAN, Instant::now());
+        while last != f64::from(wanted) {
+            let value = self.metric(name).await;
+            if value != last {
+                (last, moved) = (value, Instant::now());
+            }
+            assert!(moved.elapsed() < PATIENCE, "{name} stands still at {last} of {wanted}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Waits until the object shows this reason, and returns the message.

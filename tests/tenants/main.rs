@@ -25,6 +25,7 @@ mod memory;
 mod operator;
 #[path = "../e2e/oracle.rs"]
 mod oracle;
+mod probes;
 mod random;
 #[path = "../e2e/shown.rs"]
 mod shown;

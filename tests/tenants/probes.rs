@@ -1,4 +1,4 @@
-//! Neighbours that hold connections to the operator's ports.
+//! Kind 2: neighbours that hold connections to the operator's ports.
 
 use crate::world::World;
 use serde_json::json;
@@ -57,9 +57,10 @@ fn keep_probing(targets: [(SocketAddr, &str); 3]) -> (u32, Duration) {
 }
 
 #[tokio::test]
-async fn silent_connections_fail_no_probe_and_delay_no_export() {
+async fn kind_2_silent_connections_fail_no_probe_and_delay_no_export() {
     let world = World::new("probes").await;
     let operator = world.operator().await;
+    operator.ready("leading").await;
     world.simulator.session("live", json!({})).await;
     let health: SocketAddr = operator.health_address().await.parse().unwrap();
     let metrics: SocketAddr = operator.metrics_address().await.parse().unwrap();
