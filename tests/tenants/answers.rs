@@ -1,6 +1,7 @@
 //! Kind 15: answers of AWS, or of what stands between, that never end: memory stays as it is, others go on, and so does the
 //! object itself once answers have an end again.
 
+use crate::cluster::share_machine;
 use crate::shown::{HELD, PENDING};
 use crate::simulator::GROUP;
 use crate::world::World;
@@ -56,6 +57,7 @@ async fn endless(world: &World, operation: &str) -> usize {
 
 #[tokio::test]
 async fn kind_15_answers_without_an_end_take_no_memory_and_nothing_from_others() {
+    let _share = share_machine().await;
     let world = world("endless", &[OTHER]).await;
     let others = world.also_in(OTHER).await;
     let operator = world.operator().await;
@@ -92,6 +94,7 @@ async fn kind_15_answers_without_an_end_take_no_memory_and_nothing_from_others()
 /// AWS has done what was asked, and only its answer has no end: a read finds that out, and no call is made again.
 #[tokio::test]
 async fn kind_15_an_export_whose_answer_has_no_end_counts_as_unanswered() {
+    let _share = share_machine().await;
     let world = world("endless-calls", &[]).await;
     let operator = world.operator().await;
     world.simulator.fault(json!({"operation": EXPORT, "group": VICTIMS, "action": {"type": "endlessBody"}})).await;

@@ -11,11 +11,28 @@ use session_export_operator::api::{ExportStatus, SessionExport, SessionExportSta
 use session_export_operator::operator::received::Received;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The stream group of the hostile tenant; [`GROUP`] is the victim's.
 pub(crate) const HOSTILE_GROUP: &str = "sg-5FG6H7Ij8";
 /// Longest that anything is waited for; never what is measured.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Tests that measure how late a victim is share the machine; one that keeps it busy has it alone.
+static MACHINE: RwLock<()> = RwLock::const_new(());
+
+/// The part of the machine that a test has, until it is dropped.
+enum Share {
+    /// That of another cluster of the same test.
+    _Others,
+    _Shared(RwLockReadGuard<'static, ()>),
+    _Alone(RwLockWriteGuard<'static, ()>),
+}
+
+/// For a test without a [`Cluster`].
+pub(crate) async fn share_machine() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().await
+}
+
 /// Only objects with this label are the operator's, so that suites can run side by side.
 const LABEL: &str = "suite";
 
@@ -28,15 +45,34 @@ pub(crate) struct Cluster {
     name: String,
     operator: Option<Operator>,
     victims: AtomicUsize,
+    _share: Share,
 }
 
 impl Cluster {
     pub(crate) async fn start(name: &str, changes: Value) -> Self {
-        Self::on(ControlPlane::shared().await, name, changes).await
+        let share = Share::_Shared(share_machine().await);
+        Self::on(ControlPlane::shared().await, name, changes, share).await
     }
 
-    /// On a control plane of the test's own.
-    pub(crate) async fn on(control: &'static ControlPlane, name: &str, changes: Value) -> Self {
+    /// For a test that keeps the machine busy.
+    pub(crate) async fn start_alone(name: &str) -> Self {
+        let share = Share::_Alone(MACHINE.write().await);
+        Self::on(ControlPlane::shared().await, name, json!({}), share).await
+    }
+
+    /// Another one on the same control plane, with an operator and tenants of its own.
+    pub(crate) async fn beside(&self, name: &str) -> Self {
+        Self::on(self.world.control(), name, json!({}), Share::_Others).await
+    }
+
+    /// The same on a control plane of its own, with further flags for the API server.
+    pub(crate) async fn start_alone_with_flags(name: &str, flags: &str) -> Self {
+        let share = Share::_Alone(MACHINE.write().await);
+        let control = Box::leak(Box::new(ControlPlane::with_flags(flags).await));
+        Self::on(control, name, json!({}), share).await
+    }
+
+    async fn on(control: &'static ControlPlane, name: &str, changes: Value, share: Share) -> Self {
         let (hostile, victim) = (format!("hostile-{name}"), format!("victim-{name}"));
         let rule = |namespace: &str, group: &str| json!({"namespaces": [namespace], "streamGroups": [group], "outputPrefixes": [prefix_of(namespace)]});
         let mut config = json!({
@@ -50,7 +86,15 @@ impl Cluster {
             control.namespace(namespace).await;
         }
         let operator = Some(world.operator().await);
-        let cluster = Self { world, hostile, victim, name: name.to_owned(), operator, victims: AtomicUsize::new(0) };
+        let cluster = Self {
+            world,
+            hostile,
+            victim,
+            name: name.to_owned(),
+            operator,
+            victims: AtomicUsize::new(0),
+            _share: share,
+        };
         // An API server's first creation of a kind takes it two seconds.
         cluster.victim_accepted_after().await;
         cluster

@@ -52,7 +52,7 @@ fn statuses() -> Vec<(&'static str, Value)> {
 
 #[tokio::test]
 async fn kind_1_what_an_older_definition_let_in_is_left_alone_and_stops_no_other() {
-    let mut cluster = Cluster::start("status", json!({})).await;
+    let mut cluster = Cluster::start_alone("status").await;
     let bound = cluster.bound().await;
     let lax = cluster.loosen_definition().await;
     for (name, status) in statuses() {
@@ -65,7 +65,7 @@ async fn kind_1_what_an_older_definition_let_in_is_left_alone_and_stops_no_other
     let newer = json!({"exportStatus": "PAUSED", "progress": 7});
     cluster.create(&cluster.hostile, cluster.covered("newer", "newer").to_string()).await.unwrap();
     cluster.write_status(&cluster.hostile, "newer", newer).await.unwrap();
-    lax.restore().await;
+    lax.restore(&cluster).await;
 
     let unreadable = statuses().len() + 1;
     cluster

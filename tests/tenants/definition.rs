@@ -6,24 +6,20 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::sync::{Mutex, MutexGuard};
 
 const DEFINITION: &str = "sessionexports.sessionexport.dev";
+/// What the API server tells of a changed definition may be a moment ahead of what it does.
+const SERVED: Duration = Duration::from_secs(1);
 const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema/properties";
-/// The definition is one for all tests.
-static CHANGING: Mutex<()> = Mutex::const_new(());
-
-/// The lax definition, until it is restored.
+/// The lax definition, until it is restored. It is one for all tests: only a test that is alone may change it.
 pub(crate) struct Lax {
     definitions: Api<CustomResourceDefinition>,
     strict: Value,
-    _alone: MutexGuard<'static, ()>,
 }
 
 impl Cluster {
     /// Lets the API server take any status, and any spec that has its identifiers.
     pub(crate) async fn loosen_definition(&self) -> Lax {
-        let alone = CHANGING.lock().await;
         let definitions: Api<CustomResourceDefinition> = Api::all(self.world.client.clone());
         let definition = serde_json::to_value(definitions.get(DEFINITION).await.unwrap()).unwrap();
         let (spec, status) = (format!("{SCHEMA}/spec"), format!("{SCHEMA}/status"));
@@ -41,7 +37,7 @@ impl Cluster {
         ]);
         change(&definitions, lax).await;
         self.until_lax().await;
-        Lax { definitions, strict, _alone: alone }
+        Lax { definitions, strict }
     }
 
     /// A changed definition takes a moment to be served.
@@ -56,8 +52,11 @@ impl Cluster {
 }
 
 impl Lax {
-    pub(crate) async fn restore(self) {
-        change(&self.definitions, self.strict.clone()).await;
+    /// Returns when the operator works again: a changed definition breaks all watches, for a second or two.
+    pub(crate) async fn restore(self, cluster: &Cluster) {
+        change(&self.definitions, self.strict).await;
+        tokio::time::sleep(SERVED).await;
+        cluster.victim_accepted_after().await;
     }
 }
 

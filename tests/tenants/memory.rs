@@ -1,15 +1,13 @@
 //! Kind 6: memory grew with the size of other tenants' objects.
 
 use crate::cluster::{Cluster, HOSTILE_GROUP};
-use crate::control_plane::ControlPlane;
 use futures::{StreamExt, stream};
 use serde_json::json;
 
 /// Labels are bounded by etcd alone: 1.5 MiB an object. A hundred in `make test-all`, twelve otherwise.
 #[tokio::test]
 async fn kind_6_objects_of_0_9_mb_cost_little_memory_where_lists_are_not_streamed() {
-    let control = Box::leak(Box::new(ControlPlane::with_flags("--feature-gates=WatchList=false").await));
-    let mut cluster = Cluster::on(control, "memory", json!({})).await;
+    let mut cluster = Cluster::start_alone_with_flags("memory", "--feature-gates=WatchList=false").await;
     let objects: u32 = if crate::all_cases() { 100 } else { 12 };
     let bound = cluster.bound().await;
     cluster.world.simulator.session("Large", json!({"group": HOSTILE_GROUP})).await;
@@ -41,7 +39,7 @@ const BURST_KIB: u64 = 16 * 1024;
 
 #[tokio::test]
 async fn kind_6_objects_with_the_longest_destinations_cost_what_is_documented() {
-    let cluster = Cluster::start("longest", json!({})).await;
+    let cluster = Cluster::start_alone("longest").await;
     let objects: u32 = if crate::all_cases() { 3000 } else { 1500 };
     let before = cluster.operator().resident_kib();
     let creations = (0..objects).map(|n| {

@@ -1,5 +1,6 @@
 //! Kind 2: neighbours that hold connections to the operator's ports.
 
+use crate::cluster::share_machine;
 use crate::world::World;
 use serde_json::json;
 use std::io::{Read, Write};
@@ -58,6 +59,7 @@ fn keep_probing(targets: [(SocketAddr, &str); 3]) -> (u32, Duration) {
 
 #[tokio::test]
 async fn kind_2_silent_connections_fail_no_probe_and_delay_no_export() {
+    let _share = share_machine().await;
     let world = World::new("probes").await;
     let operator = world.operator().await;
     operator.ready("leading").await;
