@@ -20,6 +20,8 @@ mod cluster;
 mod control_plane;
 mod decoding;
 mod definition;
+#[path = "../chart/helm.rs"]
+mod helm;
 mod memory;
 #[path = "../e2e/operator.rs"]
 mod operator;
