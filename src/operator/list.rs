@@ -6,7 +6,7 @@
 //! Never: decodes an object.
 
 use super::received::Received;
-use super::watch::{Source, Target, Watched, read_events};
+use super::watch::{Source, WatchTarget, Watched, read_events};
 use futures::StreamExt;
 use futures::future::ready;
 use futures::stream;
@@ -56,49 +56,53 @@ impl PageSize {
 }
 
 /// What comes next of a list with its watch.
-enum Next {
+enum ListStep {
     Page(Cursor),
     Watch(String),
     Nothing,
 }
 
 /// Ends when the server closes the watch, or after an error; a watch that did not start is tried again when polled.
-pub(super) fn listed<K: Watched>(target: Target, params: WatchParams) -> Source<K> {
-    let start = Next::Page(Cursor { continue_token: None, size: PageSize(MAX_PAGE_OBJECTS) });
+pub(super) fn listed<K: Watched>(target: WatchTarget, params: WatchParams) -> Source<K> {
+    let start = ListStep::Page(Cursor { continue_token: None, size: PageSize(MAX_PAGE_OBJECTS) });
     let parts = stream::unfold(start, move |next| {
         let (target, params) = (target.clone(), params.clone());
         async move {
             match next {
-                Next::Page(cursor) => Some(page_events(&target, cursor).await),
-                Next::Watch(version) => Some(watch_events(&target, &params, version).await),
-                Next::Nothing => None,
+                ListStep::Page(cursor) => Some(page_events(&target, cursor).await),
+                ListStep::Watch(version) => Some(watch_events(&target, &params, version).await),
+                ListStep::Nothing => None,
             }
         }
     });
     stream::once(ready(Ok(Event::Init))).chain(parts.flatten()).boxed()
 }
 
-async fn page_events<K: Watched>(target: &Target, cursor: Cursor) -> (Source<K>, Next) {
+async fn page_events<K: Watched>(target: &WatchTarget, cursor: Cursor) -> (Source<K>, ListStep) {
     match get_page::<K>(target, cursor).await {
         Ok((page, size)) => {
             let objects = stream::iter(page.items).map(|object| Ok(Event::InitApply(object)));
             let continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
             match (continue_token, page.metadata.resource_version) {
-                (Some(token), _) => (objects.boxed(), Next::Page(Cursor { continue_token: Some(token), size })),
+                (Some(token), _) => (objects.boxed(), ListStep::Page(Cursor { continue_token: Some(token), size })),
                 (None, Some(version)) => {
-                    (objects.chain(stream::once(ready(Ok(Event::InitDone)))).boxed(), Next::Watch(version))
+                    (objects.chain(stream::once(ready(Ok(Event::InitDone)))).boxed(), ListStep::Watch(version))
                 }
-                (None, None) => (failed(watcher::Error::NoResourceVersion), Next::Nothing),
+                (None, None) => (failed(watcher::Error::NoResourceVersion), ListStep::Nothing),
             }
         }
-        Err(error) => (failed(watcher::Error::InitialListFailed(error)), Next::Nothing),
+        Err(error) => (failed(watcher::Error::InitialListFailed(error)), ListStep::Nothing),
     }
 }
 
-async fn watch_events<K: Watched>(target: &Target, params: &WatchParams, version: String) -> (Source<K>, Next) {
+async fn watch_events<K: Watched>(
+    target: &WatchTarget,
+    params: &WatchParams,
+    version: String,
+) -> (Source<K>, ListStep) {
     match target.api().watch(params, &version).await {
-        Ok(events) => (read_events(events, true), Next::Nothing),
-        Err(error) => (failed(watcher::Error::WatchStartFailed(error)), Next::Watch(version)),
+        Ok(events) => (read_events(events, true), ListStep::Nothing),
+        Err(error) => (failed(watcher::Error::WatchStartFailed(error)), ListStep::Watch(version)),
     }
 }
 
@@ -107,7 +111,10 @@ fn failed<K: Watched>(error: watcher::Error) -> Source<K> {
 }
 
 /// One page, and the size of the next.
-async fn get_page<K: Watched>(target: &Target, cursor: Cursor) -> kube::Result<(ObjectList<Received<K>>, PageSize)> {
+async fn get_page<K: Watched>(
+    target: &WatchTarget,
+    cursor: Cursor,
+) -> kube::Result<(ObjectList<Received<K>>, PageSize)> {
     let Cursor { continue_token, mut size } = cursor;
     loop {
         let params = ListParams {

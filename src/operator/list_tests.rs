@@ -19,7 +19,7 @@ struct Server {
 
 impl Server {
     /// Serves until the test ends.
-    async fn start(sizes: Vec<usize>) -> (Self, Target) {
+    async fn start(sizes: Vec<usize>) -> (Self, WatchTarget) {
         let server = Self { sizes: Arc::new(sizes), pages: Arc::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -36,7 +36,7 @@ impl Server {
             }
         });
         let client = watch_client(kube::Config::new(url.parse().unwrap())).unwrap();
-        (server, Target { client, namespace: None, label_selector: None })
+        (server, WatchTarget { client, namespace: None, label_selector: None })
     }
 
     fn answer(&self, query: &str) -> String {
@@ -56,7 +56,7 @@ impl Server {
     }
 
     /// The names that a list shows before its watch begins.
-    async fn listed(&self, target: &Target) -> usize {
+    async fn listed(&self, target: &WatchTarget) -> usize {
         let mut events = listed::<ConfigMap>(target.clone(), WatchParams::default());
         let mut objects = 0;
         loop {
@@ -97,7 +97,7 @@ async fn an_answer_that_is_no_list_is_an_error_of_its_own_class() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
     let client = watch_client(kube::Config::new(url.parse().unwrap())).unwrap();
-    let target = Target { client, namespace: None, label_selector: None };
+    let target = WatchTarget { client, namespace: None, label_selector: None };
     let events: Vec<_> = listed::<ConfigMap>(target, WatchParams::default()).collect().await;
     assert!(matches!(events[..], [Ok(Event::Init), Err(watcher::Error::InitialListFailed(_))]));
 }

@@ -4,7 +4,7 @@
 //! instead of replacing it: unchanged objects keep their place in memory, cost nothing, and cause nothing. Of an object
 //! at rest, or one that can't be read, nothing is kept but what tells whether it has changed. No IO.
 
-use super::received::{Received, Unreadable};
+use super::received::{DecodeError, Received};
 use super::store::{Kept, Known, Phrases, Store};
 use super::watch::Watched;
 use kube::core::ObjectMeta;
@@ -20,7 +20,7 @@ pub(super) enum Change<K: Watched> {
     /// New, or has come to rest: not kept.
     Rests(Arc<K>),
     /// New or changed, and can't be decoded. What is known of it from before stays as it is, but it gets no pass.
-    Unreadable(ObjectRef<K>, Unreadable),
+    Unreadable(ObjectRef<K>, DecodeError),
     /// Every feed has completed its first list: these are all objects that are kept. Comes once.
     Listed(Vec<ObjectRef<K>>),
     /// Gone; as last seen.
@@ -134,7 +134,7 @@ impl<K: Watched> Mirror<K> {
         let (namespace, name, _) = place(received.identity());
         let object = ObjectRef::new(name).within(namespace);
         match received.decode() {
-            Err(unreadable) => (Kept::Unreadable, Change::Unreadable(object, unreadable)),
+            Err(error) => (Kept::Unreadable, Change::Unreadable(object, error)),
             Ok(mut object) => {
                 if (self.prune)(&mut object) {
                     let kept = self.store.pack(&object).map_or(Kept::AtRest, Kept::Packed);

@@ -201,7 +201,7 @@ impl<K: Watched, H: Handler<K>> Pump<K, H> {
             Change::Rests(object) => {
                 self.isolated("rests", Some(&place(&*object)), |handler| handler.rests(&object));
             }
-            Change::Unreadable(object, unreadable) => self.warnings.warn(&object, &unreadable),
+            Change::Unreadable(object, error) => self.warnings.warn(&object, &error),
             Change::Deleted(object) => self.isolated("deleted", Some(&object), |handler| handler.deleted(&object)),
         }
         None

@@ -2,7 +2,7 @@
 //!
 //! kube decodes lists, watch events and answers as a whole: one object that can't be decoded breaks the list of all of
 //! them, and so the operator for every tenant. A [`Received`] is made of any JSON, and decoded by itself: what fails then
-//! makes that one object [`Unreadable`].
+//! makes that one object *unreadable*.
 //!
 //! Owns: what is read of an object's metadata, and that nothing else of it is. Unknown fields are skipped by serde_json
 //! without recursion, so neither depth nor size nor odd times in `managedFields`, labels or annotations matter. (kube's
@@ -41,7 +41,7 @@ pub struct Received<K> {
 /// Why an object can't be decoded: the decoder's words, which may quote the object; at most 200 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unreadable(String);
+pub struct DecodeError(String);
 
 /// What names an object. The API server writes these itself.
 #[derive(Debug, Default, Deserialize)]
@@ -91,17 +91,17 @@ impl<K: Decode> Received<K> {
     ///
     /// # Errors
     /// If its JSON does not fit the kind.
-    pub fn decode(self) -> Result<K, Unreadable> {
+    pub fn decode(self) -> Result<K, DecodeError> {
         let json = self.json.get();
         let decoded = serde_json::from_str::<Envelope<Origin>>(json).and_then(|Envelope { metadata: origin }| {
             let Origin { generation, creation_timestamp } = origin;
             K::decode(ObjectMeta { generation, creation_timestamp, ..*self.identity }, json)
         });
-        decoded.map_err(|error| Unreadable::new(&error))
+        decoded.map_err(|error| DecodeError::new(&error))
     }
 }
 
-impl Unreadable {
+impl DecodeError {
     fn new(error: &serde_json::Error) -> Self {
         let mut text = error.to_string();
         text.truncate(text.floor_char_boundary(MAX_ERROR));

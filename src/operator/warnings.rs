@@ -1,7 +1,7 @@
 //! Warnings of objects that can't be decoded, one a minute for each namespace: a tenant that changes them all the time
 //! fills no log.
 
-use super::received::Unreadable;
+use super::received::DecodeError;
 use super::watch::Watched;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::HashMap;
@@ -13,10 +13,10 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// By namespace.
 #[derive(Debug, Default)]
-pub(super) struct Warnings(HashMap<String, Warned>);
+pub(super) struct Warnings(HashMap<String, LastWarning>);
 
 #[derive(Debug)]
-struct Warned {
+struct LastWarning {
     next: Instant,
     /// Changes to unreadable objects since the last warning.
     suppressed: usize,
@@ -24,17 +24,17 @@ struct Warned {
 
 impl Warnings {
     /// Names the object, or only counts it.
-    pub(super) fn warn<K: Watched>(&mut self, object: &ObjectRef<K>, unreadable: &Unreadable) {
+    pub(super) fn warn<K: Watched>(&mut self, object: &ObjectRef<K>, error: &DecodeError) {
         let namespace = object.namespace.as_deref().unwrap_or_default();
         if let Some(count) = self.count(namespace, Instant::now()) {
             let name = &*object.name;
-            tracing::warn!(namespace, name, count, error = %unreadable, "an object can't be decoded and is left alone");
+            tracing::warn!(namespace, name, count, %error, "an object can't be decoded and is left alone");
         }
     }
 
     /// How many there have been since the last warning, this one included, if a warning is due.
     fn count(&mut self, namespace: &str, now: Instant) -> Option<usize> {
-        let warned = self.0.entry(namespace.to_owned()).or_insert(Warned { next: now, suppressed: 0 });
+        let warned = self.0.entry(namespace.to_owned()).or_insert(LastWarning { next: now, suppressed: 0 });
         warned.suppressed += 1;
         if now < warned.next {
             return None;

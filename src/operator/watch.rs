@@ -88,8 +88,8 @@ impl Scope {
             some => some.iter().cloned().map(Some).collect(),
         };
         let selector = Some(self.label_selector.clone()).filter(|selector| !selector.is_empty());
-        let opened = |target: Target| move |way, lasts| open(&target, way, lasts);
-        let targets = namespaces.into_iter().map(|namespace| Target {
+        let opened = |target: WatchTarget| move |way, lasts| open(&target, way, lasts);
+        let targets = namespaces.into_iter().map(|namespace| WatchTarget {
             client: client.clone(),
             namespace,
             label_selector: selector.clone(),
@@ -100,14 +100,14 @@ impl Scope {
 
 /// What a feed asks for.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(super) struct WatchTarget {
     pub(super) client: Client,
     /// `None`: all namespaces.
     pub(super) namespace: Option<String>,
     pub(super) label_selector: Option<String>,
 }
 
-impl Target {
+impl WatchTarget {
     pub(super) fn api<K: Watched>(&self) -> Api<Received<K>> {
         match &self.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
@@ -126,7 +126,7 @@ enum Way {
 }
 
 /// Begins with everything; the server closes the watch after `lasts`.
-fn open<K: Watched>(target: &Target, way: Way, lasts: Duration) -> Source<K> {
+fn open<K: Watched>(target: &WatchTarget, way: Way, lasts: Duration) -> Source<K> {
     let label_selector = target.label_selector.clone();
     let timeout = Some(u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX));
     match way {
@@ -196,7 +196,7 @@ struct Feed<K, F> {
     listed: u32,
     /// Since when everything is known.
     complete: Option<Instant>,
-    progress: Progress,
+    progress: ListProgress,
     backoff: Backoff,
     wait: Option<Duration>,
 }
@@ -213,7 +213,7 @@ fn feed<K: Watched>(open: impl Fn(Way, Duration) -> Source<K> + Send) -> impl St
         afresh_at,
         listed: 0,
         complete: None,
-        progress: Progress::new(),
+        progress: ListProgress::new(),
         backoff: Backoff::new(),
         wait: None,
     };
@@ -292,7 +292,7 @@ impl<K: Watched, F: Fn(Way, Duration) -> Source<K>> Feed<K, F> {
             }
             Event::InitDone => {
                 self.complete = Some(now);
-                self.progress = Progress { since: now, period: afresh_after(self.listed), ..Progress::new() };
+                self.progress = ListProgress { since: now, period: afresh_after(self.listed), ..ListProgress::new() };
                 let silent = match self.way {
                     Way::Streaming => SILENT,
                     Way::Listing => Duration::ZERO,
@@ -346,7 +346,7 @@ fn afresh_after(objects: u32) -> Duration {
 }
 
 /// Whether lists are completed at all.
-struct Progress {
+struct ListProgress {
     /// The end of the last complete list, or the start.
     since: Instant,
     /// Time between two lists.
@@ -356,7 +356,7 @@ struct Progress {
     told: bool,
 }
 
-impl Progress {
+impl ListProgress {
     fn new() -> Self {
         Self { since: Instant::now(), period: AFRESH, kind: SILENT_KIND, told: false }
     }

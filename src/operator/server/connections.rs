@@ -4,7 +4,7 @@
 //! Never: does IO, reads a clock, or refuses a connection: the newest is always admitted.
 //!
 //! ```text
-//! let Admission { id, displaced } = connections.admit(address, handle);
+//! let Admitted { id, displaced } = connections.admit(address, handle);
 //! drop(displaced);              // the handle of the connection that made room, if one had to
 //! connections.mark_busy(id);    // the head of its request is complete
 //! connections.remove(id);       // it has ended
@@ -18,7 +18,7 @@ const IPV6_NETWORK: u128 = !0 << 64;
 
 /// How many connections a listener holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct ConnectionLimits {
     /// Of one peer.
     pub(super) per_peer: usize,
     /// Of all peers: each takes a file descriptor.
@@ -62,7 +62,7 @@ struct Connection<H> {
 
 /// An admitted connection, and the handle of the one that was removed for it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Admission<H> {
+pub(super) struct Admitted<H> {
     pub(super) id: ConnectionId,
     pub(super) displaced: Option<H>,
 }
@@ -70,7 +70,7 @@ pub(super) struct Admission<H> {
 /// See the head of this module.
 #[derive(Debug)]
 pub(super) struct Connections<H> {
-    limits: Limits,
+    limits: ConnectionLimits,
     next_id: u64,
     /// By age, the oldest first, which is also the order of their ids.
     open: Vec<Connection<H>>,
@@ -78,18 +78,18 @@ pub(super) struct Connections<H> {
 
 impl<H> Connections<H> {
     /// Without a connection.
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: ConnectionLimits) -> Self {
         Self { limits, next_id: 0, open: Vec::new() }
     }
 
     /// Adds a connection from `address`, and removes another one if a limit demands it.
-    pub(super) fn admit(&mut self, address: IpAddr, handle: H) -> Admission<H> {
+    pub(super) fn admit(&mut self, address: IpAddr, handle: H) -> Admitted<H> {
         let peer = Peer::from_address(address);
         let displaced = self.find_displaced(peer).map(|index| self.open.remove(index).handle);
         let id = ConnectionId(self.next_id);
         self.next_id += 1;
         self.open.push(Connection { id, peer, state: ConnectionState::Idle, handle });
-        Admission { id, displaced }
+        Admitted { id, displaced }
     }
 
     /// Records that a request is in progress, unless the connection was removed meanwhile.

@@ -2,7 +2,7 @@ use super::*;
 use crate::property;
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { per_peer: 3, total: 5 };
+const LIMITS: ConnectionLimits = ConnectionLimits { per_peer: 3, total: 5 };
 
 fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -99,7 +99,12 @@ fn count_of(open: &[Modelled], peer: u8) -> usize {
 }
 
 /// What has to be true of the connection at `gone`, which was closed for a new one of `newcomer`.
-fn check_displaced(before: &[Modelled], gone: usize, newcomer: u8, limits: Limits) -> Result<(), TestCaseError> {
+fn check_displaced(
+    before: &[Modelled],
+    gone: usize,
+    newcomer: u8,
+    limits: ConnectionLimits,
+) -> Result<(), TestCaseError> {
     let closed = before[gone];
     let (own, theirs) = (count_of(before, newcomer), count_of(before, closed.peer));
     let mut older = before[..gone].iter().filter(|one| one.peer == closed.peer);
@@ -127,7 +132,7 @@ proptest! {
     fn the_newest_is_admitted_the_limits_hold_and_the_right_one_makes_room(
         steps in steps(), per_peer in 1..6_usize, total in 1..10_usize,
     ) {
-        let limits = Limits { per_peer, total };
+        let limits = ConnectionLimits { per_peer, total };
         let mut connections = Connections::new(limits);
         let (mut open, mut ids): (Vec<Modelled>, Vec<ConnectionId>) = (Vec::new(), Vec::new());
         for step in steps {

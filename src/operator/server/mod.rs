@@ -11,7 +11,7 @@ mod endpoints;
 
 pub use endpoints::Endpoints;
 
-use connections::{Admission, ConnectionId, Connections, Limits};
+use connections::{Admitted, ConnectionId, ConnectionLimits, Connections};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -27,7 +27,7 @@ use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 /// Of each listener. Both together stay well below 1,024 file descriptors, the smallest usual limit of a container.
-const LIMITS: Limits = Limits { per_peer: 224, total: 256 };
+const LIMITS: ConnectionLimits = ConnectionLimits { per_peer: 224, total: 256 };
 /// Connections that the kernel keeps until they are accepted. Of more it drops the first packet, which is repeated after
 /// a second: too late for a probe. Tokio's own number is 128.
 const BACKLOG: u32 = 1024;
@@ -43,7 +43,7 @@ const HEAD_BYTES: usize = 16 * 1024;
 pub struct Server {
     listener: TcpListener,
     endpoints: Endpoints,
-    limits: Limits,
+    limits: ConnectionLimits,
 }
 
 impl Server {
@@ -73,8 +73,8 @@ impl Server {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let place = open.admit(peer.ip());
-                    tokio::spawn(serve_connection(stream, self.endpoints.clone(), place));
+                    let connection = open.admit(peer.ip());
+                    tokio::spawn(serve_connection(stream, self.endpoints.clone(), connection));
                     // In a burst, requests that have arrived are read before the next connection is accepted.
                     yield_now().await;
                 }
@@ -92,16 +92,16 @@ impl Server {
 struct OpenConnections(Arc<Mutex<Connections<oneshot::Sender<()>>>>);
 
 impl OpenConnections {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: ConnectionLimits) -> Self {
         Self(Arc::new(Mutex::new(Connections::new(limits))))
     }
 
-    fn admit(&self, address: IpAddr) -> Place {
+    fn admit(&self, address: IpAddr) -> OpenConnection {
         let (handle, displaced) = oneshot::channel();
         let admission = self.lock().admit(address, handle);
-        let Admission { id, displaced: other } = admission;
+        let Admitted { id, displaced: other } = admission;
         drop(other);
-        Place { open: self.clone(), id, displaced }
+        OpenConnection { open: self.clone(), id, displaced }
     }
 
     fn lock(&self) -> MutexGuard<'_, Connections<oneshot::Sender<()>>> {
@@ -109,23 +109,23 @@ impl OpenConnections {
     }
 }
 
-/// The place of one connection, given back when it is dropped.
+/// One open connection; it is removed when this is dropped.
 #[derive(Debug)]
-struct Place {
+struct OpenConnection {
     open: OpenConnections,
     id: ConnectionId,
     /// Resolves when another connection needs the place.
     displaced: oneshot::Receiver<()>,
 }
 
-impl Drop for Place {
+impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.open.lock().remove(self.id);
     }
 }
 
-async fn serve_connection(stream: TcpStream, endpoints: Endpoints, mut place: Place) {
-    let (open, id) = (place.open.clone(), place.id);
+async fn serve_connection(stream: TcpStream, endpoints: Endpoints, mut connection: OpenConnection) {
+    let (open, id) = (connection.open.clone(), connection.id);
     let service = service_fn(|request: Request<Incoming>| {
         open.lock().mark_busy(id);
         let answer = endpoints.respond(request.method(), request.uri().path());
@@ -145,7 +145,7 @@ async fn serve_connection(stream: TcpStream, endpoints: Endpoints, mut place: Pl
             Ok(Err(error)) => tracing::debug!(listener = %endpoints, %error, "a connection broke off"),
             Err(_) => tracing::debug!(listener = %endpoints, "a connection took too long"),
         },
-        _ = &mut place.displaced => tracing::debug!(listener = %endpoints, "a connection gave way to a newer one"),
+        _ = &mut connection.displaced => tracing::debug!(listener = %endpoints, "a connection gave way to a newer one"),
     }
 }
 

@@ -115,7 +115,7 @@ async fn silent_connections_of_the_probers_own_address_keep_no_probe_from_its_an
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_has_arrived_is_answered_before_its_connection_gives_way() {
-    let limits = Limits { per_peer: 1, total: 1 };
+    let limits = ConnectionLimits { per_peer: 1, total: 1 };
     let server = Server { limits, ..Server::bind((LOCALHOST, 0).into(), probes()).unwrap() };
     let address = server.address().unwrap();
     let mut probe = connect_from(LOCALHOST, address).await;
