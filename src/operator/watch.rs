@@ -141,10 +141,10 @@ fn open<K: Watched>(target: &WatchTarget, way: Way, lasts: Duration) -> Source<K
 fn streamed<K: Watched>(api: Api<Received<K>>, params: WatchParams) -> Source<K> {
     let opened = async move { api.watch(&params, "").await };
     let events = stream::once(opened).flat_map(|opened| match opened {
-        Ok(events) => read_events(events, false),
+        Ok(events) => stream::once(ready(Ok(Event::Init))).chain(read_events(events, false)).boxed(),
         Err(error) => stream::once(ready(Err(watcher::Error::WatchStartFailed(error)))).boxed(),
     });
-    stream::once(ready(Ok(Event::Init))).chain(events).boxed()
+    events.boxed()
 }
 
 /// `complete`: whether everything is known from before the watch.
