@@ -100,7 +100,11 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
     ("timing: {notFoundReads: 0}", "1:25", &["timing.notFoundReads", "from 1 to 100"]),
     ("timing: {rejectedTries: 101}", "1:25", &["timing.rejectedTries", "from 1 to 100"]),
     ("timing: {rejectedTries: -1}", "1:25", &["timing.rejectedTries", "u32"]),
-    ("timing: {settlewindow: 30s}", "1:10", &["timing", "unknown field `settlewindow`", "`consistencyWindow`"]),
+    (
+        "timing: {consistencywindow: 30s}",
+        "1:10",
+        &["timing", "unknown field `consistencywindow`", "`consistencyWindow`"],
+    ),
     ("aws: {", "2:1", &["did not find expected node content"]),
     ("aws: [x]", "1:6", &["aws", "a mapping with the keys region and accountId"]),
     ("- a", "1:1", &["a mapping with the keys aws, rules"]),

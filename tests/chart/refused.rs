@@ -45,7 +45,10 @@ fn table() -> Vec<(Value, &'static [&'static str])> {
         (rule(&json!({"prefixes": []})), &["/config/rules/0", "'prefixes' not allowed"]),
         (json!({"config": {"rules": [{"namespaces": ["a"]}]}}), &["/config/rules/0", "'streamGroups'"]),
         (json!({"config": {"quota": {"export": "fast"}}}), &["/config/quota/export", "want number"]),
-        (json!({"config": {"timing": {"settlewindow": "3s"}}}), &["/config/timing", "'settlewindow' not allowed"]),
+        (
+            json!({"config": {"timing": {"consistencywindow": "3s"}}}),
+            &["/config/timing", "'consistencywindow' not allowed"],
+        ),
         (
             json!({"config": {"timing": {"shutdownGracePeriod": 2}}}),
             &["/config/timing/shutdownGracePeriod", "want string"],
