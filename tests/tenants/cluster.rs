@@ -161,6 +161,12 @@ impl Cluster {
         self.accepted_after(&session).await
     }
 
+    /// The same, if it takes no longer than `limit`.
+    pub(crate) async fn victim_accepted_within(&self, limit: Duration) -> Option<Duration> {
+        let accepted = tokio::time::timeout(limit, self.victim_accepted_after()).await.ok();
+        accepted.filter(|took| *took <= limit)
+    }
+
     /// The same of a session that is there.
     pub(crate) async fn accepted_after(&self, session: &str) -> Duration {
         let name = session.to_lowercase();
