@@ -200,7 +200,6 @@ impl Metrics {
         let facts = &self.0.facts;
         self.leader(false);
         facts.queue_depth.set(0);
-        facts.watch_stalled.clear();
         facts.unreadable_objects.set(0);
         facts.exports.clear();
         facts.unaccepted.clear();

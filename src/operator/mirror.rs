@@ -114,16 +114,16 @@ impl<K: Watched> Mirror<K> {
 
     fn upsert(&mut self, feed: usize, received: Received<K>) -> Vec<Change<K>> {
         let list = self.feeds.get(feed).map_or(0, |listing| listing.list);
-        let identity = received.identity().clone();
         let mut changes = vec![];
-        match self.compare(&identity, list) {
+        match self.compare(received.identity(), list) {
             Compared::Same => return changes,
             Compared::New | Compared::Changed => {}
             Compared::MadeAgain => {
-                let (namespace, name, _) = place(&identity);
+                let (namespace, name, _) = place(received.identity());
                 changes.extend(self.remove(namespace, name, None));
             }
         }
+        let identity = received.identity().clone();
         let (kept, change) = self.decode(received);
         self.insert(&identity, list, kept);
         changes.push(change);
