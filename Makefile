@@ -14,21 +14,22 @@ CHART := charts/session-export-operator
 CARGO_TEST := cargo test --workspace --locked --no-fail-fast
 WITH_TOOLS := @CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
 	tools/stage.sh
-# Test binaries that take no more than a control plane and Helm. tests/node takes a node; all others belong to test-all.
-TESTS := bench chart cli crd e2e examples observability refusals tenants
-OTHER_TESTS := $(filter-out $(TESTS) node,$(sort $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
+# Test binaries that take no more than a control plane and Helm. tests/cluster takes a node; all others belong to test-all.
+TESTS := architecture bench chart cli crd docs e2e examples observability simulator supply_chain tenants validation
+OTHER_TESTS := $(filter-out $(TESTS) cluster,$(sort $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
 
 help: ## Lists the commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-check: ## The quick loop, a minute: format, lints, unit tests
+check: ## The quick loop, a minute: format, lints, names, unit tests
 	$(STAGE) "format" cargo fmt --all --check
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(STAGE) "names" tools/one-word-names.sh
 	$(STAGE) "unit tests" $(CARGO_TEST) --lib --bins
 
 test: ## check, refusals by a real API server, the real binary end to end, the chart, boto3, the demo. Needs no root
-	@mkdir -p target && rm -f $(STAGES)
+	@rm -f $(STAGES)
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
 	$(STAGE) "helm" tools/helm.sh
 	@$(MAKE) --no-print-directory check
@@ -81,8 +82,9 @@ crds: ## Writes crds/ from the Rust types, and the chart's copy
 	mv target/crd.yaml $(CRD)
 	cp $(CRD) $(CHART)/files/
 
-docs: ## Writes docs/metrics.md from the metrics' registry
+docs: ## Writes what is generated in docs/: metrics.md, configuration.md and the picture of an export's life
 	UPDATE_DOCS=1 cargo test --quiet --locked --test observability -- table_of_metrics
+	UPDATE_DOCS=1 cargo test --quiet --locked --test docs -- committed
 
 picture: ## Draws docs/images/dashboard.png: the dashboard's queries over a run under load (5 minutes)
 	@tools/dashboard-picture.sh

@@ -1,5 +1,5 @@
 // Package gitops tests what GitOps tools conclude from a SessionExport, with the tools' own code, over objects that the
-// operator has left behind in every row of the condition table. tests/e2e/left_behind/ proves that it leaves them so.
+// operator has left behind in every row of the condition table. tests/e2e/status_fixtures/ proves that it leaves them so.
 package gitops
 
 import (

@@ -1,10 +1,11 @@
 //! The command line: `run`, `crd`, `check-config`. Flags and the configuration file become typed values here, before
-//! anything else is touched. Exit codes: 0 done, 1 failed at work, 2 bad flags or configuration.
+//! any other work. Exit codes: 0 done, 1 failed at work or ended by a second signal, 2 bad flags or configuration.
 
-mod logging;
+pub mod logging;
 
+use crate::api;
+use crate::app::{RunError, RunOptions, run};
 use crate::config::{Config, ConfigError};
-use crate::{RunError, RunOptions, api, run};
 use clap::{Args, Parser, Subcommand};
 use logging::{LogFormat, LogLevel};
 use std::error::Error;
@@ -25,7 +26,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the operator.
+    /// Run the operator until SIGTERM or SIGINT; a second signal ends it at once (exit code 1).
     Run(RunArguments),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
@@ -49,14 +50,14 @@ struct RunArguments {
     #[arg(long, value_name = "LEVEL", env = "RUST_LOG", default_value = "info")]
     log_level: LogLevel,
     /// Where the metrics (/metrics) are served.
-    #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_LISTEN", default_value = "0.0.0.0:8080", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_LISTEN", default_value = "0.0.0.0:8080", value_parser = parse_address)]
     listen: SocketAddr,
     /// Where the probes (/healthz, /readyz) are served.
-    #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_HEALTH_LISTEN", default_value = "0.0.0.0:8081", value_parser = address)]
+    #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_HEALTH_LISTEN", default_value = "0.0.0.0:8081", value_parser = parse_address)]
     health_listen: SocketAddr,
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "accepted is an IP address with a port, such as 0.0.0.0:8080 or [::]:8080".to_owned())
 }
 
@@ -82,29 +83,33 @@ impl Failure {
     }
 }
 
-/// Does what the arguments of this process say.
+/// Runs the command that the arguments of this process name.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(arguments) => operate(arguments),
+        Command::Run(arguments) => run_operator(arguments),
         Command::Crd => print_crd(),
         Command::CheckConfig { config } => check_config(&config),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Nobody is left to be told if this fails too; the exit code stands.
-            io::stderr().write_all(explained(&failure).as_bytes()).ok();
+            // If this fails too, the exit code is all that is left.
+            io::stderr().write_all(format_error_chain(&failure).as_bytes()).ok();
             failure.exit_code()
         }
     }
 }
 
-fn operate(arguments: RunArguments) -> Result<(), Failure> {
+fn run_operator(arguments: RunArguments) -> Result<(), Failure> {
     let config = arguments.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
     logging::start(arguments.log_format, &arguments.log_level);
-    let options = RunOptions { listen: arguments.listen, health_listen: arguments.health_listen, identity: identity() };
+    let options =
+        RunOptions { listen: arguments.listen, health_listen: arguments.health_listen, identity: replica_identity() };
     let runtime = tokio::runtime::Runtime::new()?;
-    Ok(runtime.block_on(run(config, options))?)
+    let outcome = runtime.block_on(run(config, options));
+    // Dropping the runtime would delay the exit by a DNS lookup in progress, with no task left to handle a signal.
+    runtime.shutdown_background();
+    Ok(outcome?)
 }
 
 fn print_crd() -> Result<(), Failure> {
@@ -113,10 +118,10 @@ fn print_crd() -> Result<(), Failure> {
 
 fn check_config(path: &std::path::Path) -> Result<(), Failure> {
     let config = Config::load(path)?;
-    Ok(io::stdout().write_all(summary(&config).as_bytes())?)
+    Ok(io::stdout().write_all(config_summary(&config).as_bytes())?)
 }
 
-fn summary(config: &Config) -> String {
+fn config_summary(config: &Config) -> String {
     let or = |text: Option<String>, absent: &str| text.unwrap_or_else(|| absent.to_owned());
     let account = or(config.aws.account_id.as_ref().map(ToString::to_string), "not given");
     let region = or(config.aws.region.as_ref().map(ToString::to_string), "from the environment (AWS_REGION)");
@@ -142,8 +147,8 @@ fn summary(config: &Config) -> String {
     )
 }
 
-/// An error and all its causes, on one line each.
-fn explained(failure: &Failure) -> String {
+/// Formats an error and all its causes, on one line each.
+fn format_error_chain(failure: &Failure) -> String {
     let mut text = format!("error: {failure}");
     let mut cause = failure.source();
     while let Some(error) = cause {
@@ -155,7 +160,7 @@ fn explained(failure: &Failure) -> String {
 }
 
 /// The Pod's UID; outside a Pod the host's name and a random number.
-fn identity() -> String {
+fn replica_identity() -> String {
     let host = || {
         let name = std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/etc/hostname").ok());
         name.unwrap_or_else(|| "localhost".to_owned())

@@ -1,4 +1,4 @@
-//! Parses the arguments, runs, tells the exit code; nothing else.
+//! The binary: calls `cli::main` of the library.
 
 use std::process::ExitCode;
 

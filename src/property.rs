@@ -9,12 +9,15 @@ use std::hash::{BuildHasher, RandomState};
 /// Proptest's own number of cases, which takes a moment.
 pub(crate) const DEFAULT: u32 = 256;
 
-/// `quick` cases in the quick loop; `all` of them where the variable `ALL_CASES` is set, as in `make test-all`.
-/// `PROPTEST_CASES` overrides both.
+/// The variable `ALL_CASES` is set, as in `make test-all`.
+pub(crate) fn all_cases() -> bool {
+    std::env::var_os("ALL_CASES").is_some()
+}
+
+/// `quick` cases in the quick loop; `all` of them where `ALL_CASES` is set. `PROPTEST_CASES` overrides both.
 pub(crate) fn config(quick: u32, all: u32) -> ProptestConfig {
-    let is_set = |variable| std::env::var_os(variable).is_some();
     let default = ProptestConfig::default();
-    let cases = match (is_set("PROPTEST_CASES"), is_set("ALL_CASES")) {
+    let cases = match (std::env::var_os("PROPTEST_CASES").is_some(), all_cases()) {
         (true, _) => default.cases,
         (false, true) => all,
         (false, false) => quick,

@@ -17,7 +17,7 @@ fn operator(arguments: &[&str]) -> Output {
     ] {
         command.env_remove(variable);
     }
-    // Whoever reached for a cluster before the arguments are known to be good would fail otherwise, and later.
+    // A command that connected to a cluster before it has parsed the arguments would fail otherwise, and later.
     command.env("KUBECONFIG", "/nowhere/kubeconfig").args(arguments).output().unwrap()
 }
 
@@ -55,7 +55,7 @@ fn check_config_says_ok_and_what_it_read() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let summary = text(&output.stdout);
     assert!(summary.starts_with("ok\n"));
-    for fragment in ["111122223333", "us-west-2", "rules        2", "export 18/s", "namespaces   all"] {
+    for fragment in ["111122223333", "us-west-2", "rules        3", "export 18/s", "namespaces   all"] {
         assert!(summary.contains(fragment), "lacks {fragment:?}:\n{summary}");
     }
 }

@@ -1,7 +1,8 @@
-//! The manifests and configurations in `examples/`, those of the demo and those in the README are what they claim to be.
+//! The manifests and configurations in `examples/` and those of the demo are what they claim to be.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests, helpers included")]
 
+use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -10,12 +11,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use session_export_operator::api::{GROUP, KIND, SessionExport, VERSION};
-use session_export_operator::authority::rules::Verdict;
-use session_export_operator::config::{Config, Lease, Quota, Timing, Watch};
-use session_export_operator::streams::identifiers::{
-    OutputUri, SessionArn, StreamGroupIdentifier, StreamSessionIdentifier,
-};
-use std::collections::BTreeMap;
+use session_export_operator::authorization::rules::RequestedExport;
+use session_export_operator::aws::identifiers::{OutputUri, StreamGroupIdentifier};
+use session_export_operator::config::{Config, Lease, QuotaConfig, Timing, Watch};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 fn root() -> &'static Path {
@@ -63,18 +62,6 @@ fn config() -> Config {
     Config::load(&examples().join("config.yaml")).unwrap()
 }
 
-fn session_of(object: &SessionExport, config: &Config) -> SessionArn {
-    let spec = &object.spec;
-    let group: StreamGroupIdentifier = spec.stream_group_identifier.parse().unwrap();
-    let session: StreamSessionIdentifier = spec.stream_session_identifier.parse().unwrap();
-    SessionArn {
-        region: config.aws.region.clone().unwrap(),
-        account: config.aws.account_id.clone().unwrap(),
-        group: group.id,
-        session: session.id,
-    }
-}
-
 #[test]
 fn there_is_one_for_each_way_to_use_it() {
     let names: Vec<String> = manifests().into_keys().collect();
@@ -89,17 +76,20 @@ fn there_is_one_for_each_way_to_use_it() {
     assert_eq!(names, expected);
 }
 
-fn verdict(file: &str, object: &SessionExport, config: &Config) -> Verdict {
+fn is_covered(file: &str, object: &SessionExport, config: &Config) -> bool {
     let uri: OutputUri = object.spec.output_uri.parse().unwrap_or_else(|e| panic!("{file}: {e}"));
     let namespace = object.metadata.namespace.clone().unwrap_or_else(|| panic!("{file} has no namespace"));
-    config.rules.judge(&namespace, &session_of(object, config), &uri)
+    let group: StreamGroupIdentifier = object.spec.stream_group_identifier.parse().unwrap();
+    let home = config.aws.region.clone().unwrap();
+    let asked = RequestedExport { namespace: &namespace, region: &home, group: &group.id, uri: &uri };
+    config.rules.coverage_of(asked, &home).is_some_and(|coverage| coverage.exports)
 }
 
 #[test]
 fn the_example_rules_allow_every_manifest() {
     let config = config();
     for (file, object) in manifests() {
-        assert_eq!(verdict(&file, &object, &config), Verdict::Allowed, "{file}");
+        assert!(is_covered(&file, &object, &config), "{file}");
     }
 }
 
@@ -110,18 +100,15 @@ fn the_demos_rules_forbid_what_they_are_to_forbid_and_nothing_else() {
     all.extend(manifests_in("examples/demo"));
     let refused = all.remove("refused.yaml").unwrap();
     assert!(refused.spec.output_uri.parse::<OutputUri>().is_err());
-    let forbidden: Vec<String> = all
-        .iter()
-        .filter(|(file, object)| verdict(file, object, &config) != Verdict::Allowed)
-        .map(|(file, _)| file.clone())
-        .collect();
+    let forbidden: Vec<String> =
+        all.iter().filter(|(file, object)| !is_covered(file, object, &config)).map(|(file, _)| file.clone()).collect();
     assert_eq!(forbidden, ["not-allowed.yaml"]);
 }
 
 #[test]
 fn the_example_configuration_holds_the_defaults() {
     let Config { aws: _, rules: _, quota, watch, lease, timing } = config();
-    assert_eq!(quota, Quota::default());
+    assert_eq!(quota, QuotaConfig::default());
     assert_eq!(watch, Watch::default());
     assert_eq!(lease.name, Lease::default().name);
     assert_eq!(timing, Timing::default());
@@ -141,6 +128,10 @@ fn the_example_configuration_names_every_key() {
     assert_eq!(keys("quota"), ["export", "get", "list", "allowAboveDefault"]);
     assert_eq!(keys("watch"), ["namespaces", "labelSelector"]);
     assert_eq!(keys("lease"), ["namespace", "name"]);
+    let rules = written["rules"].as_sequence().unwrap().iter().flat_map(|rule| rule.as_mapping().unwrap().keys());
+    let of_rules: BTreeSet<&str> = rules.map(|key| key.as_str().unwrap()).collect();
+    let expected = ["namespaces", "streamGroups", "outputPrefixes", "regions", "exports"];
+    assert_eq!(of_rules, BTreeSet::from(expected));
     let sections: Vec<&str> = written.keys().map(|key| key.as_str().unwrap()).collect();
     assert_eq!(sections, ["aws", "rules", "quota", "watch", "lease", "timing"]);
 }
@@ -172,21 +163,51 @@ fn the_installation_is_made_of_objects_that_kubernetes_knows() {
         installed::<ConfigMap>("ConfigMap").len(),
         installed::<Deployment>("Deployment").len(),
         installed::<NetworkPolicy>("NetworkPolicy").len(),
+        installed::<ValidatingAdmissionPolicy>("ValidatingAdmissionPolicy").len(),
+        installed::<ValidatingAdmissionPolicyBinding>("ValidatingAdmissionPolicyBinding").len(),
     ];
-    assert_eq!(kinds, [1; 9]);
+    assert_eq!(kinds, [1; 11]);
     assert_eq!(serde_yaml::Deserializer::from_str(&read("examples/install.yaml")).count(), kinds.len());
+}
+
+/// What the chart renders by default: the object of a kind whose name ends so.
+fn of_the_chart(kind: &str, ending: &str) -> Value {
+    let text = read("tests/chart/snapshots/default.yaml");
+    let mut documents = serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap());
+    let is_it =
+        |object: &Value| object["kind"] == kind && object["metadata"]["name"].as_str().unwrap().ends_with(ending);
+    documents.find(is_it).unwrap()
 }
 
 #[test]
 fn the_installed_network_policy_lets_through_what_the_charts_does() {
     let installed: Vec<NetworkPolicy> = installed("NetworkPolicy");
-    let text = read("tests/chart/snapshots/default.yaml");
-    let documents = serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap());
-    let charts = documents.into_iter().find(|object| object["kind"] == "NetworkPolicy").unwrap();
+    let charts = of_the_chart("NetworkPolicy", "");
     let ours = serde_json::to_value(installed[0].spec.clone().unwrap()).unwrap();
     for direction in ["ingress", "egress"] {
         assert_eq!(ours[direction], charts["spec"][direction], "{direction}");
     }
+}
+
+#[test]
+fn the_installed_rights_are_those_of_the_chart() {
+    for (kind, ending) in [("ClusterRole", "-operator"), ("Role", "-lease")] {
+        let ours: Vec<Value> = installed(kind);
+        // The Lease has the name of the release.
+        let text = of_the_chart(kind, ending)["rules"].to_string();
+        let charts: Value = serde_json::from_str(&text.replace("exports-session", "session")).unwrap();
+        assert_eq!(ours[0]["rules"], charts, "{kind}");
+    }
+}
+
+#[test]
+fn the_installed_status_policy_is_the_charts() {
+    let ours: Vec<Value> = installed("ValidatingAdmissionPolicy");
+    assert_eq!(ours[0]["spec"], of_the_chart("ValidatingAdmissionPolicy", "-status")["spec"]);
+    let bindings: Vec<Value> = installed("ValidatingAdmissionPolicyBinding");
+    let mut charts = of_the_chart("ValidatingAdmissionPolicyBinding", "-status")["spec"].clone();
+    charts["policyName"] = ours[0]["metadata"]["name"].clone();
+    assert_eq!(bindings[0]["spec"], charts);
 }
 
 #[test]
@@ -209,33 +230,4 @@ fn the_installed_operator_gets_the_arguments_and_the_environment_that_it_needs()
     let ports = container.ports.unwrap();
     let ports: Vec<_> = ports.iter().map(|port| (port.name.as_deref().unwrap(), port.container_port)).collect();
     assert_eq!(ports, [("metrics", 8080), ("health", 8081)]);
-}
-
-/// The blocks of one language in the README.
-fn readme_blocks(language: &str) -> Vec<String> {
-    let text = read("README.md");
-    let fence = format!("```{language}\n");
-    let blocks = text.split(&fence).skip(1).map(|rest| rest.split("\n```").next().unwrap().to_owned());
-    blocks.collect()
-}
-
-#[test]
-fn what_the_readme_shows_in_yaml_is_a_manifest_or_a_configuration() {
-    let (manifests, configurations): (Vec<_>, Vec<_>) =
-        readme_blocks("yaml").into_iter().partition(|block| block.contains("kind: SessionExport"));
-    assert!(!manifests.is_empty() && !configurations.is_empty());
-    for text in manifests {
-        let uri = manifest("README.md", &text).spec.output_uri;
-        uri.parse::<OutputUri>().unwrap_or_else(|e| panic!("{uri}: {e}"));
-    }
-    for text in configurations {
-        Config::parse(&text, Path::new("README.md")).unwrap_or_else(|e| panic!("{e:?}:\n{text}"));
-    }
-}
-
-#[test]
-fn the_policy_in_the_readme_is_json() {
-    for text in readme_blocks("json") {
-        serde_json::from_str::<Value>(&text).unwrap_or_else(|e| panic!("{e}:\n{text}"));
-    }
 }

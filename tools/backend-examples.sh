@@ -35,7 +35,8 @@ if [[ ! -e $place ]]; then
 	folder=$place.made
 	rm -rf "$folder"
 	"$python" -m venv "$folder" >&2
-	"$folder/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/python/requirements.txt" >&2
+	"$folder/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--requirement "$here/python/requirements.txt" >&2
 	(cd "$here/go" && CGO_ENABLED=0 GOWORK=off nice go build -mod=readonly -o "$folder/bin/export" .) >&2
 	ln -s "$folder" "$place"
 fi

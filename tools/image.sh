@@ -41,7 +41,7 @@ revision() {
 }
 
 # Paths of this machine would make another binary of the same sources elsewhere. The time stays out of it: it is not in
-# the binary, and another one would make cargo build most of it anew.
+# the binary, and another one would make cargo build most of it again.
 build_binary() {
 	env --unset SOURCE_DATE_EPOCH RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/src" \
 		cargo build --quiet --release --locked --bin "$name" >&2

@@ -28,6 +28,8 @@ case $status in
 *) outcome=FAILED ;;
 esac
 printf '==== %s: %s after %d s\n' "$name" "$outcome" "$SECONDS"
-printf '%s\t%s\t%d\n' "$name" "$outcome" "$SECONDS" >>"${STAGES:-/dev/null}"
+stages=${STAGES:-/dev/null}
+mkdir -p "$(dirname "$stages")"
+printf '%s\t%s\t%d\n' "$name" "$outcome" "$SECONDS" >>"$stages"
 [[ $status != 77 || -n ${CI:-} ]] || exit 0
 exit "$status"

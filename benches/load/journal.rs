@@ -69,7 +69,8 @@ impl Journal {
         calls
     }
 
-    /// How often each session's export was made PENDING for another destination or anew: more than once is one too many.
+    /// How often each session's export was made PENDING for another destination or again: more than once is one too
+    /// many.
     pub(crate) fn first_accepted(&self, key: &str) -> HashMap<&str, f64> {
         let mut all = HashMap::new();
         for call in self.calls(EXPORT, key) {

@@ -12,8 +12,8 @@
 mod audit;
 #[path = "../../tests/control_plane/mod.rs"]
 mod control_plane;
-mod course;
 mod journal;
+mod mode;
 mod objects;
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 #[path = "../../tests/e2e/operator.rs"]
@@ -22,18 +22,18 @@ mod oracle;
 mod output;
 mod plot;
 mod report;
-mod running;
-mod scale;
+mod run;
 mod scenarios;
+mod setup;
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 #[path = "../../tests/e2e/simulator.rs"]
 mod simulator;
-mod stand;
+mod timeline;
 #[allow(dead_code, reason = "the end-to-end tests use the rest")]
 #[path = "../../tests/e2e/world.rs"]
 mod world;
 
-use scale::Mode;
+use mode::Mode;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     };
     let only: Vec<String> = arguments[wanted + 1..].iter().filter(|name| !name.starts_with('-')).cloned().collect();
     let mode = Mode::from_environment();
-    let report = course::run(mode, &only, output::write);
+    let report = timeline::run(mode, &only, output::write);
     output::print(&report);
     // Elsewhere a missed bar is a finding; here it is a failure.
     let failed = mode == Mode::Quick && !report.missed().is_empty();

@@ -1,6 +1,6 @@
 //! Sessions and SessionExports by the ten thousand: seeded, created, and adopted as if they had been accepted long ago.
 
-use crate::stand::Stand;
+use crate::setup::Setup;
 use futures::{StreamExt, stream};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
@@ -35,21 +35,21 @@ pub(crate) enum Destination {
 }
 
 /// Plans so many, spread evenly over the groups, and over namespaces as `namespace` says for each.
-pub(crate) fn plan(stand: &Stand, count: usize, to: Destination, namespace: impl Fn(usize) -> usize) -> Vec<Planned> {
+pub(crate) fn plan(setup: &Setup, count: usize, to: Destination, namespace: impl Fn(usize) -> usize) -> Vec<Planned> {
     let one = |n: usize| {
         let session = format!("s{n:06}");
         let uri = match to {
             Destination::Prefix => PREFIX.to_owned(),
             Destination::Zip => format!("{PREFIX}{session}.zip"),
         };
-        let group = stand.groups[n % stand.groups.len()].clone();
-        Planned { namespace: stand.namespaces[namespace(n)].clone(), session, group, uri }
+        let group = setup.groups[n % setup.groups.len()].clone();
+        Planned { namespace: setup.namespaces[namespace(n)].clone(), session, group, uri }
     };
     (0..count).map(one).collect()
 }
 
 /// Makes their sessions; `seed` is what they have in common.
-pub(crate) async fn seed(stand: &Stand, planned: &[Planned], seed: Value) {
+pub(crate) async fn seed(setup: &Setup, planned: &[Planned], seed: Value) {
     let mut alike: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for one in planned {
         let uri = if seed["export"].is_object() { one.uri.as_str() } else { "" };
@@ -62,17 +62,17 @@ pub(crate) async fn seed(stand: &Stand, planned: &[Planned], seed: Value) {
         if !uri.is_empty() {
             body["export"]["outputUri"] = json!(uri);
         }
-        stand.world.simulator.ask("POST", "sessions", body).await;
+        setup.world.simulator.ask("POST", "sessions", body).await;
     }
 }
 
 /// Makes live sessions whose export has been accepted.
-pub(crate) async fn seed_pending(stand: &Stand, planned: &[Planned]) {
-    seed(stand, planned, json!({"status": "CONNECTED", "export": {"status": "PENDING"}})).await;
+pub(crate) async fn seed_pending(setup: &Setup, planned: &[Planned]) {
+    seed(setup, planned, json!({"status": "CONNECTED", "export": {"status": "PENDING"}})).await;
 }
 
-fn api(stand: &Stand, namespace: &str) -> Api<SessionExport> {
-    Api::namespaced(stand.world.client.clone(), namespace)
+fn api(setup: &Setup, namespace: &str) -> Api<SessionExport> {
+    Api::namespaced(setup.world.client.clone(), namespace)
 }
 
 /// When an object was created, in milliseconds of the wall clock.
@@ -85,11 +85,11 @@ pub(crate) struct Created {
 }
 
 /// Creates one object.
-pub(crate) async fn create(stand: &Stand, one: &Planned) -> Created {
-    create_with(stand, one, Value::Null).await
+pub(crate) async fn create(setup: &Setup, one: &Planned) -> Created {
+    create_with(setup, one, Value::Null).await
 }
 
-async fn create_with(stand: &Stand, one: &Planned, status: Value) -> Created {
+async fn create_with(setup: &Setup, one: &Planned, status: Value) -> Created {
     let with_status = status.is_object();
     let object = json!({
         "apiVersion": "sessionexport.dev/v1alpha1",
@@ -100,7 +100,7 @@ async fn create_with(stand: &Stand, one: &Planned, status: Value) -> Created {
     });
     let object = serde_json::from_value(object).unwrap();
     let sent = wall();
-    let created = api(stand, &one.namespace).create(&PostParams::default(), &object).await.unwrap();
+    let created = api(setup, &one.namespace).create(&PostParams::default(), &object).await.unwrap();
     // Without one of its own it has the default.
     let has_status = created.status.is_some_and(|status| status.export_status.is_some());
     assert_eq!(has_status, with_status, "{}", one.session);
@@ -108,47 +108,47 @@ async fn create_with(stand: &Stand, one: &Planned, status: Value) -> Created {
 }
 
 /// Creates and deletes one: the API server may take 2 s for the first object of a type that is new to it.
-pub(crate) async fn warm_up(stand: &Stand, one: &Planned) {
-    create(stand, one).await;
-    api(stand, &one.namespace).delete(&one.session, &DeleteParams::default()).await.unwrap();
+pub(crate) async fn warm_up(setup: &Setup, one: &Planned) {
+    create(setup, one).await;
+    api(setup, &one.namespace).delete(&one.session, &DeleteParams::default()).await.unwrap();
 }
 
 /// Creates them as fast as the API server takes them; when each was, by session.
-pub(crate) async fn create_all(stand: &Stand, planned: &[Planned]) -> HashMap<String, Created> {
-    let each = stream::iter(planned).map(|one| async { (one.session.clone(), create(stand, one).await) });
+pub(crate) async fn create_all(setup: &Setup, planned: &[Planned]) -> HashMap<String, Created> {
+    let each = stream::iter(planned).map(|one| async { (one.session.clone(), create(setup, one).await) });
     each.buffer_unordered(AT_ONCE).collect().await
 }
 
 /// Creates them with the status of an accepted export.
-pub(crate) async fn adopt(stand: &Stand, planned: &[Planned]) {
+pub(crate) async fn adopt(setup: &Setup, planned: &[Planned]) {
     let Some((first, rest)) = planned.split_first() else { return };
-    let status = first_adopted(stand, first).await;
+    let status = first_adopted(setup, first).await;
     let each = stream::iter(rest).map(|one| async {
-        create(stand, one).await;
+        create(setup, one).await;
         let patch = json!({"status": status.of(one)});
-        let of = api(stand, &one.namespace);
+        let of = api(setup, &one.namespace);
         of.patch_status(&one.session, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     });
     each.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
 }
 
 /// The same with one request for each. No operator of any stand may run meanwhile: it could write no status.
-pub(crate) async fn adopt_alone(stand: &Stand, planned: &[Planned]) {
+pub(crate) async fn adopt_alone(setup: &Setup, planned: &[Planned]) {
     let Some((first, rest)) = planned.split_first() else { return };
-    let status = first_adopted(stand, first).await;
-    let control = stand.world.control();
+    let status = first_adopted(setup, first).await;
+    let control = setup.world.control();
     control.status_is_apart(false).await;
-    let each = stream::iter(rest).map(|one| create_with(stand, one, status.of(one)));
+    let each = stream::iter(rest).map(|one| create_with(setup, one, status.of(one)));
     each.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
     control.status_is_apart(true).await;
-    // Which keeps the API server busy for a while, unless it begins anew.
+    // Which keeps the API server busy for a while, unless it is restarted.
     control.restart_api_server().await;
-    while !is_watched(&api(stand, &first.namespace)).await {
+    while !is_watched(&api(setup, &first.namespace)).await {
         sleep(Duration::from_millis(100)).await;
     }
 }
 
-/// Whether the API server lets anybody watch them: not before it has read them all.
+/// Whether the API server serves watches of them: not before it has read them all.
 async fn is_watched(exports: &Api<SessionExport>) -> bool {
     let Ok(events) = exports.watch(&WatchParams::default().initial_events(), "0").await else { return false };
     matches!(pin!(events).next().await, Some(Ok(WatchEvent::Added(_))))
@@ -167,24 +167,24 @@ impl Adopted<'_> {
     }
 }
 
-async fn first_adopted<'a>(stand: &Stand, first: &'a Planned) -> Adopted<'a> {
-    create(stand, first).await;
-    let operator = stand.operator().await;
-    let status = accepted(stand, first).await;
+async fn first_adopted<'a>(setup: &Setup, first: &'a Planned) -> Adopted<'a> {
+    create(setup, first).await;
+    let operator = setup.operator().await;
+    let status = accepted(setup, first).await;
     operator.stop().await;
     Adopted { first, status }
 }
 
 /// Waits until it is PENDING, and returns the status as text.
-async fn accepted(stand: &Stand, one: &Planned) -> String {
+async fn accepted(setup: &Setup, one: &Planned) -> String {
     for _ in 0..1200 {
-        let status = api(stand, &one.namespace).get(&one.session).await.unwrap().status.unwrap_or_default();
+        let status = api(setup, &one.namespace).get(&one.session).await.unwrap().status.unwrap_or_default();
         if status.export_status == Some(ExportStatus::Pending) {
             return serde_json::to_string(&status).unwrap();
         }
         sleep(Duration::from_millis(50)).await;
     }
-    panic!("{} was never adopted: {}", one.session, stand.world.logs());
+    panic!("{} was never adopted: {}", one.session, setup.world.logs());
 }
 
 /// How many objects have the status SUCCEEDED, PENDING, FAILED, and none.
@@ -197,12 +197,12 @@ pub(crate) struct Outcomes {
 }
 
 /// How the objects stand, as the API server tells it.
-pub(crate) async fn outcomes(stand: &Stand) -> Outcomes {
+pub(crate) async fn outcomes(setup: &Setup) -> Outcomes {
     let mut found = Outcomes::default();
-    for namespace in &stand.namespaces {
+    for namespace in &setup.namespaces {
         let mut page = ListParams::default().limit(LIST_LIMIT);
         loop {
-            let list = api(stand, namespace).list(&page).await.unwrap();
+            let list = api(setup, namespace).list(&page).await.unwrap();
             list.items.iter().for_each(|object| found.add(object));
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),

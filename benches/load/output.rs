@@ -1,8 +1,8 @@
 //! Where the report goes: a table on the terminal; JSON and plots in `target/bench/`; with `SAVE=1` also into `docs/`.
 
+use crate::mode::Mode;
 use crate::plot::{Words, bars, lines};
 use crate::report::{Report, Series};
-use crate::scale::Mode;
 use crate::scenarios::{Plot, Point};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

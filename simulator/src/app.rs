@@ -26,7 +26,7 @@ pub struct App {
     pub default_key: String,
     /// The client of the S3 endpoint.
     pub uploader: Uploader,
-    /// Who may call.
+    /// The callers.
     pub keys: Arc<RwLock<KeyRing>>,
     /// Wakes the engine when the agenda or the clock has changed.
     pub wake: Notify,

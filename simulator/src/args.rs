@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 
 use crate::config::{Config, GroupConfig};
+use crate::host_policy::HostName;
 
 /// An Amazon GameLift Streams that runs on a laptop.
 #[derive(Debug, Default, Parser)]
@@ -26,6 +27,9 @@ pub struct Args {
     /// Permits a host that is not loopback; /_simulator/ stays loopback only.
     #[arg(long)]
     pub allow_remote: bool,
+    /// Name or address, such as a Service's, by which clients reach --host beside its own address; repeatable.
+    #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_ALLOW_HOST", value_name = "NAME", value_delimiter = ',')]
+    pub allow_host: Vec<HostName>,
     /// Account of the documentation key pair and of the groups [default: 111122223333].
     #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_ACCOUNT")]
     pub account: Option<String>,
@@ -87,6 +91,7 @@ impl Args {
         set(&mut config.port, self.port);
         set(&mut config.s3_port, self.s3_port);
         config.allow_remote |= self.allow_remote;
+        set_list(&mut config.allow_hosts, self.allow_host);
         set(&mut config.account, self.account);
         set_list(&mut config.regions, self.region);
         set_list(&mut config.groups, self.group.iter().map(|id| GroupConfig::plain(id)).collect());

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_later_override_wins_and_leaves_the_rest() {
+    fn a_later_override_wins_and_keeps_other_fields() {
         let switches: Vec<Override> = serde_json::from_str(
             r#"[{"session":"s-*","set":{"secondExport":"refuse","uploadDelayMs":5}},
                 {"session":"s-1","set":{"secondExport":"ignore"}}]"#,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::behaviour::{Changes, Override};
 use crate::faults::Rule;
+use crate::host_policy::HostName;
 use crate::identity::Key;
 use crate::quota::Limits;
 use crate::service::seed::Seed;
@@ -73,6 +74,8 @@ pub struct Config {
     pub s3_port: u16,
     /// Whether `host` may be other than loopback.
     pub allow_remote: bool,
+    /// Hosts that requests may name beside loopback and the address listened on.
+    pub allow_hosts: Vec<HostName>,
     /// The simulator's own account.
     pub account: String,
     /// The Regions served.
@@ -106,6 +109,7 @@ impl Default for Config {
             port: 8474,
             s3_port: 8475,
             allow_remote: false,
+            allow_hosts: Vec::new(),
             account: "111122223333".to_owned(),
             regions: vec!["us-west-2".to_owned()],
             groups: vec![GroupConfig::plain("sg-1AB2C3De4")],
@@ -197,5 +201,6 @@ mod tests {
             assert!(error.contains(word), "{yaml}: {error}");
         }
         assert!(serde_yaml::from_str::<Config>("prot: 1").is_err());
+        assert!(serde_yaml::from_str::<Config>("allowHosts: ['simulator:8474']").is_err());
     }
 }

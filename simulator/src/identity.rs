@@ -1,4 +1,4 @@
-//! Who may call: access keys, the accounts they belong to, and what they are denied.
+//! Callers: access keys, the accounts they belong to, and what they are denied.
 
 use std::collections::HashMap;
 use std::fmt;

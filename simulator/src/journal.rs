@@ -56,7 +56,7 @@ pub struct Event {
     /// The account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Who called.
+    /// The caller's access key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
     /// The stream group's id.
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_tell_answers_errors_resets_and_the_peak() {
+    fn counts_distinguish_answers_errors_resets_and_the_peak() {
         let journal = Journal::new(10, None).unwrap();
         journal.write(Kind::Call, 0.0, call(Some(200), None));
         journal.write(Kind::Call, 10.0, call(Some(429), Some("ThrottlingException")));

@@ -23,6 +23,7 @@ pub mod engine;
 pub mod export;
 pub mod faults;
 pub mod glob;
+pub mod host_policy;
 pub mod identity;
 pub mod journal;
 pub mod quota;
@@ -32,7 +33,7 @@ pub mod server;
 pub mod service;
 pub mod wire;
 
-/// Says something on stderr; that nobody listens there is no reason to stop.
+/// Says something on stderr; a closed stderr is no reason to stop.
 pub(crate) fn complain(text: &str) {
     drop(writeln!(std::io::stderr(), "gameliftstreams-simulator: {text}"));
 }

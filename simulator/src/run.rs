@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::export::upload::Uploader;
 use crate::faults::FaultBook;
+use crate::host_policy::HostPolicy;
 use crate::identity::{EXAMPLE_KEY_ID, KeyRing, Scope, example_key};
 use crate::journal::Journal;
 use crate::quota::Quota;
@@ -69,12 +70,14 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         (None, endpoint) => endpoint.clone().unwrap_or_default(),
     };
     let app = Arc::new(build(&config, &s3)?);
+    let hosts = Arc::new(HostPolicy::new(config.host, config.allow_hosts.clone()));
     tokio::spawn(engine::run(app.clone()));
-    tokio::spawn(server::serve_aws(listener, app.clone(), control::router(app.clone())));
+    let aws_side = server::AwsSide { app: app.clone(), control: control::router(app.clone()), hosts: hosts.clone() };
+    tokio::spawn(server::serve_aws(listener, aws_side));
     let mut temporary = None;
     if let Some(Embedded { listener, store, _temporary }) = embedded {
         let service = store.service(app.keys.clone()).map_err(StartError::Store)?;
-        tokio::spawn(server::serve_s3(listener, service));
+        tokio::spawn(server::serve_s3(listener, service, hosts));
         temporary = _temporary;
     }
     announce(&app, &aws, &s3)?;
@@ -155,7 +158,7 @@ fn keys(config: &Config, clock: &Clock) -> KeyRing {
     keys
 }
 
-/// One line for whoever started us, once every port answers.
+/// One line on stdout once every port answers.
 fn announce(app: &App, aws: &str, s3: &str) -> io::Result<()> {
     let line = json!({
         "aws": aws,

@@ -1,24 +1,28 @@
 //! Connections: one task each, and a way to reset one, which a web framework doesn't have.
 
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response, StatusCode};
+use axum::response::IntoResponse;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use s3s::service::S3Service;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use crate::app::App;
-use crate::{complain, wire};
+use crate::control::Refusal;
+use crate::host_policy::HostPolicy;
+use crate::{complain, s3, wire};
 
 /// A request that gets no answer: its connection is to be reset.
 #[derive(Debug, thiserror::Error)]
@@ -27,21 +31,49 @@ pub struct Reset;
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Reset>> + Send>>;
 
+/// What answers on AWS's port.
+#[derive(Clone)]
+pub struct AwsSide {
+    /// The simulator.
+    pub app: Arc<App>,
+    /// Its own endpoints.
+    pub control: Router,
+    /// Which hosts requests may name.
+    pub hosts: Arc<HostPolicy>,
+}
+
+/// The two ends of a connection.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    local: IpAddr,
+    peer: IpAddr,
+}
+
 /// Serves AWS's paths and the simulator's own.
-pub async fn serve_aws(listener: TcpListener, app: Arc<App>, control: Router) {
+pub async fn serve_aws(listener: TcpListener, side: AwsSide) {
     loop {
-        let Some((stream, peer)) = accept(&listener).await else { continue };
-        let (app, control) = (app.clone(), control.clone());
-        let service = service_fn(move |request| answer(app.clone(), control.clone(), peer, request));
+        let Some((stream, ends)) = accept(&listener).await else { continue };
+        let side = side.clone();
+        let service = service_fn(move |request| answer(side.clone(), ends, request));
         tokio::spawn(connection(stream, service));
     }
 }
 
 /// Serves the embedded S3.
-pub async fn serve_s3(listener: TcpListener, service: s3s::service::S3Service) {
+pub async fn serve_s3(listener: TcpListener, service: S3Service, hosts: Arc<HostPolicy>) {
     loop {
-        let Some((stream, _)) = accept(&listener).await else { continue };
-        let service = service.clone();
+        let Some((stream, ends)) = accept(&listener).await else { continue };
+        let (service, hosts) = (service.clone(), hosts.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let checked = hosts.check(ends.local, request.uri(), request.headers());
+            let service = service.clone();
+            async move {
+                match checked {
+                    Ok(()) => Service::call(&service, request).await,
+                    Err(refused) => Ok(s3::refuse(&refused.to_string())),
+                }
+            }
+        });
         tokio::spawn(async move {
             let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
             // A client that goes away is none of our business.
@@ -50,11 +82,15 @@ pub async fn serve_s3(listener: TcpListener, service: s3s::service::S3Service) {
     }
 }
 
-async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    match listener.accept().await {
-        Ok((stream, peer)) => {
+async fn accept(listener: &TcpListener) -> Option<(TcpStream, Ends)> {
+    let accepted = listener.accept().await.and_then(|(stream, peer)| {
+        let local = stream.local_addr()?.ip();
+        Ok((stream, Ends { local, peer: peer.ip() }))
+    });
+    match accepted {
+        Ok((stream, ends)) => {
             drop(stream.set_nodelay(true));
-            Some((stream, peer))
+            Some((stream, ends))
         }
         Err(error) => {
             complain(&format!("cannot accept a connection: {error}"));
@@ -65,20 +101,26 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     }
 }
 
-fn answer(app: Arc<App>, control: Router, peer: SocketAddr, request: Request<Incoming>) -> Answering {
+fn answer(side: AwsSide, ends: Ends, request: Request<Incoming>) -> Answering {
     Box::pin(async move {
-        if !request.uri().path().starts_with("/_simulator/") {
-            // In a task of its own, so that it has its effect although the caller has gone.
-            let answered = tokio::spawn(wire::handle(app, request.map(Body::new)));
-            return answered.await.unwrap_or(Err(Reset));
+        let checked = side.hosts.check(ends.local, request.uri(), request.headers());
+        let is_control = request.uri().path().starts_with("/_simulator/");
+        match checked {
+            Err(refused) if is_control => Ok(Refusal::forbidden(refused.to_string()).into_response()),
+            Err(refused) => wire::refuse(refused.to_string()),
+            Ok(()) if !is_control => {
+                // In a task of its own, so that it has its effect although the caller has gone.
+                let answered = tokio::spawn(wire::handle(side.app, request.map(Body::new)));
+                answered.await.unwrap_or(Err(Reset))
+            }
+            Ok(()) if !ends.peer.is_loopback() => {
+                Ok(Refusal::forbidden("the peer's address was refused; accepted are those of loopback").into_response())
+            }
+            Ok(()) => {
+                let Ok(response) = side.control.oneshot(request.map(Body::new)).await;
+                Ok(response)
+            }
         }
-        if !peer.ip().is_loopback() {
-            let mut refusal = Response::new(Body::from("only from this machine\n"));
-            *refusal.status_mut() = StatusCode::FORBIDDEN;
-            return Ok(refusal);
-        }
-        let Ok(response) = control.oneshot(request.map(Body::new)).await;
-        Ok(response)
     })
 }
 

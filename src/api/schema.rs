@@ -1,4 +1,4 @@
-//! What the schema says beyond what the Rust types do.
+//! Additions to the schema that the Rust types can't express.
 
 use schemars::Schema;
 use schemars::transform::transform_subschemas;
@@ -17,8 +17,8 @@ const MAX_CONDITION_TEXTS: [(&str, usize); 4] = [("type", 316), ("status", 16), 
 const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 
 /// Narrows times and integers to what every client of every version can read back.
-pub(super) fn readable(schema: &mut Schema) {
-    transform_subschemas(&mut readable, schema);
+pub(super) fn restrict_to_portable_formats(schema: &mut Schema) {
+    transform_subschemas(&mut restrict_to_portable_formats, schema);
     let Some(object) = schema.as_object_mut() else { return };
     if object.get("format") == Some(&json!("date-time")) {
         object.insert("pattern".into(), json!(RFC_3339));
@@ -39,14 +39,14 @@ pub(super) fn bounded_conditions(schema: &mut Schema) {
 }
 
 /// Joins the lines of a description, which end where the source's lines do: `kubectl explain` wraps them again.
-pub(super) fn flowing(schema: &mut Schema) {
-    transform_subschemas(&mut flowing, schema);
+pub(super) fn unwrap_descriptions(schema: &mut Schema) {
+    transform_subschemas(&mut unwrap_descriptions, schema);
     let Some(Value::String(text)) = schema.get("description") else { return };
     let text = text.replace('\n', " ");
     schema.insert("description".into(), Value::String(text));
 }
 
-/// Says "nothing was judged yet" of an object that no operator has seen.
-pub(super) fn unseen() -> Value {
+/// The status of an object that no operator has seen.
+pub(super) fn default_status() -> Value {
     json!({"observedGeneration": -1})
 }

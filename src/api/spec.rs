@@ -1,10 +1,10 @@
-//! What users write.
+//! The spec: the fields that users write.
 
 #![allow(clippy::duplicated_attributes, reason = "print columns of one type are not the same column")]
 #![allow(unreachable_pub, reason = "KubeSchema copies the struct into a function")]
 
-use super::{SessionExportStatus, rules, schema};
-use crate::streams::identifiers::{MAX_IDENTIFIER, MAX_OUTPUT_URI};
+use crate::api::{SessionExportStatus, schema, validation};
+use crate::aws::identifiers::{MAX_IDENTIFIER, MAX_OUTPUT_URI};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,21 +42,21 @@ use serde::{Deserialize, Serialize};
     selectable = ".spec.streamGroupIdentifier"
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = schema::flowing)]
+#[schemars(transform = schema::unwrap_descriptions)]
 #[x_kube(
-    validation = rules::same_group(),
-    validation = rules::same_home(),
-    validation = rules::region_agrees_with("streamGroupIdentifier"),
-    validation = rules::region_agrees_with("streamSessionIdentifier"),
-    validation = rules::fixed_presence("region"),
-    validation = rules::fixed_presence("serviceAccountName")
+    validation = validation::same_group(),
+    validation = validation::same_account_and_region(),
+    validation = validation::region_agrees_with("streamGroupIdentifier"),
+    validation = validation::region_agrees_with("streamSessionIdentifier"),
+    validation = validation::fixed_presence("region"),
+    validation = validation::fixed_presence("serviceAccountName")
 )]
 pub struct SessionExportSpec {
     /// The stream group that the session belongs to: its id, such as `sg-1AB2C3De4`, or its ARN, such as
     /// `arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1AB2C3De4`. Upper and lower case differ.
     /// At most 128 characters. Immutable.
     #[schemars(length(max = MAX_IDENTIFIER))]
-    #[x_kube(validation = rules::stream_group(), validation = rules::immutable())]
+    #[x_kube(validation = validation::valid_stream_group(), validation = validation::immutable_field())]
     pub stream_group_identifier: String,
 
     /// The stream session whose files are to be exported: its id, such as `ABC123def4567` (what StartStreamSession
@@ -65,23 +65,22 @@ pub struct SessionExportSpec {
     /// If both identifiers are ARNs, they must be of the same Region and account; a group that this ARN names must be
     /// the one of streamGroupIdentifier. Upper and lower case differ. At most 128 characters. Immutable.
     #[schemars(length(max = MAX_IDENTIFIER))]
-    #[x_kube(validation = rules::stream_session(), validation = rules::immutable())]
+    #[x_kube(validation = validation::valid_stream_session(), validation = validation::immutable_field())]
     pub stream_session_identifier: String,
 
     /// Where the ZIP goes. Either a prefix that ends in `/`, such as `s3://exports/team-a/`: AWS then names the
     /// object, and `status.outputUri` tells how. Or the name of one object that ends in `.zip` or `.ZIP`, such as
-    /// `s3://exports/team-a/crash-4711.zip`: an object that is there already is overwritten. No empty, `.` or `..`
-    /// segments, no control characters, at most 1024 characters. The administrator's rules decide which destinations
-    /// a namespace may use; a forbidden one shows as `DestinationForbidden` in the conditions, with the rule that is
-    /// missing. Immutable.
+    /// `s3://exports/team-a/crash-4711.zip`: an object that is there already is overwritten. At most 1024 characters:
+    /// ASCII letters, digits, spaces and `! - _ . * ' ( ) / & $ @ = ; : + ,`. No empty, `.` or `..` segments. The
+    /// administrator's rules decide which destinations a namespace may use; a forbidden one shows as
+    /// `DestinationForbidden` in the conditions, with the rule that is missing. Immutable.
     #[schemars(length(max = MAX_OUTPUT_URI))]
     #[x_kube(
-        validation = rules::bucket(),
-        validation = rules::uri_ending(),
-        validation = rules::uri_segments(),
-        validation = rules::uri_characters(),
-        validation = rules::uri_key_length(),
-        validation = rules::immutable()
+        validation = validation::valid_bucket(),
+        validation = validation::uri_ending(),
+        validation = validation::uri_segments(),
+        validation = validation::uri_characters(),
+        validation = validation::immutable_field()
     )]
     pub output_uri: String,
 
@@ -90,7 +89,7 @@ pub struct SessionExportSpec {
     /// the ARNs. Immutable: may be neither added nor removed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 32))]
-    #[x_kube(validation = rules::region(), validation = rules::immutable())]
+    #[x_kube(validation = validation::valid_region(), validation = validation::immutable_field())]
     pub region: Option<String>,
 
     /// The ServiceAccount in this namespace, such as `game-backend`, whose IAM role
@@ -100,14 +99,14 @@ pub struct SessionExportSpec {
     /// Immutable: may be neither added nor removed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 253))]
-    #[x_kube(validation = rules::service_account(), validation = rules::immutable())]
+    #[x_kube(validation = validation::valid_service_account(), validation = validation::immutable_field())]
     pub service_account_name: Option<String>,
 
     /// When the condition `Ready` turns True, for what waits for it (kubectl wait, Helm, Argo CD, Flux, a pipeline).
     /// `Exported`: when the ZIP is in S3, which may be a day later, as the session has to end first. `Accepted`: when
     /// AWS has promised the export. Immutable.
     #[serde(default)]
-    #[x_kube(validation = rules::immutable())]
+    #[x_kube(validation = validation::immutable_field())]
     pub ready_when: ReadyWhen,
 
     /// While true, no export is requested. A backend may create the object suspended at the start of a session and set
@@ -120,7 +119,7 @@ pub struct SessionExportSpec {
     /// such as 86400 for a day. Absent: it is kept. May be changed, added and removed at any time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i64")]
-    #[x_kube(validation = rules::ttl())]
+    #[x_kube(validation = validation::valid_ttl())]
     pub ttl_seconds_after_finished: Option<u32>,
 }
 

@@ -1,12 +1,13 @@
-//! What users read back.
+//! The status: the fields that users read.
 //!
-//! The schema keeps unknown fields of the status, so that an object which a newer version has written loses nothing
-//! when the CRD is rolled back with the operator. (An `exportStatus` of a newer version survives as well: the API
-//! server lets a value stand that was there before.) If the CRD is not rolled back, it keeps everything anyway.
+//! The schema keeps unknown fields of the status, so that an object written by a newer version loses nothing when the
+//! CRD is rolled back with the operator. (An `exportStatus` of a newer version survives as well: the API server doesn't
+//! revalidate an unchanged value.) If the CRD is not rolled back, it keeps everything anyway.
 
-use super::schema;
-use crate::streams::identifiers::MAX_OUTPUT_URI;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use crate::api::condition::Condition;
+use crate::api::schema;
+use crate::aws::identifiers::MAX_OUTPUT_URI;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{self, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +21,9 @@ pub const MAX_ARN: usize = 512;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(
-    transform = schema::readable,
-    transform = schema::flowing,
-    extend("default" = schema::unseen(), "x-kubernetes-preserve-unknown-fields" = true)
+    transform = schema::restrict_to_portable_formats,
+    transform = schema::unwrap_descriptions,
+    extend("default" = schema::default_status(), "x-kubernetes-preserve-unknown-fields" = true)
 )]
 pub struct SessionExportStatus {
     /// AWS's word for the export: `PENDING` (AWS has promised it; the ZIP arrives after the session has ended),
@@ -37,8 +38,8 @@ pub struct SessionExportStatus {
     #[schemars(with = "String", length(max = MAX_REASON))]
     pub export_status_reason: Option<String>,
 
-    /// Where the ZIP is once `exportStatus` is SUCCEEDED (where it should have gone, if FAILED), as AWS reported it; for a
-    /// prefix in `spec.outputUri` with the name that AWS gave it, such as
+    /// Where the ZIP is once `exportStatus` is SUCCEEDED (where it should have gone, if FAILED), as AWS reported it;
+    /// for a prefix in `spec.outputUri` with the name that AWS gave it, such as
     /// `s3://exports/team-a/20260131-120000-a-9ZY8X7Wv6-sg-1AB2C3De4-ABC123def4567.zip`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = MAX_OUTPUT_URI))]
@@ -79,6 +80,7 @@ pub struct SessionExportStatus {
     /// has to do something, and the message says what).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
+        with = "Vec<v1::Condition>",
         transform = schema::bounded_conditions,
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
     )]

@@ -1,4 +1,4 @@
-//! Logs: one line an event on standard error, JSON or text, nothing in it that a terminal would obey.
+//! Logging: one line per event on standard error, JSON or text, without control characters for a terminal.
 
 use clap::ValueEnum;
 use std::io::{self, Write};
@@ -39,8 +39,9 @@ impl FromStr for LogLevel {
     }
 }
 
-/// The client's own lines, one for each try, where ours tell each trouble once. `kube_client=debug` brings them back.
-const QUIET: &str = "kube_client=off,kube_runtime=error";
+/// Drops the kube client's lines for each try; this program logs each kind of failure once. `kube_client=debug`
+/// restores them.
+const QUIET_TARGETS: &str = "kube_client=off,kube_runtime=error";
 
 /// Starts logging. A second call does nothing.
 pub(super) fn start(format: LogFormat, level: &LogLevel) {
@@ -49,13 +50,13 @@ pub(super) fn start(format: LogFormat, level: &LogLevel) {
         LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).boxed(),
         LogFormat::Text => layer.boxed(),
     };
-    let filter = EnvFilter::new(format!("{QUIET},{}", level.0)).and(filter_fn(keeps_secrets));
-    // Fails only if logging runs already.
+    let filter = EnvFilter::new(format!("{QUIET_TARGETS},{}", level.0)).and(filter_fn(drop_aws_trace_logs));
+    // Fails only if logging has been started already.
     tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().ok();
 }
 
-/// At `trace` the AWS SDK prints whole answers, user ids and signals of sessions among them. Nobody gets to see those.
-fn keeps_secrets(metadata: &Metadata<'_>) -> bool {
+/// Drops the AWS SDK's lines at `trace`: they contain whole answers, with user ids and signals of sessions.
+fn drop_aws_trace_logs(metadata: &Metadata<'_>) -> bool {
     *metadata.level() < Level::TRACE || !metadata.target().starts_with("aws_")
 }
 
@@ -67,7 +68,7 @@ impl<W: Write> Write for OneLine<W> {
         let text = String::from_utf8_lossy(event);
         let line = text.strip_suffix('\n').unwrap_or(&text);
         let mut safe = String::with_capacity(event.len());
-        line.chars().for_each(|c| push_shown(&mut safe, c));
+        line.chars().for_each(|c| push_escaped(&mut safe, c));
         safe.push('\n');
         self.0.write_all(safe.as_bytes())?;
         Ok(event.len())
@@ -78,12 +79,13 @@ impl<W: Write> Write for OneLine<W> {
     }
 }
 
-/// Control characters, and those that turn the writing direction, as `\u001b`: inside a JSON string that is the same
-/// text still.
-fn push_shown(line: &mut String, c: char) {
-    let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+/// Escapes control characters, and those that change the writing direction, as `\u001b`: inside a JSON string that is
+/// still the same text.
+fn push_escaped(line: &mut String, c: char) {
+    let turns_text =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = matches!(c, '\u{2028}' | '\u{2029}');
-    if c.is_control() || turns || breaks {
+    if c.is_control() || turns_text || breaks {
         line.push_str(&format!("\\u{:04x}", u32::from(c)));
     } else {
         line.push(c);

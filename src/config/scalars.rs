@@ -1,19 +1,24 @@
-//! The texts of the configuration that are no types of their own: names, label selectors, durations.
+//! Scalars of the configuration without a type of their own: names, label selectors, durations.
 
-use crate::operator::selector::{Selector, is_subdomain};
-use crate::typed::{self, Parsed};
-use serde::{Deserialize, Deserializer};
+use crate::de;
+use crate::de::Parsed;
+use crate::runtime::selector::{Selector, is_subdomain};
+use jiff::SignedDuration;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serializer};
+use std::borrow::Cow;
 use std::str::FromStr;
+use std::time::Duration;
 
-/// Why a text is refused: what would have been accepted.
+/// Why a text is refused: what is accepted instead.
 type Refusal = String;
 
-fn letters(text: &str) -> bool {
+fn has_label_characters(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn is_label(text: &str) -> bool {
-    (1..=63).contains(&text.len()) && letters(text) && !text.starts_with('-') && !text.ends_with('-')
+    (1..=63).contains(&text.len()) && has_label_characters(text) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// The name of a namespace (RFC 1123 label).
@@ -53,15 +58,15 @@ pub(super) fn namespaces<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>,
 }
 
 pub(super) fn optional_namespace<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
-    Ok(typed::optional(d)?.map(|Namespace(name)| name))
+    Ok(de::parse_optional(d)?.map(|Namespace(name)| name))
 }
 
 pub(super) fn object_name<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
-    typed::text(d).map(|ObjectName(name)| name)
+    de::parse_str(d).map(|ObjectName(name)| name)
 }
 
 pub(super) fn label_selector<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
-    Ok(typed::optional(d)?.map(|LabelSelector(text)| text).unwrap_or_default())
+    Ok(de::parse_optional(d)?.map(|LabelSelector(text)| text).unwrap_or_default())
 }
 
 /// A label selector, as `kubectl -l` takes it.
@@ -76,37 +81,48 @@ impl FromStr for LabelSelector {
     }
 }
 
-/// Durations as texts with a unit. A bare number is refused: nobody would know of what.
-pub(super) mod duration {
-    use super::{Deserializer, FromStr, Refusal, typed};
-    use jiff::SignedDuration;
-    use serde::Serializer;
-    use std::time::Duration;
+const MIN_DURATION: Duration = Duration::from_millis(1);
+const MAX_DURATION: Duration = Duration::from_secs(744 * 3600);
 
-    const SHORTEST: Duration = Duration::from_millis(1);
-    const LONGEST: Duration = Duration::from_secs(744 * 3600);
+/// A duration as text with a unit. A bare number is refused, because its unit would be ambiguous. For
+/// `#[serde(with = "ConfigDuration")]`, which schemars reads, too.
+pub(super) struct ConfigDuration(Duration);
 
-    struct Wait(Duration);
+impl FromStr for ConfigDuration {
+    type Err = Refusal;
 
-    impl FromStr for Wait {
-        type Err = Refusal;
-
-        fn from_str(text: &str) -> Result<Self, Refusal> {
-            let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-            if let Some(wait) = parsed.filter(|wait| (SHORTEST..=LONGEST).contains(wait)) {
-                return Ok(Self(wait));
-            }
-            let hint = if text.parse::<f64>().is_ok() { "; a number alone has no unit" } else { "" };
-            Err(format!("must be a duration from 1ms to 744h with its unit, such as 30s, 2m or 25h{hint}"))
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+        if let Some(duration) = parsed.filter(|duration| (MIN_DURATION..=MAX_DURATION).contains(duration)) {
+            return Ok(Self(duration));
         }
+        let hint = if text.parse::<f64>().is_ok() { "; a number alone has no unit" } else { "" };
+        Err(format!("must be a duration from 1ms to 744h with its unit, such as 30s, 2m or 25h{hint}"))
+    }
+}
+
+impl ConfigDuration {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+        de::parse_str(d).map(|Self(duration)| duration)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-        typed::text(d).map(|Wait(wait)| wait)
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        let duration = SignedDuration::try_from(*duration).map_err(serde::ser::Error::custom)?;
+        s.collect_str(&format_args!("{duration:#}"))
+    }
+}
+
+/// In the reference of the configuration: a text with the format `duration`.
+impl JsonSchema for ConfigDuration {
+    fn inline_schema() -> bool {
+        true
     }
 
-    pub(crate) fn serialize<S: Serializer>(wait: &Duration, s: S) -> Result<S::Ok, S::Error> {
-        let wait = SignedDuration::try_from(*wait).map_err(serde::ser::Error::custom)?;
-        s.collect_str(&format_args!("{wait:#}"))
+    fn schema_name() -> Cow<'static, str> {
+        "duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "duration"})
     }
 }

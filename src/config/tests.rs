@@ -11,7 +11,7 @@ fn nothing_said_means_the_defaults_and_no_rules() {
         let config = parse(text).unwrap();
         assert!(config.rules.as_slice().is_empty(), "{text}");
         assert_eq!(config.timing, Timing::default());
-        assert_eq!(config.quota, Quota { export: 18.0, get: 10.0, list: 10.0, allow_above_default: false });
+        assert_eq!(config.quota, QuotaConfig { export: 18.0, get: 10.0, list: 10.0, allow_above_default: false });
         assert_eq!(config.lease, Lease { namespace: None, name: "session-export-operator".to_owned() });
         assert_eq!(config.watch, Watch::default());
     }
@@ -33,7 +33,7 @@ timing: {consistencyWindow: 5500ms, acceptanceBound: 1h 30m, notFoundReads: 5}
     assert_eq!(config.aws.account_id.unwrap().as_str(), "111122223333");
     assert_eq!(config.aws.region.unwrap().as_str(), "us-west-2");
     assert_eq!(config.rules.as_slice().len(), 1);
-    assert_eq!(config.quota, Quota { export: 40.0, get: 0.5, list: 10.0, allow_above_default: true });
+    assert_eq!(config.quota, QuotaConfig { export: 40.0, get: 0.5, list: 10.0, allow_above_default: true });
     assert_eq!(config.watch.namespaces, ["team-a", "team-b"]);
     assert_eq!(config.watch.label_selector, "team in (a,b),!paused, x=y");
     assert_eq!(config.lease, Lease { namespace: Some("operators".to_owned()), name: "exports.second".to_owned() });
@@ -42,7 +42,7 @@ timing: {consistencyWindow: 5500ms, acceptanceBound: 1h 30m, notFoundReads: 5}
     assert_eq!(config.timing.not_found_reads, 5);
 }
 
-/// Text, then what the message must hold: the place, the field, what is accepted.
+/// Text, location, and what the message must contain: the field, what is accepted.
 const REFUSED: &[(&str, &str, &[&str])] = &[
     ("aws: {zone: x}", "1:7", &["aws", "unknown field `zone`", "`region` or `accountId`"]),
     ("\nclocks: {}", "2:1", &["unknown field `clocks`", "`timing`"]),
@@ -68,6 +68,24 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
         &["rules[0].outputPrefixes[0]", "s3://bucket/prefix/"],
     ),
     ("rules:\n- namespaces: [a]\n", "2:3", &["rules[0]", "missing field `streamGroups`"]),
+    (
+        "rules:\n- namespaces: [a]\n  streamGroups: [a]\n  region: [us-west-2]\n",
+        "4:3",
+        &["rules[0]", "unknown field `region`", "`regions`", "`exports`"],
+    ),
+    ("rules:\n- namespaces: [a]\n  export: false\n", "3:3", &["rules[0]", "unknown field `export`", "`exports`"]),
+    ("rules:\n- regions: []\n", "2:12", &["rules[0].regions", "at least one"]),
+    ("rules:\n- regions:\n  exports: true\n", "2:11", &["rules[0].regions", "at least one"]),
+    ("rules:\n- regions: us-west-2\n", "2:12", &["rules[0].regions", "at least one"]),
+    ("rules:\n- regions: [us-west-2, us_west]\n", "2:24", &["rules[0].regions[1]", "us-west-2"]),
+    ("rules:\n- regions: ['*']\n", "2:13", &["rules[0].regions[0]", "us-west-2"]),
+    ("rules:\n- exports: 'false'\n", "2:12", &["rules[0].exports", "expected a boolean"]),
+    ("rules:\n- exports:\n", "2:11", &["rules[0].exports", "expected a boolean"]),
+    (
+        "aws: {accountId: 111122223333}\nrules:\n- namespaces: [a]\n  streamGroups: ['arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1']\n  outputPrefixes: ['s3://b-b/']\n  regions: [eu-central-1]",
+        "6:12",
+        &["rules[0].regions", "ARNs only", "leave it out"],
+    ),
     ("rules: {}", "1:8", &["rules", "expected a sequence"]),
     ("quota:\n  export: 21", "2:11", &["quota.export", "from 0.01 to 20", "allowAboveDefault"]),
     ("quota: {allowAboveDefault: true, get: 10001}", "1:39", &["quota.get", "10000"]),
@@ -123,6 +141,21 @@ fn what_is_no_good_is_refused_with_place_field_and_what_is_accepted() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_rule_exports_in_the_operators_region_unless_it_says_otherwise() {
+    let rule = |more: &str| {
+        let text = format!(
+            "aws: {{accountId: 111122223333}}\nrules:\n- namespaces: [a]\n  streamGroups: ['*']\n  outputPrefixes: ['s3://b-b/']\n{more}"
+        );
+        let rule = parse(&text).unwrap().rules.as_slice()[0].clone();
+        (rule.regions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), rule.exports)
+    };
+    assert_eq!(rule(""), (String::new(), true));
+    assert_eq!(rule("  regions: [eu-central-1, us-west-2]"), ("eu-central-1 us-west-2".to_owned(), true));
+    assert_eq!(rule("  exports: false"), (String::new(), false));
+    assert_eq!(rule("  exports: true"), (String::new(), true));
 }
 
 #[test]

@@ -1,85 +1,102 @@
-//! `timing`: every wait and bound of the protocol. Tests shorten them; users hardly ever should.
+//! `timing`: every interval and deadline of the protocol. Tests shorten them; users rarely should.
 
-use super::scalars::duration;
+use crate::config::scalars::ConfigDuration;
+use crate::runtime::backoff::ExponentialBackoff;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// `timing`: every wait and bound of the protocol. Durations are texts with a unit, such as `30s`, `2m` or `25h`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Every interval and deadline of the protocol. Change them in tests, or if AWS behaves differently from its
+/// documentation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[serde(expecting = "a mapping of waits and bounds, such as consistencyWindow: 30s")]
 pub struct Timing {
-    /// Two empty reads are believed when they lie at least this far apart. Default 30 s.
-    #[serde(with = "duration")]
+    /// How long AWS's reads may lag behind a write. Two reads that show no export are believed if they lie at least
+    /// this far apart. Must be longer than `callTimeout`.
+    #[serde(with = "ConfigDuration")]
     pub consistency_window: Duration,
-    /// A held state is written to the status only after this long. Default 30 s.
-    #[serde(with = "duration")]
+    /// A reason that soon passes by itself is written to the status only after it has lasted this long. `RateLimited`
+    /// is written to at most 20 objects a second.
+    #[serde(with = "ConfigDuration")]
     pub held_status_delay: Duration,
-    /// AccessDenied and CredentialsUnavailable become Stalled after this. Default 2 min.
-    #[serde(with = "duration")]
+    /// `AccessDenied` and `CredentialsUnavailable` become Stalled after this long: new IAM policies take time.
+    #[serde(with = "ConfigDuration")]
     pub denial_stalled_after: Duration,
-    /// First wait before a denied or credential-less call is tried again; doubles. Default 10 s.
-    #[serde(with = "duration")]
+    /// Delay before a denied call, or one without credentials, is tried again. It doubles up to `deniedRetryMax`.
+    #[serde(with = "ConfigDuration")]
     pub denied_retry_min: Duration,
-    /// Longest such wait. Default 60 s.
-    #[serde(with = "duration")]
+    /// Longest delay before a denied call, or one without credentials, is tried again.
+    #[serde(with = "ConfigDuration")]
     pub denied_retry_max: Duration,
-    /// An observation older than this is renewed before the call. Default 60 s.
-    #[serde(with = "duration")]
+    /// The operator reads the session again before its call if the last read is older than this.
+    #[serde(with = "ConfigDuration")]
     pub observation_max_age: Duration,
-    /// SessionNotFound needs reads over this long. Default 60 s.
-    #[serde(with = "duration")]
+    /// `SessionNotFound` needs `notFoundReads` reads over this time: a new session may not be visible yet.
+    #[serde(with = "ConfigDuration")]
     pub not_found_window: Duration,
-    /// SessionNotFound needs this many reads. Default 3.
+    /// Number of reads for `SessionNotFound`, from 1 to 100.
     pub not_found_reads: u32,
-    /// RequestRejected needs this many refusals. Default 3.
+    /// Number of refused calls for `RequestRejected`, from 1 to 100.
     pub rejected_tries: u32,
-    /// Refusals are counted, and retried, over this long. Default 1 min.
-    #[serde(with = "duration")]
+    /// The calls for `RequestRejected` are spread over this time.
+    #[serde(with = "ConfigDuration")]
     pub rejected_window: Duration,
-    /// After RequestRejected, the call is retried this often. Default 5 min.
-    #[serde(with = "duration")]
+    /// Interval of tries after `RequestRejected`.
+    #[serde(with = "ConfigDuration")]
     pub rejected_retry: Duration,
-    /// First wait after a throttled, failed or unanswered call; doubles. Default 1 s.
-    #[serde(with = "duration")]
+    /// Delay before a throttled, failed or unanswered call is tried again. It doubles up to `retryMax`.
+    #[serde(with = "ConfigDuration")]
     pub retry_min: Duration,
-    /// Longest such wait. Default 30 s.
-    #[serde(with = "duration")]
+    /// Longest delay before a throttled, failed or unanswered call is tried again.
+    #[serde(with = "ConfigDuration")]
     pub retry_max: Duration,
-    /// Never accepted this long after creation: FAILED. Default 25 h.
-    #[serde(with = "duration")]
+    /// An export that AWS has not accepted this long after the creation of its object is FAILED.
+    #[serde(with = "ConfigDuration")]
     pub acceptance_bound: Duration,
-    /// No result this long after the session's latest possible end: UploadOverdue. Default 24 h.
-    #[serde(with = "duration")]
+    /// An accepted export without a result this long after the latest possible end of its session is `UploadOverdue`.
+    #[serde(with = "ConfigDuration")]
     pub overdue_after: Duration,
-    /// How often an overdue export is read. Default 1 h.
-    #[serde(with = "duration")]
+    /// Interval of reads of an overdue export.
+    #[serde(with = "ConfigDuration")]
     pub overdue_poll_interval: Duration,
-    /// How often an ACTIVATING session is read. Default 2 s.
-    #[serde(with = "duration")]
+    /// Interval of reads of an ACTIVATING session.
+    #[serde(with = "ConfigDuration")]
     pub activating_poll_interval: Duration,
-    /// Shortest time between two reads of an accepted export. Default 2 s.
-    #[serde(with = "duration")]
+    /// Shortest interval of reads of an accepted export.
+    #[serde(with = "ConfigDuration")]
     pub pending_poll_interval_min: Duration,
-    /// Longest time between two reads of an accepted export (the quota may make it longer). Default 60 s.
-    #[serde(with = "duration")]
+    /// Longest interval of reads of an accepted export. The quota may make it longer.
+    #[serde(with = "ConfigDuration")]
     pub pending_poll_interval_max: Duration,
-    /// A call to AWS is given up after this. Default 4 s; must be below the consistency window, and with
-    /// `leaseRenewDeadline` not above `leaseDuration`, so that no call outlives the lease.
-    #[serde(with = "duration")]
+    /// Time-out of a call to AWS. With `leaseRenewDeadline` it must not exceed `leaseDuration`, so that no call
+    /// outlives the Lease.
+    #[serde(with = "ConfigDuration")]
     pub call_timeout: Duration,
-    /// Reconciles in progress may go on this long after SIGTERM. Default 2 s.
-    #[serde(with = "duration")]
+    /// Reconciles in progress may continue this long after SIGTERM.
+    #[serde(with = "ConfigDuration")]
     pub shutdown_grace_period: Duration,
-    /// A lease not renewed for this long is free. Whole seconds. Default 15 s.
-    #[serde(with = "duration")]
+    /// A Lease that has not been renewed for this long is free. Whole seconds.
+    #[serde(with = "ConfigDuration")]
     pub lease_duration: Duration,
-    /// A leader that could not renew for this long stops. Default 10 s.
-    #[serde(with = "duration")]
+    /// A leader that could not renew its Lease for this long stops. Must be shorter than `leaseDuration`.
+    #[serde(with = "ConfigDuration")]
     pub lease_renew_deadline: Duration,
-    /// Pause between tries to take or renew the lease. Default 2 s.
-    #[serde(with = "duration")]
+    /// Interval of tries to acquire or renew the Lease. Must be shorter than `leaseRenewDeadline`.
+    #[serde(with = "ConfigDuration")]
     pub lease_retry: Duration,
+}
+
+impl Timing {
+    /// Delays after denied calls.
+    pub(crate) fn denied_backoff(&self) -> ExponentialBackoff {
+        ExponentialBackoff { first: self.denied_retry_min, longest: self.denied_retry_max }
+    }
+
+    /// Delays after calls that failed for another reason, and after failed lists.
+    pub(crate) fn retry_backoff(&self) -> ExponentialBackoff {
+        ExponentialBackoff { first: self.retry_min, longest: self.retry_max }
+    }
 }
 
 impl Default for Timing {

@@ -1,25 +1,26 @@
-//! Builders for tests: objects, sessions and moments, in the words of the condition table.
+//! Builders for tests: objects, sessions and moments, in the terms of the condition table.
 
-use super::decide::{Authority, Now, Observed};
-use super::evidence::{Evidence, Rival, Whose};
-use super::memory::{Attempt, Claim, Recollection, Target, Trouble};
-use super::request::{Export, Uid};
-use super::row::Row;
-use super::status::compose;
+use crate::api::request::{Export, Uid};
 use crate::api::{ExportStatus, ReadyWhen, SessionExport, SessionExportSpec, SessionExportStatus};
+use crate::authorization::{Authorization, Covered, OperatorIdentity, Target};
+use crate::aws::identifiers::{AccountId, SessionArn};
+use crate::aws::model::{ExportFilesStatus, ExportView, FailureClass, ReadSource, SessionStatus, SessionView};
 use crate::config::Timing;
-use crate::streams::identifiers::{AccountId, Region, SessionArn};
-use crate::streams::observation::{ExportFilesStatus, ExportView, FailureClass, SessionStatus, SessionView, Source};
+use crate::export::decision::{Now, Observed};
+use crate::export::status::build_status;
+use crate::export::status::row::Row;
+use crate::state::ownership::{ConflictingClaim, Observation, Ownership};
+use crate::state::{Claim, FailureStreak, RetryState, Snapshot};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::ObjectMeta;
-use std::sync::OnceLock;
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 pub(crate) const GROUP: &str = "sg-1AB2C3De4";
 pub(crate) const PREFIX: &str = "s3://bucket/team/";
-/// What AWS makes of [`PREFIX`].
+/// A key that AWS derives from [`PREFIX`].
 pub(crate) const KEY: &str = "s3://bucket/team/20260102-030405-app-sg-1AB2C3De4-sess1.zip";
 pub(crate) const ZIP: &str = "s3://bucket/crash.zip";
 pub(crate) const FOREIGN: &str = "s3://elsewhere/x/";
@@ -34,14 +35,14 @@ pub(crate) fn epoch() -> Instant {
     *EPOCH.get_or_init(Instant::now)
 }
 
-/// So long after the beginning, on both clocks.
+/// The moment `seconds` after the beginning, on both clocks.
 pub(crate) fn at(seconds: u64) -> Now {
     Now { mono: epoch() + secs(seconds), wall: wall(seconds) }
 }
 
 pub(crate) fn wall(seconds: u64) -> Timestamp {
-    let begin: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
-    begin.checked_add(jiff::SignedDuration::from_secs(seconds.try_into().unwrap())).unwrap()
+    static BEGIN: LazyLock<Timestamp> = LazyLock::new(|| "2026-01-02T03:04:05Z".parse().unwrap());
+    BEGIN.checked_add(jiff::SignedDuration::from_secs(seconds.try_into().unwrap())).unwrap()
 }
 
 pub(crate) fn time(seconds: u64) -> Time {
@@ -52,10 +53,34 @@ pub(crate) fn account() -> AccountId {
     "111122223333".parse().unwrap()
 }
 
+/// An operator whose rules are these, in YAML.
+pub(crate) fn identity(rules: &str) -> OperatorIdentity {
+    OperatorIdentity {
+        region: "us-west-2".parse().unwrap(),
+        account: Some(account()),
+        rules: serde_yaml::from_str(rules).unwrap(),
+    }
+}
+
+/// Rules that cover every destination in these tests.
+pub(crate) const ALL_COVERED: &str = r#"
+  - {namespaces: ["*"], streamGroups: ["*"], outputPrefixes: ["s3://bucket/", "s3://elsewhere/", "s3://foreign/"]}"#;
+
+pub(crate) fn authorized(export: Export) -> Authorization {
+    static ALL: LazyLock<OperatorIdentity> = LazyLock::new(|| identity(ALL_COVERED));
+    ALL.authorize(Arc::new(export), false)
+}
+
+/// An object that the rules cover.
+pub(crate) fn covered(export: Export) -> Covered {
+    match authorized(export) {
+        Authorization::Covered(covered) => covered,
+        Authorization::Uncovered(export, why) => panic!("{why:?}: {export:?}"),
+    }
+}
+
 pub(crate) fn target(export: &Export) -> Target {
-    let request = export.request.as_ref().unwrap();
-    let region: Region = "us-west-2".parse().unwrap();
-    Target { arn: request.session_arn(&region, &account()), uri: request.uri.clone() }
+    Target::clone(covered(export.clone()).target())
 }
 
 pub(crate) fn arn(session: &str) -> SessionArn {
@@ -65,6 +90,7 @@ pub(crate) fn arn(session: &str) -> SessionArn {
 /// An object under construction.
 #[derive(Debug, Clone)]
 pub(crate) struct ExportBuilder {
+    namespace: String,
     name: String,
     uid: Option<String>,
     spec: SessionExportSpec,
@@ -72,9 +98,10 @@ pub(crate) struct ExportBuilder {
     rows: Vec<Row>,
 }
 
-/// An object called `x` that asks for session `sess1` below [`PREFIX`], created at the beginning.
+/// An object named `x` that exports session `sess1` to [`PREFIX`], created at the beginning.
 pub(crate) fn export() -> ExportBuilder {
     ExportBuilder {
+        namespace: "team".to_owned(),
         name: "x".to_owned(),
         uid: None,
         spec: SessionExportSpec {
@@ -93,6 +120,11 @@ pub(crate) fn export() -> ExportBuilder {
 }
 
 impl ExportBuilder {
+    pub(crate) fn in_namespace(mut self, namespace: &str) -> Self {
+        self.namespace = namespace.to_owned();
+        self
+    }
+
     pub(crate) fn named(mut self, name: &str) -> Self {
         self.name = name.to_owned();
         self
@@ -106,6 +138,16 @@ impl ExportBuilder {
 
     pub(crate) fn of_session(mut self, session: &str) -> Self {
         self.spec.stream_session_identifier = session.to_owned();
+        self
+    }
+
+    pub(crate) fn of_group(mut self, group: &str) -> Self {
+        self.spec.stream_group_identifier = group.to_owned();
+        self
+    }
+
+    pub(crate) fn in_region(mut self, region: &str) -> Self {
+        self.spec.region = Some(region.to_owned());
         self
     }
 
@@ -157,7 +199,7 @@ impl ExportBuilder {
         let object = SessionExport {
             metadata: ObjectMeta {
                 uid: Some(self.uid.unwrap_or_else(|| format!("uid-{}", self.name))),
-                namespace: Some("team".to_owned()),
+                namespace: Some(self.namespace),
                 name: Some(self.name),
                 generation: Some(1),
                 creation_timestamp: Some(time(0)),
@@ -166,9 +208,9 @@ impl ExportBuilder {
             spec: self.spec,
             status: Some(self.status),
         };
-        let mut export = Export::read(&object).unwrap();
+        let mut export = Export::read(object).unwrap();
         for row in self.rows {
-            export.status = compose(&export, &row, None, None, wall(0));
+            export.status = build_status(&export, &row, None, None, wall(0));
         }
         export
     }
@@ -199,72 +241,85 @@ impl SessionView {
     }
 }
 
-/// What the decision is given, with nothing in the way and nothing read.
+/// Inputs of the decision with no obstacles and no reads.
 pub(crate) fn observed() -> Observed {
     Observed {
-        authority: Authority::Allowed,
-        recollection: Recollection {
-            evidence: Evidence::Unread,
+        may_request: true,
+        snapshot: Snapshot {
+            evidence: Observation::Unread,
             read_at: None,
             view: None,
             last_call: None,
             claim: Claim::None,
-            rival: Rival::None,
+            rival: ConflictingClaim::None,
+            read_in_pause: false,
             twin_intended: false,
-            attempt: Attempt::default(),
+            attempt: RetryState::default(),
         },
-        turn: false,
-        pace: secs(10),
+        has_permit: false,
+        poll_interval: secs(10),
     }
 }
 
 impl Observed {
-    pub(crate) fn authority(mut self, authority: Authority) -> Self {
-        self.authority = authority;
+    /// Only a rule with `exports: false` covers the object.
+    pub(crate) fn retired(mut self) -> Self {
+        self.may_request = false;
         self
     }
 
     pub(crate) fn claim(mut self, claim: Claim) -> Self {
-        self.recollection.claim = claim;
+        self.snapshot.claim = claim;
         self
     }
 
-    pub(crate) fn rival(mut self, rival: Rival) -> Self {
-        self.recollection.rival = rival;
+    pub(crate) fn rival(mut self, rival: ConflictingClaim) -> Self {
+        self.snapshot.rival = rival;
         self
     }
 
-    pub(crate) fn turn(mut self) -> Self {
-        self.turn = true;
+    /// The read began within a new leader's pause, of a session that another object shares.
+    pub(crate) fn in_pause(mut self) -> Self {
+        self.snapshot.read_in_pause = true;
         self
     }
 
-    pub(crate) fn attempt(mut self, set: impl FnOnce(&mut Attempt)) -> Self {
-        set(&mut self.recollection.attempt);
+    pub(crate) fn has_permit(mut self) -> Self {
+        self.has_permit = true;
         self
     }
 
-    /// Evidence of a read begun at `seconds`.
-    pub(crate) fn evidence(mut self, evidence: Evidence, seconds: u64) -> Self {
-        self.recollection.read_at = (evidence != Evidence::Unread).then(|| at(seconds).mono);
-        self.recollection.view = Some(session());
-        self.recollection.evidence = evidence;
+    pub(crate) fn attempt(mut self, set: impl FnOnce(&mut RetryState)) -> Self {
+        set(&mut self.snapshot.attempt);
+        self
+    }
+
+    /// An observation of a read begun at `seconds`.
+    pub(crate) fn evidence(mut self, evidence: Observation, seconds: u64) -> Self {
+        self.snapshot.read_at = (evidence != Observation::Unread).then(|| at(seconds).mono);
+        self.snapshot.view = Some(session());
+        self.snapshot.evidence = evidence;
         self
     }
 
     pub(crate) fn live(self, seconds: u64) -> Self {
-        self.evidence(Evidence::Empty { status: SessionStatus::Active, ended_since: None }, seconds)
+        self.evidence(Observation::Empty { status: SessionStatus::Active, ended_since: None }, seconds)
     }
 }
 
 /// AWS shows an export.
-pub(crate) fn shows(whose: Whose, status: ExportFilesStatus, uri: Option<&str>, source: Source) -> Evidence {
+pub(crate) fn shows(
+    ownership: Ownership,
+    status: ExportFilesStatus,
+    uri: Option<&str>,
+    source: ReadSource,
+) -> Observation {
     let shown = ExportView { status, reason: None, output_uri: uri.map(str::to_owned) };
-    Evidence::Export { whose, shown, source }
+    Observation::Export { ownership, shown, source }
 }
 
-pub(crate) fn trouble(class: FailureClass, since: u64, tries: u32, retry_at: u64) -> Trouble {
-    Trouble { class, operation: "GetStreamSession", since: at(since).mono, tries, retry_at: at(retry_at).mono }
+pub(crate) fn trouble(class: FailureClass, since: u64, tries: u32, retry_at: u64) -> FailureStreak {
+    FailureStreak { class, operation: "GetStreamSession", since: at(since).mono, tries, retry_at: at(retry_at).mono }
 }
 
 pub(crate) fn uid(name: &str) -> Uid {

@@ -1,41 +1,48 @@
-//! A row of the condition table as a status, and the difference between two statuses as a patch. Pure.
+//! Conversion of a row of the condition table to a status, and of two statuses to a patch. Pure.
 
-use super::message::{is_plain, message, safe};
-use super::request::Export;
-use super::row::{Held, Outcome, Reason, Row};
-use crate::api::condition::{ACCEPTED, ALL, READY, RECONCILING, STALLED, SUCCEEDED};
-use crate::api::{ExportStatus, ReadyWhen, SessionExportStatus, SessionStatusView};
-use crate::streams::identifiers::{MAX_OUTPUT_URI, SessionArn};
-use crate::streams::observation::SessionView;
+pub(crate) mod message;
+pub(crate) mod principals;
+pub(crate) mod row;
+#[cfg(test)]
+mod tests;
+
+use crate::api::condition::{ACCEPTED, ALL, Condition, READY, RECONCILING, STALLED, SUCCEEDED};
+use crate::api::request::Export;
+use crate::api::{ExportStatus, ReadyWhen, Reason, SessionExportStatus, SessionStatusView};
+use crate::aws::identifiers::{MAX_OUTPUT_URI, SessionArn};
+use crate::aws::model::SessionView;
+use crate::export::status::message::{is_plain, message, printable_text, share_message, shown_aws_text};
+use crate::export::status::row::{Held, Outcome, Row};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-/// The reason that a status gives, as tools and people read it.
-pub fn ready_reason(status: &SessionExportStatus) -> Option<&str> {
-    status.conditions.iter().find(|condition| condition.type_ == READY).map(|condition| condition.reason.as_str())
+/// The reason of the Ready condition; `None` without one.
+pub(crate) fn ready_reason(status: &SessionExportStatus) -> Option<&str> {
+    status.conditions.iter().find(|condition| condition.type_ == READY).map(|condition| &*condition.reason)
 }
 
-/// A condition's status, or "leave it as it was".
+/// A condition's status, or `AsBefore`: keep the recorded one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mark {
+enum ConditionValue {
     True,
     False,
     Unknown,
     AsBefore,
 }
 
-impl Mark {
+impl ConditionValue {
     fn of(value: bool) -> Self {
         if value { Self::True } else { Self::False }
     }
 }
 
 /// One line of the condition table.
-struct Columns {
-    accepted: Mark,
-    succeeded: Mark,
-    ready: Mark,
+struct ConditionSet {
+    accepted: ConditionValue,
+    succeeded: ConditionValue,
+    ready: ConditionValue,
     progress: Progress,
 }
 
@@ -46,55 +53,63 @@ enum Progress {
     Done,
 }
 
-fn columns(row: &Row, ready_when: ReadyWhen) -> Columns {
+fn condition_set(row: &Row, ready_when: ReadyWhen) -> ConditionSet {
     let early = ready_when == ReadyWhen::Accepted;
-    let promised = |progress| Columns {
-        accepted: Mark::True,
-        succeeded: Mark::Unknown,
-        ready: Mark::of(early),
+    let promised = |progress| ConditionSet {
+        accepted: ConditionValue::True,
+        succeeded: ConditionValue::Unknown,
+        ready: ConditionValue::of(early),
         progress: if early { Progress::Done } else { progress },
     };
     match row {
-        Row::Held(held) => Columns {
-            accepted: if *held == Held::ServiceUnavailable { Mark::AsBefore } else { Mark::False },
-            succeeded: Mark::Unknown,
-            ready: Mark::False,
+        Row::Held(held) => ConditionSet {
+            accepted: if *held == Held::ServiceUnavailable { ConditionValue::AsBefore } else { ConditionValue::False },
+            succeeded: ConditionValue::Unknown,
+            ready: ConditionValue::False,
             progress: if held.is_stalled() { Progress::Stalled } else { Progress::Reconciling },
         },
-        Row::Requesting => Columns {
-            accepted: Mark::Unknown,
-            succeeded: Mark::Unknown,
-            ready: Mark::False,
+        Row::Requesting => ConditionSet {
+            accepted: ConditionValue::Unknown,
+            succeeded: ConditionValue::Unknown,
+            ready: ConditionValue::False,
             progress: Progress::Reconciling,
         },
         Row::Pending => promised(Progress::Reconciling),
         Row::Overdue => promised(Progress::Stalled),
         Row::Final(outcome) => of_outcome(outcome),
-        Row::AtRest => Columns {
-            accepted: Mark::AsBefore,
-            succeeded: Mark::AsBefore,
-            ready: Mark::AsBefore,
+        Row::Unchanged => ConditionSet {
+            accepted: ConditionValue::AsBefore,
+            succeeded: ConditionValue::AsBefore,
+            ready: ConditionValue::AsBefore,
             progress: Progress::Done,
         },
     }
 }
 
-fn of_outcome(outcome: &Outcome) -> Columns {
-    let failed =
-        |accepted| Columns { accepted, succeeded: Mark::False, ready: Mark::False, progress: Progress::Stalled };
+fn of_outcome(outcome: &Outcome) -> ConditionSet {
+    let failed = |accepted| ConditionSet {
+        accepted,
+        succeeded: ConditionValue::False,
+        ready: ConditionValue::False,
+        progress: Progress::Stalled,
+    };
     match outcome {
-        Outcome::Exported { .. } => {
-            Columns { accepted: Mark::True, succeeded: Mark::True, ready: Mark::True, progress: Progress::Done }
-        }
-        Outcome::ExportFailed { .. } | Outcome::OutcomeUnknown => failed(Mark::True),
-        Outcome::SessionEnded | Outcome::SessionNotFound | Outcome::GaveUp { .. } => failed(Mark::False),
-        Outcome::ExportConflict { shown: Some(_), .. } => failed(Mark::True),
-        Outcome::ExportConflict { shown: None, .. } => failed(Mark::AsBefore),
+        Outcome::Exported { .. } => ConditionSet {
+            accepted: ConditionValue::True,
+            succeeded: ConditionValue::True,
+            ready: ConditionValue::True,
+            progress: Progress::Done,
+        },
+        Outcome::ExportFailed { .. } | Outcome::Unknown => failed(ConditionValue::True),
+        Outcome::SessionEnded | Outcome::SessionNotFound | Outcome::GaveUp { .. } => failed(ConditionValue::False),
+        Outcome::ExportConflict { shown: Some(_), .. } => failed(ConditionValue::True),
+        Outcome::ExportConflict { shown: None, .. } => failed(ConditionValue::AsBefore),
     }
 }
 
-/// The status that shows `row`, built on what is recorded: conditions of others and what is set once stay.
-pub fn compose(
+/// Builds the status that shows `row` from the recorded one: other controllers' conditions and set-once fields stay.
+/// `arn` is the session, `None` for an object that no rule covers.
+pub(crate) fn build_status(
     export: &Export,
     row: &Row,
     arn: Option<&SessionArn>,
@@ -103,30 +118,30 @@ pub fn compose(
 ) -> SessionExportStatus {
     let mut status = export.status.clone();
     status.observed_generation = Some(export.generation);
-    if *row == Row::AtRest {
+    if *row == Row::Unchanged {
         for condition in status.conditions.iter_mut().filter(|c| is_ours(&c.type_)) {
             condition.observed_generation = Some(export.generation);
         }
         return status;
     }
-    let row = still_overdue(row, &status.conditions);
+    let row = keep_overdue(row, &status.conditions);
     let now = whole_seconds(now);
     status.start_time.get_or_insert_with(|| now.clone());
-    record(&mut status, row, &now);
+    record_row(&mut status, row, &now);
     set_conditions(&mut status.conditions, row, export, &now);
-    if status != export.status {
-        status.session = Some(session(arn, view, export.status.session.as_ref()));
+    if let Some(arn) = arn.filter(|_| status != export.status) {
+        status.session = Some(session_view(arn, view, export.status.session.as_ref()));
     }
     status
 }
 
-/// The facts of a row, beside its conditions.
-fn record(status: &mut SessionExportStatus, row: &Row, now: &Time) {
+/// Sets the fields of a row other than its conditions.
+fn record_row(status: &mut SessionExportStatus, row: &Row, now: &Time) {
     match row {
-        Row::AtRest => {}
-        Row::Held(_) => nothing_yet(status),
+        Row::Unchanged => {}
+        Row::Held(_) => clear_outcome(status),
         Row::Requesting => {
-            nothing_yet(status);
+            clear_outcome(status);
             status.request_attempt_time.get_or_insert_with(|| now.clone());
         }
         Row::Pending | Row::Overdue => {
@@ -140,8 +155,8 @@ fn record(status: &mut SessionExportStatus, row: &Row, now: &Time) {
     }
 }
 
-/// AWS has said nothing of it. Leftovers of a half-cleared status go.
-fn nothing_yet(status: &mut SessionExportStatus) {
+/// Clears fields that a half-cleared status may still have: AWS shows no export.
+fn clear_outcome(status: &mut SessionExportStatus) {
     status.export_status = None;
     status.export_status_reason = None;
     status.output_uri = None;
@@ -160,11 +175,11 @@ fn record_outcome(status: &mut SessionExportStatus, outcome: &Outcome, now: &Tim
             status.request_time.get_or_insert_with(|| now.clone());
             status.output_uri = output_uri.clone();
             if let Some(reason) = reason {
-                status.export_status_reason = Some(safe(reason));
+                status.export_status_reason = Some(shown_aws_text(reason));
             }
             ExportStatus::Failed
         }
-        Outcome::OutcomeUnknown => {
+        Outcome::Unknown => {
             status.request_time.get_or_insert_with(|| now.clone());
             ExportStatus::Pending
         }
@@ -177,28 +192,24 @@ fn record_outcome(status: &mut SessionExportStatus, outcome: &Outcome, now: &Tim
         | Outcome::ExportConflict { shown: None, .. }
         | Outcome::GaveUp { .. } => ExportStatus::Failed,
     });
-    status.export_status_reason = status.export_status_reason.take().map(|reason| safe(&reason));
+    status.export_status_reason = status.export_status_reason.take().map(|reason| printable_text(&reason));
 }
 
-/// A URI that AWS reported, if a status may hold it as it is.
-pub(super) fn showable(uri: &str) -> Option<String> {
+/// Returns a URI that AWS reported; `None` if it is too long for a status or not printable.
+pub(super) fn uri_if_printable(uri: &str) -> Option<String> {
     (uri.chars().count() <= MAX_OUTPUT_URI && uri.chars().all(is_plain)).then(|| uri.to_owned())
 }
 
-fn session(
-    arn: Option<&SessionArn>,
-    view: Option<&SessionView>,
-    before: Option<&SessionStatusView>,
-) -> SessionStatusView {
+fn session_view(arn: &SessionArn, view: Option<&SessionView>, before: Option<&SessionStatusView>) -> SessionStatusView {
     let before = before.cloned().unwrap_or_default();
-    let arn = arn.map(SessionArn::to_string).or(before.arn);
+    let arn = Some(arn.to_string());
     let Some(view) = view else { return SessionStatusView { arn, ..before } };
     SessionStatusView {
         arn,
         status: view.status.as_str().map(str::to_owned),
-        status_reason: view.status_reason.as_deref().map(safe),
-        application_arn: view.application_arn.as_deref().map(safe),
-        location: view.location.as_deref().map(safe),
+        status_reason: view.status_reason.as_deref().map(shown_aws_text),
+        application_arn: view.application_arn.as_deref().map(shown_aws_text),
+        location: view.location.as_deref().map(shown_aws_text),
     }
 }
 
@@ -207,112 +218,117 @@ fn is_ours(type_: &str) -> bool {
 }
 
 fn set_conditions(conditions: &mut Vec<Condition>, row: &Row, export: &Export, now: &Time) {
-    let Columns { accepted, succeeded, ready, progress } = columns(row, export.options.ready_when);
+    let ConditionSet { accepted, succeeded, ready, progress } = condition_set(row, export.options.ready_when);
     let reason = row.reason().map_or("", Reason::as_str);
-    let progress = unless_stalled_before(progress, conditions, reason);
-    let entry = Entry { reason, message: &message(row), generation: export.generation, now };
-    entry.set(conditions, ACCEPTED, accepted);
-    entry.set(conditions, SUCCEEDED, succeeded);
-    entry.set(conditions, READY, ready);
+    let progress = keep_stalled(progress, conditions, reason);
+    let message = share_message(message(row));
+    let entry = ConditionWriter { reason, message, generation: export.generation, now };
+    entry.set_condition(conditions, ACCEPTED, accepted);
+    entry.set_condition(conditions, SUCCEEDED, succeeded);
+    entry.set_condition(conditions, READY, ready);
     entry.set_while(conditions, RECONCILING, progress == Progress::Reconciling);
     entry.set_while(conditions, STALLED, progress == Progress::Stalled);
 }
 
-/// A reason that has shown as Stalled stays so: after a restart its age is not known, but nothing has got better.
-fn unless_stalled_before(progress: Progress, conditions: &[Condition], reason: &str) -> Progress {
+/// Keeps a reason Stalled once it has been: after a restart its age is unknown, but nothing has improved.
+fn keep_stalled(progress: Progress, conditions: &[Condition], reason: &str) -> Progress {
     let stalled = conditions.iter().any(|c| c.type_ == STALLED && c.status == "True" && c.reason == reason);
     if progress == Progress::Reconciling && stalled { Progress::Stalled } else { progress }
 }
 
-/// Overdue stays overdue until the end: what a read leaves out, or a new leader has not read, makes it no younger.
-fn still_overdue<'a>(row: &'a Row, conditions: &[Condition]) -> &'a Row {
+/// Once UploadOverdue is recorded it stays until the export finishes, even if a list omits the creation time or a new
+/// leader hasn't read the session yet.
+fn keep_overdue<'a>(row: &'a Row, conditions: &[Condition]) -> &'a Row {
     let overdue = Reason::UploadOverdue.as_str();
     let shown = conditions.iter().any(|c| c.type_ == SUCCEEDED && c.status == "Unknown" && c.reason == overdue);
     if *row == Row::Pending && shown { &Row::Overdue } else { row }
 }
 
-struct Entry<'a> {
-    reason: &'a str,
-    message: &'a str,
+struct ConditionWriter<'a> {
+    reason: &'static str,
+    message: Cow<'static, str>,
     generation: i64,
     now: &'a Time,
 }
 
-impl Entry<'_> {
-    fn set(&self, conditions: &mut Vec<Condition>, type_: &str, mark: Mark) {
+impl ConditionWriter<'_> {
+    fn set_condition(&self, conditions: &mut Vec<Condition>, type_: &'static str, mark: ConditionValue) {
         let before = conditions.iter_mut().find(|condition| condition.type_ == type_);
         let status = match (mark, &before) {
-            (Mark::True, _) => "True",
-            (Mark::False, _) => "False",
-            (Mark::Unknown, _) => "Unknown",
-            (Mark::AsBefore, Some(before)) if before.status == "True" => "True",
-            (Mark::AsBefore, Some(before)) if before.status == "Unknown" => "Unknown",
-            (Mark::AsBefore, _) => "False",
+            (ConditionValue::True, _) => "True",
+            (ConditionValue::False, _) => "False",
+            (ConditionValue::Unknown, _) => "Unknown",
+            (ConditionValue::AsBefore, Some(before)) if before.status == "True" => "True",
+            (ConditionValue::AsBefore, Some(before)) if before.status == "Unknown" => "Unknown",
+            (ConditionValue::AsBefore, _) => "False",
         };
         match before {
-            Some(condition) => self.update(condition, status),
-            None => conditions.push(self.condition(type_, status)),
+            Some(condition) => self.update_condition(condition, status),
+            None => conditions.push(self.new_condition(type_, status)),
         }
     }
 
-    fn update(&self, condition: &mut Condition, status: &str) {
+    fn update_condition(&self, condition: &mut Condition, status: &'static str) {
         condition.observed_generation = Some(self.generation);
-        // Accepted says why AWS's promise holds, not what became of it.
+        // Accepted keeps the reason of the acceptance; later results are in the other conditions.
         if condition.type_ == ACCEPTED && condition.status == "True" && status == "True" {
             return;
         }
         if condition.status != status {
-            status.clone_into(&mut condition.status);
+            condition.status = status.into();
             condition.last_transition_time = self.now.clone();
         }
-        self.reason.clone_into(&mut condition.reason);
-        self.message.clone_into(&mut condition.message);
+        condition.reason = self.reason.into();
+        condition.message = self.message.clone();
     }
 
-    fn set_while(&self, conditions: &mut Vec<Condition>, type_: &str, present: bool) {
+    fn set_while(&self, conditions: &mut Vec<Condition>, type_: &'static str, present: bool) {
         if present {
-            self.set(conditions, type_, Mark::True);
+            self.set_condition(conditions, type_, ConditionValue::True);
         } else {
             conditions.retain(|condition| condition.type_ != type_);
         }
     }
 
-    fn condition(&self, type_: &str, status: &str) -> Condition {
+    fn new_condition(&self, type_: &'static str, status: &'static str) -> Condition {
         Condition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
-            reason: self.reason.to_owned(),
-            message: self.message.to_owned(),
+            type_: type_.into(),
+            status: status.into(),
+            reason: self.reason.into(),
+            message: self.message.clone(),
             observed_generation: Some(self.generation),
             last_transition_time: self.now.clone(),
         }
     }
 }
 
-/// Statuses hold whole seconds; so must what is compared with them.
+/// Statuses hold whole seconds, so a time that is compared with one is truncated.
 fn whole_seconds(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
-/// The JSON merge patch that turns one status into the other. Empty if nothing changed; fields that this version
-/// does not know are never named in it, and so stay as they are.
+/// The JSON merge patch that turns one status into the other. It is empty if nothing changed, and never names fields
+/// that this version doesn't know, so that they stay.
 ///
 /// # Errors
 /// If a status can't be written as JSON.
-pub fn difference(before: &SessionExportStatus, after: &SessionExportStatus) -> serde_json::Result<Map<String, Value>> {
+pub(crate) fn merge_patch(
+    before: &SessionExportStatus,
+    after: &SessionExportStatus,
+) -> serde_json::Result<Map<String, Value>> {
     Ok(match (serde_json::to_value(before)?, serde_json::to_value(after)?) {
-        (Value::Object(before), Value::Object(after)) => changed(&before, after),
+        (Value::Object(before), Value::Object(after)) => changed_fields(&before, after),
         _ => Map::new(),
     })
 }
 
-fn changed(before: &Map<String, Value>, after: Map<String, Value>) -> Map<String, Value> {
+fn changed_fields(before: &Map<String, Value>, after: Map<String, Value>) -> Map<String, Value> {
     let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null));
     let mut patch: Map<String, Value> = gone.collect();
     for (key, value) in after {
         match (before.get(&key), value) {
             (Some(Value::Object(old)), Value::Object(new)) => {
-                let inner = changed(old, new);
+                let inner = changed_fields(old, new);
                 if !inner.is_empty() {
                     patch.insert(key, Value::Object(inner));
                 }

@@ -1,13 +1,13 @@
-//! A GameLift Streams made of plain data, for [`super::world`]: lagging reads, every answer to the unknowns.
+//! A simulated GameLift Streams for [`crate::export::world`]: lagging reads, every variant of the unmeasured behaviour.
 
-use super::fixtures::session;
-use crate::streams::identifiers::{OutputUri, SessionArn};
-use crate::streams::observation::{ExportFilesStatus, ExportView, FailureClass, SessionStatus, SessionView};
+use crate::aws::identifiers::{OutputUri, SessionArn};
+use crate::aws::model::{ExportFilesStatus, ExportView, FailureClass, SessionStatus, SessionView};
+use crate::export::fixtures::session;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What a PENDING export shows of its destination (unknown (a)).
+/// The destination that a PENDING export shows (unknown (a)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
     Given,
@@ -15,7 +15,7 @@ pub(crate) enum Shown {
     Nothing,
 }
 
-/// What a second call with another URI does (unknown (b)).
+/// The effect of a second call with another URI (unknown (b)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Second {
     Replaces,
@@ -23,24 +23,24 @@ pub(crate) enum Second {
     Refused,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct AwsSession {
     history: Vec<(Instant, SessionView)>,
     asked: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Aws {
     pub(crate) shown: Shown,
     pub(crate) second: Second,
-    /// What SUCCEEDED shows.
+    /// True if SUCCEEDED shows the destination.
     pub(crate) names_result: bool,
     sessions: HashMap<SessionArn, AwsSession>,
-    /// Every destination that the operator has armed, by session.
+    /// Every destination that the operator has requested, by session.
     pub(crate) armed: HashMap<SessionArn, BTreeSet<String>>,
 }
 
-/// The object that AWS makes of a destination.
+/// The object key that AWS derives from a destination.
 pub(crate) fn key(uri: &str) -> String {
     if uri.ends_with('/') { format!("{uri}20260102-030405-app-sg-sess.zip") } else { uri.to_owned() }
 }
@@ -68,26 +68,26 @@ impl Aws {
         self.sessions[arn].asked.as_deref()
     }
 
-    /// A read, as old as `lag`.
+    /// A read that shows the state of `lag` ago.
     pub(crate) fn read(&self, arn: &SessionArn, now: Instant, lag: Duration) -> SessionView {
         let history = &self.sessions[arn].history;
-        let seen = history.iter().rev().find(|(at, _)| *at + lag <= now).or_else(|| history.first());
-        seen.unwrap().1.clone()
+        let snapshot_of = history.iter().rev().find(|(at, _)| *at + lag <= now).or_else(|| history.first());
+        snapshot_of.unwrap().1.clone()
     }
 
     pub(crate) fn moves(&mut self, arn: &SessionArn, status: SessionStatus, at: Instant) {
         let view = self.now(arn);
-        if !view.status.is_over() {
+        if !view.status.is_terminal() {
             self.push(arn, view.in_state(status), at);
         }
     }
 
-    /// The upload after the end.
+    /// Uploads the ZIP after the session's end.
     pub(crate) fn delivers(&mut self, arn: &SessionArn, succeeds: bool, at: Instant) {
         let mut view = self.now(arn);
         let Some(asked) = self.asked(arn).map(str::to_owned) else { return };
         let pending = view.export.as_ref().is_some_and(|export| export.status == ExportFilesStatus::Pending);
-        if view.status.is_over() && pending {
+        if view.status.is_terminal() && pending {
             let status = if succeeds { ExportFilesStatus::Succeeded } else { ExportFilesStatus::Failed };
             let reason = (!succeeds).then(|| "refused".to_owned());
             view.export = Some(ExportView { status, reason, output_uri: self.names_result.then(|| key(&asked)) });
@@ -95,7 +95,7 @@ impl Aws {
         }
     }
 
-    /// ExportStreamSessionFiles.
+    /// Handles ExportStreamSessionFiles.
     pub(crate) fn export(
         &mut self,
         arn: &SessionArn,
@@ -104,7 +104,7 @@ impl Aws {
         at: Instant,
     ) -> Result<(), FailureClass> {
         let mut view = self.now(arn);
-        if view.status.is_over() || view.status == SessionStatus::Activating {
+        if view.status.is_terminal() || view.status == SessionStatus::Activating {
             return Err(FailureClass::Rejected);
         }
         let other = self.asked(arn).is_some_and(|asked| asked != uri.as_str());

@@ -1,18 +1,15 @@
-//! Histories: told ones, then random ones with faults, crashes, lagging reads and edits by hand.
+//! Single histories, one for each test.
 
-use super::fixtures::{ExportBuilder, arn, export, wall};
-use super::row::Reason;
-use super::world::{CallPlan, CrashPoint, ReadPlan, World};
-use super::world_aws::{Aws, Second, Shown, key};
-use crate::api::ExportStatus;
-use crate::property;
-use crate::streams::observation::{FailureClass, SessionStatus};
-use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+use crate::api::{ExportStatus, Reason};
+use crate::aws::model::{FailureClass, SessionStatus};
+use crate::export::fixtures::{ExportBuilder, arn, export, secs, wall};
+use crate::export::world::{CallPlan, CrashPoint, ReadPlan, World};
+use crate::export::world_aws::{Aws, Second, Shown, key};
 
-const PREFIX: &str = "s3://bucket/a/";
-const NESTED: &str = "s3://bucket/a/n/";
-const ZIP: &str = "s3://bucket/k.zip";
-const ELSEWHERE: &str = "s3://foreign/x/";
+pub(crate) const PREFIX: &str = "s3://bucket/a/";
+pub(crate) const NESTED: &str = "s3://bucket/a/n/";
+pub(crate) const ZIP: &str = "s3://bucket/k.zip";
+pub(crate) const ELSEWHERE: &str = "s3://foreign/x/";
 
 fn documented() -> Aws {
     Aws::new(Shown::Key, Second::Replaces, true)
@@ -22,17 +19,27 @@ fn x() -> ExportBuilder {
     export().to(PREFIX)
 }
 
+/// Sets the results of the next reads for an object.
+fn reads(world: &mut World, name: &str, plans: impl IntoIterator<Item = ReadPlan>) {
+    world.reads.entry(name.to_owned()).or_default().extend(plans);
+}
+
+/// Sets the results of its next calls.
+fn calls(world: &mut World, name: &str, plans: impl IntoIterator<Item = CallPlan>) {
+    world.calls.entry(name.to_owned()).or_default().extend(plans);
+}
+
 fn word(world: &World, name: &str) -> String {
     let status = &world.objects[name].export.status;
-    status.conditions.iter().find(|c| c.type_ == "Succeeded").map(|c| c.reason.clone()).unwrap_or_default()
+    status.conditions.iter().find(|c| c.type_ == "Succeeded").map(|c| c.reason.to_string()).unwrap_or_default()
 }
 
 /// The session ends, the ZIP arrives.
-fn ends(world: &mut World, session: &str) {
-    let now = super::fixtures::at(world.seconds).mono;
+pub(crate) fn ends(world: &mut World, session: &str) {
+    let now = crate::export::fixtures::at(world.seconds).mono;
     world.aws.moves(&arn(session), SessionStatus::Terminated, now);
     world.run(60);
-    let now = super::fixtures::at(world.seconds).mono;
+    let now = crate::export::fixtures::at(world.seconds).mono;
     world.aws.delivers(&arn(session), true, now);
     world.run(120);
 }
@@ -55,20 +62,20 @@ fn an_export_costs_three_writes_and_one_call_and_none_while_pending() {
 }
 
 #[test]
-fn a_live_session_that_a_list_shows_is_asked_for_without_a_get() {
+fn an_export_of_a_live_session_in_a_list_is_requested_without_a_get() {
     for names_uri in [true, false] {
         let mut world = World::new(documented());
         world.create(x());
-        world.reads.push_back(ReadPlan::Listed(0, names_uri));
-        // Whoever reads by Get from here on fails the test.
-        world.reads.extend([ReadPlan::Fails(FailureClass::Rejected); 8]);
+        // A Get after the page fails the test.
+        let gets = [ReadPlan::Fails(FailureClass::Rejected); 8];
+        reads(&mut world, "x", [ReadPlan::Listed(0, names_uri)].into_iter().chain(gets));
         world.run(5);
         assert_eq!((word(&world, "x").as_str(), world.calls_made), ("ExportPending", 1));
     }
 }
 
 #[test]
-fn lists_that_lag_behind_the_call_end_nothing_and_call_nobody_twice() {
+fn lists_that_lag_behind_the_call_end_nothing_and_cause_no_second_call() {
     let mut world = World::new(documented());
     world.create(x());
     world.run(10);
@@ -87,12 +94,12 @@ fn a_summary_without_uri_ends_a_zip_and_costs_a_prefix_one_read() {
         let mut world = World::new(documented());
         world.create(export().to(uri));
         world.run(40);
-        let now = super::fixtures::at(world.seconds).mono;
+        let now = crate::export::fixtures::at(world.seconds).mono;
         world.aws.moves(&arn("sess1"), SessionStatus::Terminated, now);
         world.aws.delivers(&arn("sess1"), true, now);
         world.lists(&arn("sess1"), 0, false);
         if uri == ZIP {
-            world.reads.extend([ReadPlan::Fails(FailureClass::Rejected); 8]);
+            reads(&mut world, "x", [ReadPlan::Fails(FailureClass::Rejected); 8]);
         }
         world.run(1);
         let status = &world.objects["x"].export.status;
@@ -113,7 +120,7 @@ fn killed_right_after_aws_accepted_it_adopts_without_a_second_call() {
 fn a_lost_reply_is_answered_by_reading() {
     let mut world = World::new(documented());
     world.create(x());
-    world.calls.push_back(CallPlan::LosesReply(1));
+    calls(&mut world, "x", [CallPlan::LosesReply(1)]);
     world.run(20);
     assert_eq!((word(&world, "x").as_str(), world.calls_made), ("ExportPending", 1));
 }
@@ -122,7 +129,7 @@ fn a_lost_reply_is_answered_by_reading() {
 fn a_lost_call_is_made_again() {
     let mut world = World::new(documented());
     world.create(x());
-    world.calls.push_back(CallPlan::Lost);
+    calls(&mut world, "x", [CallPlan::Lost]);
     world.run(20);
     assert_eq!((word(&world, "x").as_str(), world.calls_made), ("ExportPending", 2));
 }
@@ -181,7 +188,7 @@ fn deleting_frees_a_zip_but_not_the_session() {
 fn a_deleted_objects_unanswered_claim_is_freed_by_two_empty_reads() {
     let mut world = World::new(documented());
     world.create(x());
-    world.calls.push_back(CallPlan::Lost);
+    calls(&mut world, "x", [CallPlan::Lost]);
     world.run(3);
     world.delete("x");
     world.create(x().named("y").to(NESTED));
@@ -230,17 +237,34 @@ fn a_new_leader_pauses_for_two_objects_of_one_session_and_then_goes_on() {
 }
 
 #[test]
+fn what_a_new_leaders_first_read_did_not_show_is_seen_before_its_first_call() {
+    let mut world = World::new(documented());
+    // Longer than the pause: nothing else has the session read meanwhile.
+    world.poll_interval = secs(60);
+    world.run(31);
+    world.create(x().named("y"));
+    calls(&mut world, "y", [CallPlan::LosesReply(4)]);
+    world.run(2);
+    world.clear_status("y");
+    world.create(x().to(NESTED));
+    world.crash();
+    world.run(120);
+    assert_eq!((word(&world, "x").as_str(), word(&world, "y").as_str()), ("ExportConflict", "ExportPending"));
+    assert_eq!(world.calls_made, 1);
+}
+
+#[test]
 fn a_conflict_of_one_intent_does_not_hand_its_export_to_another() {
     let mut world = World::new(Aws::new(Shown::Nothing, Second::Replaces, false));
-    // Asked, but nothing came of it.
+    // Requested without effect.
     world.create(x().named("second"));
-    world.calls.push_back(CallPlan::Lost);
+    calls(&mut world, "second", [CallPlan::Lost]);
     world.run(3);
     world.toggle_suspend("second");
     world.run(3);
-    // Asked and accepted, but the answer is lost, and with the process the knowledge that the other one's claim was free.
+    // Requested and accepted, but the answer is lost; the crash also loses that the other object's claim was free.
     world.create(x().named("first").to(NESTED));
-    world.calls.push_back(CallPlan::LosesReply(1));
+    calls(&mut world, "first", [CallPlan::LosesReply(1)]);
     world.crash_point = Some(CrashPoint::AfterCall);
     world.run(120);
     assert_eq!((world.calls_made, world.aws.asked(&arn("sess1"))), (2, Some(NESTED)));
@@ -257,10 +281,11 @@ fn a_result_below_a_nested_prefix_is_never_taken_for_ones_own() {
     world.create(x().named("a-outer"));
     world.create(x().named("b-inner").to(NESTED));
     // One is denied; the other one's call is accepted, but its answer is lost.
-    world.calls.extend([CallPlan::Refused(FailureClass::Credentials), CallPlan::LosesReply(0)]);
+    calls(&mut world, "a-outer", [CallPlan::Refused(FailureClass::Credentials)]);
+    calls(&mut world, "b-inner", [CallPlan::LosesReply(0)]);
     world.run(300);
     assert_eq!((world.calls_made, world.aws.asked(&arn("sess1"))), (2, Some(NESTED)));
-    // Then everything that knows of it: what is PENDING without a URI passes for the only intent that is left.
+    // Status and state are lost, too: an export that is PENDING without a URI passes for the only intent that is left.
     world.clear_status("b-inner");
     world.crash();
     world.run(60);
@@ -274,8 +299,8 @@ fn a_foreign_export_that_a_call_of_ours_is_about_to_replace_is_no_conflict_yet()
     let mut world = World::new(documented());
     world.create(x());
     world.run(1);
-    // Its call is on its way when somebody else's shows, to an object that wants the same.
-    let now = super::fixtures::at(world.seconds).mono;
+    // Its call is in flight when a foreign export shows, to another object with the same target.
+    let now = crate::export::fixtures::at(world.seconds).mono;
     world.aws.export(&arn("sess1"), &ELSEWHERE.parse().unwrap(), false, now).unwrap();
     world.create(x().named("y"));
     world.run(120);
@@ -287,7 +312,7 @@ fn a_foreign_export_that_a_call_of_ours_is_about_to_replace_is_no_conflict_yet()
 fn a_long_outage_of_reads_shows_once_and_passes() {
     let mut world = World::new(documented());
     world.create(x());
-    world.reads.extend([ReadPlan::Fails(FailureClass::Unavailable); 20]);
+    reads(&mut world, "x", [ReadPlan::Fails(FailureClass::Unavailable); 20]);
     world.run(29);
     assert_eq!(world.objects["x"].writes, 0);
     world.run(60);
@@ -301,7 +326,7 @@ fn a_long_outage_of_reads_shows_once_and_passes() {
 fn a_denial_stalls_and_recovers_by_itself() {
     let mut world = World::new(documented());
     world.create(x());
-    world.calls.extend([CallPlan::Refused(FailureClass::AccessDenied); 6]);
+    calls(&mut world, "x", [CallPlan::Refused(FailureClass::AccessDenied); 6]);
     world.run(5);
     assert_eq!(word(&world, "x"), Reason::AccessDenied.as_str());
     world.run(175);
@@ -311,11 +336,11 @@ fn a_denial_stalls_and_recovers_by_itself() {
 }
 
 #[test]
-fn a_denied_object_blocks_nobody() {
+fn a_denied_object_blocks_no_other() {
     let mut world = World::new(documented());
     world.run(31);
     world.create(x());
-    world.calls.push_back(CallPlan::Refused(FailureClass::AccessDenied));
+    calls(&mut world, "x", [CallPlan::Refused(FailureClass::AccessDenied)]);
     world.run(3);
     world.create(x().named("y").to(NESTED));
     world.run(5);
@@ -326,7 +351,7 @@ fn a_denied_object_blocks_nobody() {
 fn rejected_three_times_it_is_held_and_tried_every_five_minutes() {
     let mut world = World::new(documented());
     world.create(x());
-    world.calls.extend([CallPlan::Refused(FailureClass::Rejected); 4]);
+    calls(&mut world, "x", [CallPlan::Refused(FailureClass::Rejected); 4]);
     world.run(59);
     assert_eq!((word(&world, "x").as_str(), world.calls_made), (Reason::RequestRejected.as_str(), 3));
     world.run(300);
@@ -336,9 +361,9 @@ fn rejected_three_times_it_is_held_and_tried_every_five_minutes() {
 }
 
 #[test]
-fn a_session_that_ended_before_anyone_asked_costs_no_call() {
+fn a_session_that_ended_before_the_request_costs_no_call() {
     let mut world = World::new(documented());
-    world.aws.starts(&arn("sess1"), SessionStatus::Terminated, super::fixtures::at(0).mono);
+    world.aws.starts(&arn("sess1"), SessionStatus::Terminated, crate::export::fixtures::at(0).mono);
     world.create(x());
     world.run(25);
     assert_eq!(word(&world, "x"), "");
@@ -362,7 +387,7 @@ fn a_foreign_export_after_our_acceptance_is_a_conflict_after_the_consistency_win
     let mut world = World::new(documented());
     world.create(x());
     world.run(10);
-    let now = super::fixtures::at(world.seconds).mono;
+    let now = crate::export::fixtures::at(world.seconds).mono;
     world.aws.export(&arn("sess1"), &ELSEWHERE.parse().unwrap(), false, now).unwrap();
     world.run(25);
     assert_eq!(word(&world, "x"), "ExportPending");
@@ -380,201 +405,6 @@ fn a_finished_object_is_deleted_after_its_time_to_live() {
     assert!(world.objects.contains_key("x"));
     world.run(400);
     assert!(!world.objects.contains_key("x"));
-}
-
-// ---- random histories ----
-
-#[derive(Debug, Clone)]
-enum Event {
-    Run(u64),
-    Reads(Vec<ReadPlan>),
-    Calls(Vec<CallPlan>),
-    Crash,
-    CrashAt(CrashPoint),
-    Clear(usize),
-    Suspend(usize),
-    Delete(usize),
-    Create(usize),
-    Dry(bool),
-    SlotWait(u64),
-    Moves(usize, SessionStatus),
-    Delivers(usize, bool),
-    Foreign(usize),
-    Listed(usize, u64, bool),
-}
-
-const OBJECTS: [(&str, &str, &str); 5] =
-    [("a", "sess1", PREFIX), ("b", "sess1", NESTED), ("c", "sess1", PREFIX), ("d", "sess1", ZIP), ("e", "sess2", ZIP)];
-const SESSIONS: [&str; 2] = ["sess1", "sess2"];
-
-/// Longest lag of a read: with a call's time-out below the consistency window.
-const LONGEST_LAG: u64 = 20;
-
-fn class() -> impl Strategy<Value = FailureClass> {
-    proptest::sample::select(vec![
-        FailureClass::Throttled,
-        FailureClass::Unavailable,
-        FailureClass::Unreachable,
-        FailureClass::Credentials,
-        FailureClass::AccessDenied,
-        FailureClass::Rejected,
-    ])
-}
-
-fn read_plan() -> impl Strategy<Value = ReadPlan> {
-    prop_oneof![
-        4 => (0..=LONGEST_LAG).prop_map(ReadPlan::Lags),
-        4 => (0..=LONGEST_LAG, any::<bool>()).prop_map(|(lag, uri)| ReadPlan::Listed(lag, uri)),
-        1 => Just(ReadPlan::Missing),
-        2 => class().prop_map(ReadPlan::Fails),
-    ]
-}
-
-fn call_plan() -> impl Strategy<Value = CallPlan> {
-    prop_oneof![
-        2 => Just(CallPlan::Answers),
-        3 => (0..=4_u64).prop_map(CallPlan::LosesReply),
-        2 => Just(CallPlan::Lost),
-        3 => class().prop_map(CallPlan::Refused),
-    ]
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let states = vec![
-        SessionStatus::Activating,
-        SessionStatus::Active,
-        SessionStatus::Connected,
-        SessionStatus::Reconnecting,
-        SessionStatus::Terminating,
-        SessionStatus::Terminated,
-        SessionStatus::Error,
-    ];
-    prop_oneof![
-        8 => prop_oneof![0..6_u64, 0..40_u64, Just(300), Just(1500)].prop_map(Event::Run),
-        4 => proptest::collection::vec(read_plan(), 0..12).prop_map(Event::Reads),
-        4 => proptest::collection::vec(call_plan(), 0..6).prop_map(Event::Calls),
-        2 => Just(Event::Crash),
-        1 => Just(Event::CrashAt(CrashPoint::AfterIntent)),
-        1 => Just(Event::CrashAt(CrashPoint::AfterCall)),
-        2 => (0..OBJECTS.len()).prop_map(Event::Clear),
-        2 => (0..OBJECTS.len()).prop_map(Event::Suspend),
-        2 => (0..OBJECTS.len()).prop_map(Event::Delete),
-        4 => (0..OBJECTS.len()).prop_map(Event::Create),
-        1 => any::<bool>().prop_map(Event::Dry),
-        2 => (0..4_u64).prop_map(Event::SlotWait),
-        2 => (0..2_usize, proptest::sample::select(states)).prop_map(|(s, state)| Event::Moves(s, state)),
-        1 => (0..2_usize, any::<bool>()).prop_map(|(s, good)| Event::Delivers(s, good)),
-        1 => (0..2_usize).prop_map(Event::Foreign),
-        4 => (0..2_usize, 0..=LONGEST_LAG, any::<bool>()).prop_map(|(s, lag, uri)| Event::Listed(s, lag, uri)),
-    ]
-}
-
-fn happens(world: &mut World, event: Event, foreigners: bool, round: usize) {
-    let now = super::fixtures::at(world.seconds).mono;
-    let named = |number: usize| OBJECTS[number].0;
-    match event {
-        Event::Run(seconds) => world.run(seconds),
-        Event::Reads(plans) => world.reads = plans.into(),
-        Event::Calls(plans) => world.calls = plans.into(),
-        Event::Crash => crash(world),
-        Event::CrashAt(point) => world.crash_point = Some(point).filter(|_| may_crash(world)),
-        Event::Clear(number) => {
-            world.crash_point = world.crash_point.filter(|_| world.aws.names_result);
-            world.clear_status(named(number));
-        }
-        Event::Suspend(number) => world.toggle_suspend(named(number)),
-        Event::Delete(number) => {
-            world.crash_point = None;
-            world.delete(named(number));
-        }
-        Event::Create(number) => {
-            let (name, session, uri) = OBJECTS[number];
-            if !world.objects.contains_key(name) {
-                let mut builder = export().named(name).of_session(session).to(uri);
-                builder = builder.with_uid(&format!("{name}-{round}"));
-                world.create(builder);
-            }
-        }
-        Event::Dry(dry) => world.dry = dry,
-        Event::SlotWait(seconds) => world.slot_wait = seconds,
-        Event::Moves(number, state) => world.aws.moves(&arn(SESSIONS[number]), state, now),
-        Event::Delivers(number, succeeds) => world.aws.delivers(&arn(SESSIONS[number]), succeeds, now),
-        Event::Foreign(number) if foreigners => {
-            let uri = ELSEWHERE.parse().unwrap();
-            world.aws.export(&arn(SESSIONS[number]), &uri, false, now).unwrap_or_default();
-        }
-        Event::Foreign(_) => {}
-        Event::Listed(number, lag, names_uri) => world.lists(&arn(SESSIONS[number]), lag, names_uri),
-    }
-}
-
-/// Documented limits. An object deleted within AWS's read lag together with a crash: nothing remembers it. And
-/// where AWS never names a destination, not even of a result: an intent that was deleted, or cleared by hand,
-/// together with a crash; the export passes for that of the one intent that is left.
-fn may_crash(world: &World) -> bool {
-    let remembered = world.aws.names_result || !world.intent_wiped;
-    remembered && world.deleted_at.is_none_or(|deleted| world.seconds > deleted + 30)
-}
-
-fn crash(world: &mut World) {
-    if may_crash(world) {
-        world.crash();
-    }
-}
-
-/// Faults stop, everybody is released, the sessions end: all must finish, and stay as they are.
-fn calms_down(world: &mut World) {
-    (world.dry, world.crash_point) = (false, None);
-    world.reads.clear();
-    world.calls.clear();
-    let names: Vec<String> = world.objects.keys().cloned().collect();
-    for name in &names {
-        world.edit(name, |export| export.options.suspend = false);
-    }
-    let now = super::fixtures::at(world.seconds).mono;
-    for session in SESSIONS {
-        world.aws.moves(&arn(session), SessionStatus::Active, now);
-    }
-    let before: u32 = world.objects.values().map(|object| object.writes).sum();
-    world.run(1200);
-    for session in SESSIONS {
-        ends(world, session);
-    }
-    world.run(1200);
-    for (name, object) in &world.objects {
-        assert!(object.export.finished(), "{name} has not finished: {:?}", object.export.status);
-    }
-    let after: u32 = world.objects.values().map(|object| object.writes).sum();
-    assert!(after - before <= 5 * u32::try_from(names.len()).unwrap(), "{} writes in calm", after - before);
-    world.run(86_400);
-    let later: u32 = world.objects.values().map(|object| object.writes).sum();
-    assert_eq!(later, after);
-}
-
-proptest! {
-    #![proptest_config(property::config(100, 10_000))]
-
-    #[test]
-    fn no_history_breaks_the_protocol(
-        shown in proptest::sample::select(vec![Shown::Given, Shown::Key, Shown::Nothing]),
-        second in proptest::sample::select(vec![Second::Replaces, Second::Ignored, Second::Refused]),
-        names_result in any::<bool>(),
-        foreigners in any::<bool>(),
-        events in proptest::collection::vec(event(), 1..60),
-    ) {
-        // Documented limit: a foreign caller together with a lost reply and exports that name no destination.
-        let foreigners = foreigners && shown != Shown::Nothing && names_result;
-        let mut world = World::new(Aws::new(shown, second, names_result));
-        for session in SESSIONS {
-            world.aws.starts(&arn(session), SessionStatus::Active, super::fixtures::at(0).mono);
-        }
-        world.pace = super::fixtures::secs(30);
-        world.create(export().named("a").of_session("sess1").to(PREFIX));
-        for (round, event) in events.into_iter().enumerate() {
-            happens(&mut world, event, foreigners, round);
-        }
-        calms_down(&mut world);
-    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn a_pause_between_sweeps_makes_none_longer() {
     let begins =
         |pages: &[Page]| -> Vec<f64> { sweeps(&rounds(pages, 2), 3).iter().map(|sweep| sweep.begin).collect() };
     assert_eq!(begins(&paused), [0.0, 1600.0, 2200.0]);
-    // Whoever begins to look in the middle of a sweep doesn't take the rest of it, the pause and half of the next for one.
+    // A measurement that begins in the middle of a scan doesn't count its rest, the pause and half of the next as one.
     assert_eq!(begins(&paused[2..]), [1600.0, 2200.0]);
 }
 
@@ -44,7 +44,7 @@ fn a_list_that_is_never_read_is_no_sweep() {
 }
 
 #[test]
-fn a_round_that_is_not_at_its_end_does_not_count() {
+fn an_incomplete_scan_does_not_count() {
     let mut pages = pages(2);
     pages.pop();
     let rounds = rounds(&pages, 2);

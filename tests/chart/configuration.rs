@@ -24,7 +24,8 @@ fn the_configuration_says_what_the_values_say() {
     let rules: Vec<String> = config.rules.as_slice().iter().map(ToString::to_string).collect();
     let expected = [
         r#"{namespaces: ["team-a"], streamGroups: ["sg-1AB2C3De4"], outputPrefixes: ["s3://exports/team-a/", "s3://exports/it's \"quoted\" \\ <\u00e9>/"]}"#,
-        r#"{namespaces: ["team-*"], streamGroups: ["arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-5FG6H7Ij8", "*"], outputPrefixes: ["s3://exports/shared/"]}"#,
+        r#"{namespaces: ["team-*"], streamGroups: ["arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-5FG6H7Ij8", "*"], outputPrefixes: ["s3://exports/shared/"], regions: ["us-west-2", "eu-central-1"]}"#,
+        r#"{namespaces: ["team-b"], streamGroups: ["sg-9JK0L1Mn2"], outputPrefixes: ["s3://exports/team-b/"], exports: false}"#,
     ];
     assert_eq!(rules, expected);
     let quota = config.quota;

@@ -74,6 +74,14 @@ pub(crate) fn only<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
     first
 }
 
+/// The object of a kind whose name ends so.
+pub(crate) fn named<'a>(objects: &'a [Value], kind: &str, ending: &str) -> &'a Value {
+    let is_it = |object: &&Value| {
+        object["kind"] == kind && object["metadata"]["name"].as_str().is_some_and(|name| name.ends_with(ending))
+    };
+    objects.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} that ends in {ending}"))
+}
+
 /// The operator's configuration file.
 pub(crate) fn config_text(objects: &[Value]) -> String {
     let maps = objects.iter().filter(|object| object["kind"] == "ConfigMap");

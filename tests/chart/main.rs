@@ -1,6 +1,6 @@
 //! The Helm chart: what it renders, what it refuses, and what the real API server says of it.
 //!
-//! `UPDATE_SNAPSHOTS=1 cargo test --test chart rendered` writes `snapshots/` anew; then read the diff.
+//! `UPDATE_SNAPSHOTS=1 cargo test --test chart rendered` writes `snapshots/` again; then read the diff.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,3 +23,4 @@ mod rendered;
 mod rights;
 mod schema;
 mod server;
+mod status_policy;

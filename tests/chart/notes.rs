@@ -2,9 +2,16 @@
 
 use crate::control_plane::ControlPlane;
 use crate::helm::{CHART, config_text, full, helm, objects, parse, text};
+use crate::server::apply;
+use k8s_openapi::api::core::v1::ResourceQuota;
+use kube::Api;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
+use session_export_operator::api::SessionExport;
 use session_export_operator::config::Config;
 use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
 
 /// Helm 3 wants to see a cluster that serves every kind, also for a dry run, and none of the objects.
 async fn notes(values: &Value) -> String {
@@ -36,14 +43,96 @@ async fn the_notes_say_the_very_lines_that_are_missing() {
     assert!(notes.contains("create-pod-identity-association"), "{notes}");
 }
 
+/// The spec of the object that the notes print.
+fn printed_spec(notes: &str) -> Value {
+    let (_, after) = notes.split_once("<<'END'\n").unwrap();
+    let (manifest, _) = after.split_once("\n  END").unwrap();
+    parse(manifest).remove(0)["spec"].clone()
+}
+
 /// The object that the notes print is one that the rules allow.
 #[tokio::test]
 async fn the_notes_print_an_export_that_works() {
     let notes = notes(&full()).await;
-    let (_, after) = notes.split_once("<<'END'\n").unwrap();
-    let (manifest, _) = after.split_once("\n  END").unwrap();
-    let object = parse(manifest).remove(0);
-    assert_eq!(object["spec"]["streamGroupIdentifier"], "sg-1AB2C3De4");
-    assert_eq!(object["spec"]["outputUri"], "s3://exports/team-a/");
-    assert!(!notes.contains("NOTHING MAY BE EXPORTED") && !notes.contains("create-pod-identity"), "{notes}");
+    let spec = printed_spec(&notes);
+    assert_eq!(spec["streamGroupIdentifier"], "sg-1AB2C3De4");
+    assert_eq!(spec["outputUri"], "s3://exports/team-a/");
+    assert_eq!(spec.get("region"), None);
+    assert!(!notes.contains("NOTHING M") && !notes.contains("create-pod-identity"), "{notes}");
+}
+
+/// The ResourceQuota that the notes print.
+fn printed_quota(notes: &str) -> Option<Value> {
+    let (_, after) = notes.split_once("for each\nnamespace:\n\n")?;
+    Some(parse(after.split_once("\n\n").map_or(after, |(manifest, _)| manifest)).remove(0))
+}
+
+#[tokio::test]
+async fn the_notes_say_who_may_create_exports_and_print_the_quota_that_bounds_their_number() {
+    let rbac = |create: bool, edit: bool, admin: bool| json!({"rbac": {"create": create, "aggregateToEdit": edit, "aggregateToAdmin": admin}});
+    for (values, who) in [
+        (json!({}), Some("Users with edit or admin in a namespace may create SessionExports there")),
+        (rbac(true, true, false), Some("Users with edit or admin in a namespace")),
+        (rbac(true, false, true), Some("Users with admin in a namespace")),
+        (rbac(true, false, false), None),
+        (rbac(false, true, true), None),
+    ] {
+        let notes = notes(&values).await;
+        assert!(who.is_none_or(|who| notes.contains(who)), "{notes}");
+        assert_eq!((notes.contains("Users with"), printed_quota(&notes).is_some()), (who.is_some(), who.is_some()));
+    }
+}
+
+#[tokio::test]
+async fn the_quota_that_the_notes_print_refuses_the_next_export() {
+    let control = ControlPlane::shared().await;
+    let exports = control.namespace("quota").await;
+    let mut quota = printed_quota(&notes(&json!({"watch": {"namespaces": ["quota"]}})).await).unwrap();
+    assert_eq!(quota["metadata"]["namespace"], "quota");
+    let most = quota["spec"]["hard"].as_object_mut().unwrap().values_mut().next().unwrap();
+    *most = json!("2");
+    counted_quota(control, &quota).await;
+    let create = async |name: &str| {
+        let spec =
+            json!({"streamGroupIdentifier": "sg-1", "streamSessionIdentifier": "s", "outputUri": "s3://bucket/"});
+        let object = SessionExport::new(name, serde_json::from_value(spec).unwrap());
+        exports.create(&PostParams::default(), &object).await.map_err(|error| error.to_string())
+    };
+    create("first").await.unwrap();
+    create("second").await.unwrap();
+    let refused = create("third").await.unwrap_err();
+    assert!(refused.contains("exceeded quota: sessionexports"), "{refused}");
+}
+
+/// Installs a quota whose usage is counted. The controller manager looks for new kinds every 30 s; a quota of a kind
+/// that it doesn't know yet stands uncounted for 5 minutes, and so is made again.
+async fn counted_quota(control: &ControlPlane, quota: &Value) {
+    let quotas: Api<ResourceQuota> = Api::namespaced(control.client().await, "quota");
+    let begun = Instant::now();
+    loop {
+        apply(control, "quota.yaml", std::slice::from_ref(quota), &[]).unwrap();
+        sleep(Duration::from_secs(3)).await;
+        let status = quotas.get("sessionexports").await.unwrap().status.unwrap_or_default();
+        if status.used.is_some_and(|used| !used.is_empty()) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "the quota is never counted");
+        quotas.delete("sessionexports", &DeleteParams::default()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_export_that_the_notes_print_is_of_a_rule_that_is_not_retired_and_in_its_region() {
+    let rule = |group: &str, exports: bool| {
+        json!({
+            "namespaces": ["a"], "streamGroups": [group], "outputPrefixes": ["s3://bucket/"],
+            "regions": ["eu-central-1"], "exports": exports,
+        })
+    };
+    let values =
+        |rules: Value| json!({"aws": {"accountId": "111122223333", "region": "us-west-2"}, "config": {"rules": rules}});
+    let spec = printed_spec(&notes(&values(json!([rule("sg-1", false), rule("sg-2", true)]))).await);
+    assert_eq!((&spec["streamGroupIdentifier"], &spec["region"]), (&json!("sg-2"), &json!("eu-central-1")));
+    let retired = notes(&values(json!([rule("sg-1", false)]))).await;
+    assert!(retired.contains("NOTHING MORE IS EXPORTED: every rule has exports: false."), "{retired}");
 }

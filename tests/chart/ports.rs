@@ -1,4 +1,4 @@
-//! Who may reach which port: probes the health port, scrapes the metrics port, and the NetworkPolicy between.
+//! Access to the ports: probes the health port, scrapes the metrics port, and the NetworkPolicy between.
 
 use crate::helm::{full, objects, only};
 use serde_json::{Value, json};

@@ -28,6 +28,10 @@ fn table() -> Vec<(Value, &'static [&'static str])> {
         (json!({"aws": {"accountId": "1234"}}), &["/aws/accountId", "[0-9]{12}"]),
         (json!({"aws": {"region": "US-West-2"}}), &["/aws/region"]),
         (json!({"aws": {"endpointUrl": "simulator:8474"}}), &["/aws/endpointUrl", "https?://"]),
+        (json!({"aws": {"endpointUrl": "HTTP://localhost"}}), &["/aws/endpointUrl", "https?://"]),
+        (json!({"aws": {"endpointUrl": "https://a b"}}), &["/aws/endpointUrl", "https?://"]),
+        (json!({"aws": {"endpointUrl": "http://localhost\n"}}), &["/aws/endpointUrl", "https?://"]),
+        (json!({"aws": {"allowInsecureEndpoint": "true"}}), &["/aws/allowInsecureEndpoint", "want boolean"]),
         (json!({"aws": {"endpoint": "x"}}), &["/aws", "'endpoint' not allowed"]),
         (json!({"watch": {"namespaces": "team-a"}}), &["/watch/namespaces", "want array"]),
         (json!({"watch": {"namespaces": ["team-*"]}}), &["/watch/namespaces/0"]),
@@ -43,6 +47,11 @@ fn table() -> Vec<(Value, &'static [&'static str])> {
         (rule(&json!({"outputPrefixes": ["s3://bucket/a"]})), &["/config/rules/0/outputPrefixes/0", "s3://"]),
         (rule(&json!({"outputPrefixes": ["s3://bucket/*/"]})), &["/config/rules/0/outputPrefixes/0"]),
         (rule(&json!({"prefixes": []})), &["/config/rules/0", "'prefixes' not allowed"]),
+        (rule(&json!({"regions": []})), &["/config/rules/0/regions", "minItems"]),
+        (rule(&json!({"regions": "us-west-2"})), &["/config/rules/0/regions", "want array"]),
+        (rule(&json!({"regions": ["US-West-2"]})), &["/config/rules/0/regions/0"]),
+        (rule(&json!({"region": ["us-west-2"]})), &["/config/rules/0", "'region' not allowed"]),
+        (rule(&json!({"exports": "false"})), &["/config/rules/0/exports", "want boolean"]),
         (json!({"config": {"rules": [{"namespaces": ["a"]}]}}), &["/config/rules/0", "'streamGroups'"]),
         (json!({"config": {"quota": {"export": "fast"}}}), &["/config/quota/export", "want number"]),
         (
@@ -54,6 +63,8 @@ fn table() -> Vec<(Value, &'static [&'static str])> {
             &["/config/timing/shutdownGracePeriod", "want string"],
         ),
         (json!({"admissionPolicy": {"enabled": "yes"}}), &["/admissionPolicy/enabled", "want boolean"]),
+        (json!({"statusPolicy": {"enabled": "yes"}}), &["/statusPolicy/enabled", "want boolean"]),
+        (json!({"statusPolicy": {"enable": true}}), &["/statusPolicy", "'enable' not allowed"]),
         (json!({"serviceAccount": {"annotations": {"a": true}}}), &["/serviceAccount/annotations/a", "want string"]),
         (json!({"rbac": {"aggregate": true}}), &["/rbac", "'aggregate' not allowed"]),
         (json!({"crds": {"keep": "true"}}), &["/crds/keep", "want boolean"]),
@@ -113,16 +124,75 @@ fn values_that_contradict_each_other_are_refused_by_their_path() {
         values
     };
     let arn = "arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1";
-    let mut without_policy = with_account("111122223333", arn, "");
-    without_policy["admissionPolicy"] = json!({"enabled": false});
+    let with_regions = |groups: Value| rule(&json!({"streamGroups": groups, "regions": ["us-west-2"]}));
     let wrong = complaints(vec![
         (with_account("", "sg-1", ""), &["aws.accountId: is required when there are config.rules"]),
         (with_account("999999999999", arn, "us-west-2"), &["config.rules[0].streamGroups[0]: is of another account"]),
-        (with_account("111122223333", arn, ""), &["aws.region: is required, because config.rules[0].streamGroups[0]"]),
+        (with_regions(json!([arn])), &["config.rules[0].regions: is for stream groups by id or *", "leave it out"]),
         (json!({"serviceAccount": {"create": false}}), &["serviceAccount.name: is required"]),
     ]);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(template(&without_policy, &[]).is_ok());
+    for fine in [with_regions(json!([arn, "sg-1"])), with_regions(json!(["*"])), with_account("111122223333", arn, "")]
+    {
+        assert_eq!(template(&fine, &[]).err(), None, "{fine}");
+    }
+}
+
+/// Plain HTTP to a host that is not loopback, or that one program or another takes for another host.
+const INSECURE: [&str; 30] = [
+    "http://simulator.testing:8474",
+    "http://10.0.0.1",
+    "http://0.0.0.0",
+    "http://[::]",
+    "http://[::2]",
+    "http://[::1].evil.example",
+    "http://[::1",
+    "http://[::ffff:127.0.0.1]",
+    "http://::1",
+    "http://localhost.evil.example",
+    "http://localhost.",
+    "http://localhost:",
+    "http://localhost:8474.evil.example",
+    "http://localhost:80@evil.example",
+    "http://localhost@evil.example",
+    "http://localhost\\@evil.example",
+    "http://localhost?@evil.example",
+    "http://localhost#@evil.example",
+    "http://xlocalhost",
+    "http://evil.example/localhost",
+    "http://evil.example/http://localhost",
+    "http://127x0x0x1",
+    "http://127.0.0.1.evil.example",
+    "http://127.0.0.1@evil.example",
+    "http://user@127.0.0.1@evil",
+    "http://user@127.0.0.1",
+    "http://127.0.0",
+    "http://127.0.0.256",
+    "http://127.0.0.01",
+    "http://128.0.0.1",
+];
+
+#[test]
+fn an_endpoint_over_plain_http_is_refused_with_the_way_out() {
+    let with = |url: &str, allow: bool| json!({"aws": {"endpointUrl": url, "allowInsecureEndpoint": allow}});
+    let words: &[&str] =
+        &["aws.endpointUrl:", "Accepted are https://", "http://localhost", "aws.allowInsecureEndpoint=true"];
+    let wrong = complaints(INSECURE.iter().map(|url| (with(url, false), words)).collect());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let allowed = INSECURE.iter().map(|url| with(url, true));
+    let fine = [
+        "",
+        "https://vpce-0abc.gameliftstreams.us-west-2.vpce.amazonaws.com",
+        "https://127.0.0.1.example:8443/path?query",
+        "http://localhost",
+        "http://localhost:8474/",
+        "http://127.0.0.1:8474",
+        "http://127.255.30.249",
+        "http://[::1]:8474/a/b",
+    ];
+    for values in allowed.chain(fine.map(|url| with(url, false))) {
+        assert_eq!(template(&values, &[]).err(), None, "{values}");
+    }
 }
 
 #[test]

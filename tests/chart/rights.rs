@@ -9,7 +9,7 @@ use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
-use session_export_operator::operator::preflight::{self, Missing, Permission};
+use session_export_operator::app::preflight::{self, Permission, PreflightError};
 use std::collections::BTreeSet;
 
 fn text(value: &Value) -> &str {
@@ -63,7 +63,7 @@ fn granted(objects: &[Value]) -> Vec<String> {
 
 fn needed(namespaces: &[&str], lease: &str) -> Vec<Permission> {
     let namespaces: Vec<String> = namespaces.iter().map(ToString::to_string).collect();
-    preflight::needed(&namespaces, (NAMESPACE, lease))
+    preflight::required_permissions(&namespaces, (NAMESPACE, lease))
 }
 
 #[test]
@@ -82,8 +82,10 @@ fn nothing_is_granted_but_what_the_operator_needs() {
 
 #[test]
 fn without_rbac_nothing_is_granted_to_anybody() {
-    let objects = objects(&json!({"rbac": {"create": false}}));
-    assert!(objects.iter().all(|object| !text(&object["kind"]).contains("Role")));
+    for namespaces in [json!([]), json!(["a"])] {
+        let objects = objects(&json!({"rbac": {"create": false}, "watch": {"namespaces": namespaces}}));
+        assert!(objects.iter().all(|object| !text(&object["kind"]).contains("Role")));
+    }
 }
 
 #[test]
@@ -129,8 +131,21 @@ pub(crate) async fn kubeconfig(control: &ControlPlane, account: &str) -> Value {
     kubeconfig
 }
 
-async fn client_of(control: &ControlPlane, account: &str) -> Client {
-    let kubeconfig = Kubeconfig::from_yaml(&kubeconfig(control, account).await.to_string()).unwrap();
+/// A client with the ServiceAccount's token.
+pub(crate) async fn client_of(control: &ControlPlane, account: &str) -> Client {
+    client(&kubeconfig(control, account).await).await
+}
+
+/// A client that impersonates a user, by the administrator's rights.
+pub(crate) async fn client_as(control: &ControlPlane, person: &str) -> Client {
+    let admins = std::fs::read_to_string(control.kubeconfig()).unwrap();
+    let mut kubeconfig: Value = serde_yaml::from_str(&admins).unwrap();
+    kubeconfig["users"][0]["user"]["as"] = json!(person);
+    client(&kubeconfig).await
+}
+
+async fn client(kubeconfig: &Value) -> Client {
+    let kubeconfig = Kubeconfig::from_yaml(&kubeconfig.to_string()).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()
 }
@@ -148,10 +163,10 @@ async fn the_operators_preflight_passes_with_the_rendered_rights() {
         install(control, &name, &objects(&values));
         let client = client_of(control, &name).await;
         let watched: Vec<String> = namespaces.iter().map(ToString::to_string).collect();
-        preflight::check(&client, &watched, &needed(&namespaces, &name)).await.unwrap();
+        preflight::check_permissions(&client, &watched, &needed(&namespaces, &name)).await.unwrap();
         // Elsewhere, and under another name, it may nothing.
-        let elsewhere = preflight::check(&client, &[], &needed(&["default"], "other")).await;
-        let Err(Missing::Permissions(missing)) = elsewhere else { panic!("{elsewhere:?}") };
+        let elsewhere = preflight::check_permissions(&client, &[], &needed(&["default"], "other")).await;
+        let Err(PreflightError::Permissions(missing)) = elsewhere else { panic!("{elsewhere:?}") };
         assert_eq!(missing.len(), if n == 0 { 3 } else { 6 + 3 }, "{missing:?}");
     }
 }

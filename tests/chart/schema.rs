@@ -92,6 +92,23 @@ fn near_misses() -> Vec<(&'static str, Value)> {
         "a>1",
         "a in (b,,c)",
     ]);
+    let regions = words(&[
+        "us-west-2",
+        "us-gov-west-1",
+        "xx-made-1",
+        "us-west-22",
+        "us-west",
+        "west-2",
+        "us-west-222",
+        "us--west-2",
+        "us-west2-2",
+        "USA-west-2",
+        "us-west-2\n",
+        "us-\u{e9}st-1",
+        "*",
+    ]);
+    let lengths_of_regions = [27, 28].map(|length| format!("us-{}-1", "a".repeat(length)));
+    let regions = [regions, lengths_of_regions.to_vec()].concat();
     of("/config/rules/0/namespaces/0", names)
         .chain(of("/config/rules/0/namespaces/0", lengths.to_vec()))
         .chain(of("/config/rules/0/streamGroups/0", [groups.to_vec(), arns.to_vec(), long.to_vec()].concat()))
@@ -99,7 +116,15 @@ fn near_misses() -> Vec<(&'static str, Value)> {
         .chain(of("/watch/labelSelector", selectors))
         .chain(of("/watch/namespaces/0", words(&["a", "", "A", "a-", "*", "a.b"])))
         .chain(of("/config/lease/name", words(&["a", "A", "a.b", "a..b", "-a"])))
-        .chain(of("/aws/region", words(&["us-west-2", "us-gov-west-1", "us-west", "west-2", "us-west-222"])))
+        .chain(of("/aws/region", regions.clone()))
+        .chain(of("/config/rules/0/regions/0", regions))
+        .chain([json!([]), json!(null), json!("us-west-2")].map(|value| ("/config/rules/0/regions", value)))
+        .chain([json!(false), json!(null), json!("false"), json!(1)].map(|value| ("/config/rules/0/exports", value)))
+        // Beside ARNs only, regions mean nothing.
+        .chain(
+            [json!([arn.to_owned() + "a"]), json!([arn.to_owned() + "a", "*"])]
+                .map(|v| ("/config/rules/0/streamGroups", v)),
+        )
         .collect()
 }
 
@@ -113,7 +138,10 @@ fn parses(values: &Value) -> bool {
 
 #[test]
 fn it_accepts_what_the_operator_can_parse_and_nothing_else() {
-    let rule = json!({"namespaces": ["a"], "streamGroups": ["sg-1"], "outputPrefixes": ["s3://bucket/"]});
+    let rule = json!({
+        "namespaces": ["a"], "streamGroups": ["sg-1"], "outputPrefixes": ["s3://bucket/"],
+        "regions": ["us-west-2"], "exports": true,
+    });
     let base = json!({
         "aws": {"accountId": "111122223333", "region": "us-west-2"},
         "watch": {"namespaces": ["a"], "labelSelector": ""},

@@ -9,8 +9,8 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::runtime::wait::{await_condition, conditions::is_crd_established};
 use kube::{Api, Client, Config};
+use kube_runtime::wait::{await_condition, conditions::is_crd_established};
 use serde_json::json;
 use session_export_operator::api::SessionExport;
 use std::fs::File;
@@ -140,7 +140,8 @@ impl ControlPlane {
         timeout(START, gone).await.expect("the CRD went away");
     }
 
-    /// Makes the status a subresource, as the committed CRD has it; or no more, so that an object can be created with one.
+    /// Makes the status a subresource, as the committed CRD has it; or no more, so that an object can be created with
+    /// one.
     pub(crate) async fn status_is_apart(&self, apart: bool) {
         let client = self.client().await;
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());

@@ -121,8 +121,8 @@ async fn a_status_write_whose_answer_is_lost_is_not_lost() {
         };
         world.until(name, "written", written).await;
         if name == "intent" {
-            let told = || async { operator.log().contains("status write failed") };
-            world.eventually("it finds the answer lost", told).await;
+            let described = || async { operator.log().contains("status write failed") };
+            world.eventually("it finds the answer lost", described).await;
             // Time for a call that must not come; nothing can be retried meanwhile.
             tokio::time::sleep(Duration::from_millis(500)).await;
             assert_eq!(world.simulator.exports(name).await, 0, "an intent that is not known to be written is none");

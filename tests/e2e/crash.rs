@@ -3,6 +3,7 @@
 use crate::oracle::{History, end_state, exported, session_ended};
 use crate::world::{World, condition};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const EXPORT: &str = "ExportStreamSessionFiles";
 const GET: &str = "GetStreamSession";
@@ -67,8 +68,46 @@ async fn killed_after_aws_accepted_and_before_the_status_write_it_adopts() {
     assert_eq!(world.status_writes("one"), 3);
 }
 
+/// A shutdown that lasts until a call is answered, which is far longer than the test.
+fn endless_shutdown() -> Value {
+    let timing = json!({
+        "callTimeout": "50s", "consistencyWindow": "55s", "shutdownGracePeriod": "50s",
+        "leaseDuration": "60s", "leaseRenewDeadline": "10s",
+    });
+    json!({"timing": timing})
+}
+
 #[tokio::test]
-async fn a_session_that_ends_while_nobody_leads_is_adopted_all_the_same() {
+async fn a_second_signal_ends_it_at_once_in_the_middle_of_a_call() {
+    let world = World::with("crash-second-signal", &[], endless_shutdown()).await;
+    let history = History::of(&world);
+    world.simulator.session("k1", json!({})).await;
+    let delay =
+        json!({"operation": EXPORT, "first": 1, "action": {"type": "latency", "ms": 45_000, "afterEffect": true}});
+    world.simulator.fault(delay).await;
+    world.export("one", "k1", "s3://exports/a/").await;
+    let mut operator = world.operator().await;
+    until_aws_has_accepted(&world, "k1").await;
+    operator.signal("TERM");
+    world.eventually("it shuts down", || async { operator.log().contains("shutting down; ") }).await;
+    operator.signal("INT");
+    let status = operator.ended(Duration::from_secs(60)).await;
+    // 0 if it had finished its work.
+    assert_eq!(status.and_then(|status| status.code()), Some(1), "{}", operator.log());
+    assert!(world.status("one").await.request_time.is_none(), "the call was not answered");
+    assert_eq!(world.lease().await.holder_identity.as_deref(), Some("operator-0"), "the lease was not released");
+
+    world.free_lease().await;
+    let _operator = world.operator().await;
+    world.reason("one", "ExportPending").await;
+    world.simulator.end("k1").await;
+    assert_eq!(end_state(&world.finished("one").await), exported("s3://exports/a/"), "{}", world.logs());
+    assert_eq!(world.simulator.accepted("k1").await.len(), 1, "one export");
+    history.check(&world).await;
+}
+
+#[tokio::test]
+async fn a_session_that_ends_without_a_leader_is_adopted() {
     let world = World::with("crash-kill-ended", &[], slow_calls()).await;
     let history = History::of(&world);
     world.simulator.session("k1", json!({})).await;
@@ -272,7 +311,7 @@ async fn a_status_cleared_by_hand_is_rebuilt_from_aws() {
     world.reason("one", "ExportPending").await;
     clear(&world, "one").await;
     world.reason("one", "ExportPending").await;
-    // While nobody remembers anything.
+    // While no process holds any state.
     world.crash(operator).await;
     clear(&world, "one").await;
     let operator = world.operator().await;

@@ -57,7 +57,7 @@ fn default_timing() -> Value {
 
 fn watch_the_end(world: &World) -> Seen {
     use futures::StreamExt;
-    use kube::runtime::watcher::{self, Event};
+    use kube_runtime::watcher::{self, Event};
     let seen = Seen::default();
     let into = seen.clone();
     let mut events = watcher::watcher(world.exports(), watcher::Config::default()).boxed();

@@ -112,6 +112,29 @@ async fn a_hundred_of_one_group_cost_pages_and_no_get_each_from_the_first_read_t
     fleet.is_as_if_alone().await;
 }
 
+/// The operator starts after them: so they come at once, however slow the machine.
+#[tokio::test]
+async fn twenty_at_once_cost_two_lists_and_three_gets_at_most() {
+    let world = world("lists-twenty").await;
+    let fleet = Fleet::new(&world, 20, "s3://exports/a/", json!({})).await;
+    for name in &fleet.names[10..] {
+        world.simulator.change(name, json!({"status": "CONNECTED"})).await;
+    }
+    let _operator = world.operator().await;
+    world.eventually("all are requested", || async { fleet.count(CALLS).await == 20 }).await;
+    let lists = fleet.count(LISTS).await;
+    let mut gets = 0;
+    for name in &fleet.names {
+        let called = world.simulator.calls(CALLS, name).await[0]["ms"].as_f64();
+        // Later ones poll the accepted export.
+        gets += world.simulator.calls(GETS, name).await.iter().filter(|get| get["ms"].as_f64() < called).count();
+    }
+    assert!(gets <= 3 && lists <= 2, "{gets} Gets and {lists} Lists for 20 first reads");
+    fleet.end().await;
+    fleet.all_succeeded().await;
+    fleet.is_as_if_alone().await;
+}
+
 #[tokio::test]
 async fn status_alone_is_enough_for_a_zip_and_a_prefix_costs_one_get_each() {
     for (name, uri, most) in [("zip", "s3://exports/NAME.zip", 40), ("prefix", "s3://exports/a/", 85)] {
@@ -150,7 +173,7 @@ async fn a_new_leader_sweeps_what_is_pending_without_a_get_each() {
 }
 
 #[tokio::test]
-async fn many_that_are_activating_are_asked_for_once_they_are_active() {
+async fn many_activating_are_requested_once_they_are_active() {
     let world = world("lists-activating").await;
     let fleet = Fleet::new(&world, 60, "s3://exports/a/", json!({"status": "ACTIVATING"})).await;
     let _operator = world.operator().await;
@@ -209,7 +232,7 @@ async fn pages_full_of_other_peoples_exports_are_left_for_gets() {
 }
 
 #[tokio::test]
-async fn lists_that_lag_break_off_or_speak_of_the_unknown_only_delay() {
+async fn lists_that_lag_break_off_or_show_unknown_sessions_only_delay() {
     let world = world("lists-faulty").await;
     world.simulator.behave(json!({"defaults": {"listLagMs": 1000, "listFilterLagMs": 700}})).await;
     let rules = json!([

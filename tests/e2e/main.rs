@@ -9,26 +9,31 @@
 )]
 
 mod api_server;
+mod conditions;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
 mod crash;
-mod crowd;
 mod denial;
+mod documented;
+mod events;
+mod fairness;
 mod happy;
 mod latency;
-mod left_behind;
 mod lists;
-mod measured;
+#[path = "../docs/markdown.rs"]
+mod markdown;
+mod metrics;
 mod operator;
 mod oracle;
 mod proxy;
 mod quota;
 mod replicas;
+mod restore;
 mod rivals;
-mod rows;
 mod shards;
-mod shown;
 mod simulator;
-mod told;
+mod status;
+mod status_fixtures;
+mod status_policy;
 mod watch;
 mod world;

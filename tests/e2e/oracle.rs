@@ -4,7 +4,7 @@
 use crate::world::World;
 use futures::StreamExt;
 use kube::api::ListParams;
-use kube::runtime::watcher::{self, Event};
+use kube_runtime::watcher::{self, Event};
 use serde_json::{Value, json};
 use session_export_operator::api::{SessionExport, SessionExportStatus};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ pub(crate) fn exported(prefix: &str) -> Value {
     })
 }
 
-/// The same of an export whose session ended before anybody asked.
+/// The same of an export whose session ended before the request.
 pub(crate) fn session_ended() -> Value {
     json!({
         "exportStatus": "FAILED",
@@ -53,8 +53,8 @@ pub(crate) fn end_state(status: &SessionExportStatus) -> Value {
     end["session"] = json!({"status": full["session"]["status"], "statusReason": full["session"]["statusReason"]});
     for condition in &status.conditions {
         // Why the promise holds tells whether it was seen before the end: it keeps its first reason.
-        let reason = if condition.type_ == "Accepted" { "" } else { condition.reason.as_str() };
-        end[&condition.type_] = json!(format!("{} {reason}", condition.status).trim_end());
+        let reason = if condition.type_ == "Accepted" { "" } else { &*condition.reason };
+        end[&*condition.type_] = json!(format!("{} {reason}", condition.status).trim_end());
     }
     let times = ["startTime", "requestAttemptTime", "requestTime", "completionTime"];
     if full["exportStatus"] == "SUCCEEDED" {
@@ -76,7 +76,8 @@ impl History {
         let into = seen.clone();
         let exports = world.exports();
         let watch = tokio::spawn(async move {
-            // Listed afresh after an error or a long silence: kube's watcher may ask for a version that is gone for ever.
+            // Listed again after an error or a long silence: kube's watcher may ask for a version that is gone
+            // indefinitely.
             loop {
                 let mut events = watcher::watcher(exports.clone(), watcher::Config::default()).boxed();
                 while let Ok(Some(Ok(event))) = timeout(SILENCE, events.next()).await {
@@ -122,7 +123,7 @@ impl History {
         let shown = |object: &SessionExport| {
             let seen = self.seen.lock().unwrap();
             let versions = seen.get(object.metadata.uid.as_deref().unwrap());
-            // That version, or a later one: a recorder that lists afresh skips what was overwritten meanwhile.
+            // That version, or a later one: a recorder that lists again skips what was overwritten meanwhile.
             versions.is_some_and(|all| all.iter().any(|one| version(one) >= version(object)))
         };
         world.eventually("the watch shows all that is stored", || async { stored.iter().all(shown) }).await;

@@ -38,11 +38,11 @@ impl Proxy {
     pub(crate) async fn to(upstream: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("https://{}", listener.local_addr().unwrap());
-        let (state, told) =
+        let (state, described) =
             watch::channel(State { mode: Mode::Open, cuts: 0, silences: 0, swallow: None, swallowed: Arc::default() });
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, upstream.clone(), told.clone()));
+                tokio::spawn(pass(client, upstream.clone(), described.clone()));
             }
         });
         Self { server, state, accepting }
@@ -126,13 +126,14 @@ async fn pump(
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
         let heard = |state: &State| state.mode != Mode::Hole && state.silences == silences;
         let Ok(mode) = state.wait_for(heard).await.map(|state| state.mode) else { return };
-        let word = state.borrow().swallow;
-        if answers && word.is_some_and(|word| is_event_of(&buffer[..read], word)) {
-            let swallowed = state.borrow().swallowed.clone();
-            if swallowed.fetch_add(1, Ordering::Relaxed) == 0 {
-                continue;
-            }
-            swallowed.fetch_sub(1, Ordering::Relaxed);
+        let (word, swallowed) = {
+            let state = state.borrow();
+            (state.swallow.filter(|_| answers), state.swallowed.clone())
+        };
+        // Only the first: later lists bring several events at a time.
+        if swallowed.load(Ordering::Relaxed) == 0 && word.is_some_and(|word| is_event_of(&buffer[..read], word)) {
+            swallowed.fetch_add(1, Ordering::Relaxed);
+            continue;
         }
         if (answers && mode == Mode::Losing) || to.write_all(&buffer[..read]).await.is_err() {
             return;

@@ -46,7 +46,7 @@ async fn shards_lead_side_by_side_and_each_works_on_its_own() {
 }
 
 #[tokio::test]
-async fn who_would_work_on_anothers_objects_waits_and_says_for_whom() {
+async fn an_operator_with_an_overlapping_scope_waits_and_names_the_other() {
     let world = World::new("shards-overlap").await;
     let first = shard(&world, "shard-a", "shard in (a, b)").await;
     first.ready("leading").await;
@@ -58,14 +58,14 @@ async fn who_would_work_on_anothers_objects_waits_and_says_for_whom() {
     export(&world, "b", "one", "s3://exports/a/").await;
     world.reason("one-b", "ExportPending").await;
     assert!(!world.changes_by(1).await.iter().any(|change| change.contains("leases")), "it takes no lease");
-    // A holder that is dead stops nobody once its lease has run out.
+    // A dead holder blocks no other once its lease has expired.
     first.crash();
     second.ready("leading").await;
     world.simulator.end("one").await;
     world.finished("one-b").await;
 }
 
-/// Whoever reads the other's export first gives way without a call.
+/// The operator that reads the other's export first gives way without a call.
 #[tokio::test]
 async fn across_shards_the_later_one_gives_way_to_what_aws_shows() {
     let world = World::new("shards-later").await;
@@ -83,7 +83,7 @@ async fn across_shards_the_later_one_gives_way_to_what_aws_shows() {
     assert_eq!(condition(&world.finished("one-a").await, "Ready").unwrap().1, "Exported");
 }
 
-/// Both call: AWS's evidence, read again after the consistency window, tells who has lost.
+/// Both call: AWS's evidence, read again after the consistency window, shows which one has lost.
 #[tokio::test]
 async fn across_shards_of_two_that_call_at_once_aws_decides() {
     let world = World::new("shards-race").await;
@@ -98,7 +98,7 @@ async fn across_shards_of_two_that_call_at_once_aws_decides() {
         export(&world, name, "one", &format!("s3://exports/{name}/")).await;
     }
     world.eventually("both have called", || async { world.simulator.exports("one").await == 2 }).await;
-    // Longer than the consistency window: whoever is told at all is told while the session lives.
+    // Longer than the consistency window: a conflict is recorded while the session is live, or never.
     tokio::time::sleep(Duration::from_secs(4)).await;
     world.simulator.end("one").await;
     let mut ends = Vec::new();

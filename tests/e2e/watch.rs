@@ -76,7 +76,7 @@ async fn a_silent_connection_is_made_up_for_by_the_next_watch() {
     let operator = world.start_through(Some(&proxy.server), json!({}), &[]).await;
     operator.ready("leading").await;
     world.simulator.session("unheard", json!({})).await;
-    // Whatever is open now stays open for ever, and says nothing any more.
+    // Whatever is open now stays open indefinitely, and says nothing any more.
     proxy.silence();
     world.export("unheard", "unheard", "s3://exports/a/").await;
     found(&world, "unheard").await;

@@ -3,6 +3,7 @@
 use crate::control_plane::ControlPlane;
 use crate::operator::Operator;
 use crate::simulator::{ACCESS_KEY_ID, ACCOUNT, GROUP, REGION, SECRET_ACCESS_KEY, Simulator, merge};
+use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenReview};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -52,11 +53,37 @@ impl World {
         merge(&mut config, changes);
         let simulator = Simulator::start(flags);
         let world = Self { namespace, client, simulator, control, dir, config, operators: AtomicU32::new(0) };
+        world.guard_statuses().await;
         world.permit().await;
         world
     }
 
-    /// The very rules of examples/install.yaml, bound to this namespace.
+    /// The policy of examples/install.yaml: operators write statuses under it, and people without a right of the
+    /// cluster can't.
+    async fn guard_statuses(&self) {
+        self.create_once::<ValidatingAdmissionPolicy>("ValidatingAdmissionPolicy").await;
+        self.create_once::<ValidatingAdmissionPolicyBinding>("ValidatingAdmissionPolicyBinding").await;
+    }
+
+    /// Creates the object of this kind in examples/install.yaml, unless another world has.
+    async fn create_once<K>(&self, kind: &str)
+    where
+        K: kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::Serialize
+            + serde::de::DeserializeOwned,
+    {
+        let object = installed().into_iter().find(|object| object["kind"] == kind).unwrap();
+        let object: K = serde_json::from_value(object).unwrap();
+        match Api::all(self.client.clone()).create(&PostParams::default(), &object).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+            Err(other) => panic!("{kind}: {other}"),
+        }
+    }
+
+    /// The very rules of examples/install.yaml, bound to this namespace; in all namespaces what has to be so.
     async fn permit(&self) {
         let accounts: Api<ServiceAccount> = self.namespaced();
         let account = json!({"metadata": {"name": SERVICE_ACCOUNT}});
@@ -64,6 +91,9 @@ impl World {
         for (n, rules) in granted().into_iter().enumerate() {
             self.grant(&format!("{SERVICE_ACCOUNT}-{n}"), rules).await;
         }
+        let mut record = granted()[0].clone();
+        record.as_array_mut().unwrap().retain(|rule| rule["verbs"] == json!(["record"]));
+        self.grant_everywhere(&format!("{}-record", self.namespace), record).await;
     }
 
     /// Lets this world's operators hold a lease of another name, as each release of the chart has its own.
@@ -87,10 +117,14 @@ impl World {
     /// The rights on exports in all namespaces, as the ClusterRole of examples/install.yaml has them.
     #[allow(dead_code, reason = "the tests with several tenants use it")]
     pub(crate) async fn permit_everywhere(&self) {
-        let role = json!({"metadata": {"name": &self.namespace}, "rules": granted()[0]});
+        self.grant_everywhere(&self.namespace, granted()[0].clone()).await;
+    }
+
+    async fn grant_everywhere(&self, name: &str, rules: Value) {
+        let role = json!({"metadata": {"name": name}, "rules": rules});
         let binding = json!({
-            "metadata": {"name": &self.namespace},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": &self.namespace},
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
             "subjects": [{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": &self.namespace}],
         });
         let roles: Api<k8s_openapi::api::rbac::v1::ClusterRole> = Api::all(self.client.clone());
@@ -450,17 +484,21 @@ fn default_config(namespace: &str) -> Value {
 
 /// The rules of examples/install.yaml: what a test may do is what an installed operator may do.
 pub(crate) fn granted() -> Vec<Value> {
+    installed().into_iter().map(|object| object["rules"].clone()).filter(|rules| !rules.is_null()).collect()
+}
+
+/// The objects of examples/install.yaml.
+fn installed() -> Vec<Value> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/install.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     let documents = serde_yaml::Deserializer::from_str(&text);
-    let values = documents.map(|document| <Value as serde::Deserialize>::deserialize(document).unwrap());
-    values.map(|object| object["rules"].clone()).filter(|rules| !rules.is_null()).collect()
+    documents.map(|document| <Value as serde::Deserialize>::deserialize(document).unwrap()).collect()
 }
 
 /// Status and reason of one condition.
 pub(crate) fn condition(status: &SessionExportStatus, type_: &str) -> Option<(String, String)> {
     let found = status.conditions.iter().find(|condition| condition.type_ == type_)?;
-    Some((found.status.clone(), found.reason.clone()))
+    Some((found.status.to_string(), found.reason.to_string()))
 }
 
 /// The conditions in short, such as `Accepted=True Ready=False`, sorted.

@@ -7,7 +7,7 @@ use crate::world::World;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
-use kube::runtime::wait::{await_condition, conditions::is_crd_established};
+use kube_runtime::wait::{await_condition, conditions::is_crd_established};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::PathBuf;

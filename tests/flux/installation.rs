@@ -114,7 +114,7 @@ async fn the_operator_and_its_rules_come_from_git() {
     world.finished("live").await;
     assert_eq!(world.simulator.exports("live").await, 1);
 
-    // Deleting the installation deletes neither the definition nor, with it, anybody's objects.
+    // Deleting the installation deletes neither the definition nor, with it, any object.
     second.stop().await;
     flux.delete("operator").await;
     let deployments: Api<Deployment> = world.namespaced();

@@ -1,5 +1,5 @@
-//! The examples of who makes exports (`examples/backend/`, `examples/pipelines/`), as processes, with nothing but the
-//! rights of the example.
+//! The examples of programs that create exports (`examples/backend/`, `examples/pipelines/`), as processes, with
+//! nothing but the rights of the example.
 
 use crate::world::World;
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -61,7 +61,7 @@ fn said(output: &Output) -> String {
 }
 
 #[tokio::test]
-async fn a_backend_learns_that_aws_has_promised_the_export_however_often_it_asks() {
+async fn a_backend_sees_that_aws_accepted_the_export_on_every_retry() {
     let world = World::new("backend").await;
     let _operator = world.operator().await;
     let login = bound(&world).await;
@@ -78,7 +78,7 @@ async fn a_backend_learns_that_aws_has_promised_the_export_however_often_it_asks
 }
 
 #[tokio::test]
-async fn a_backend_is_told_what_somebody_must_do() {
+async fn a_backend_is_given_the_action_that_is_needed() {
     let world = World::new("backend-refused").await;
     let _operator = world.operator().await;
     let login = bound(&world).await;
@@ -107,7 +107,7 @@ fn step(file: &str) -> String {
 
 /// There is no node to run a Pod: the step's script runs here, where kubectl is the same.
 #[tokio::test]
-async fn the_step_of_a_pipeline_ends_when_aws_has_promised_the_export_also_when_it_is_tried_again() {
+async fn the_step_of_a_pipeline_ends_when_aws_has_accepted_the_export_also_on_a_retry() {
     let world = World::new("pipelines").await;
     let _operator = world.operator().await;
     let login = bound(&world).await;

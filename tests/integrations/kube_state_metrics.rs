@@ -1,7 +1,7 @@
 //! The committed configuration of kube-state-metrics, by the real one, over objects that the operator has left.
 
-use crate::shown::{DONE, HELD, LOST, PENDING};
 use crate::simulator::tied;
+use crate::status::{DONE, HELD, LOST, PENDING};
 use crate::world::World;
 use http_body_util::BodyExt;
 use serde_json::json;
@@ -127,7 +127,7 @@ async fn left_behind(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn kube_state_metrics_tells_of_each_object() {
+async fn kube_state_metrics_has_series_of_each_object() {
     let world = World::new("kube-state-metrics").await;
     let _operator = world.operator().await;
     let uri = left_behind(&world).await;

@@ -25,9 +25,9 @@ mod prometheus;
 mod prometheus_operator;
 #[path = "../observability/rendered.rs"]
 mod rendered;
-#[path = "../e2e/shown.rs"]
-mod shown;
 #[path = "../e2e/simulator.rs"]
 mod simulator;
+#[path = "../e2e/status.rs"]
+mod status;
 #[path = "../e2e/world.rs"]
 mod world;

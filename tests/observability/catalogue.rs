@@ -1,8 +1,8 @@
 //! The metrics as the registry itself tells them.
 
-use session_export_operator::export::row::Reason;
-use session_export_operator::operator::metrics::{Metrics, NEW, Quota, UNRECOGNIZED, Unaccepted, WITHIN};
-use session_export_operator::streams::operation::Operation;
+use session_export_operator::api::Reason;
+use session_export_operator::aws::operation::Operation;
+use session_export_operator::metrics::{Metrics, NEW, QuotaStats, UNRECOGNIZED, Unaccepted, WITHIN};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -22,13 +22,13 @@ pub(crate) struct Metric {
 pub(crate) fn exposition() -> String {
     let metrics = Metrics::new();
     for operation in Operation::ALL.map(Operation::name) {
-        metrics.quota(Quota { operation, configured: 10.0, share: 10.0, tokens: 1.0, waiting: 0 });
+        metrics.set_quota(QuotaStats { operation, configured: 10.0, share: 10.0, tokens: 1.0, waiting: 0 });
     }
     let begun = metrics.encode().unwrap();
     let holds_back = |reason: &&str| begun.contains(&format!("unaccepted_exports{{reason=\"{reason}\""));
     for reason in Reason::ALL.map(Reason::as_str).into_iter().chain([NEW, UNRECOGNIZED]).filter(holds_back) {
         let remaining = Some(Duration::from_secs(60));
-        metrics.unaccepted(Unaccepted { reason, remaining, within: [1; WITHIN.len()] });
+        metrics.set_unaccepted(Unaccepted { reason, remaining, within: [1; WITHIN.len()] });
     }
     metrics.encode().unwrap()
 }

@@ -1,6 +1,6 @@
 //! What people on call look at: every metric, alert, panel and page names what exists, and says what it means.
 //!
-//! `make docs` writes docs/metrics.md anew.
+//! `make docs` writes docs/metrics.md again.
 
 #![allow(
     clippy::unwrap_used,

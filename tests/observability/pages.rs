@@ -1,8 +1,8 @@
 //! The pages: what they list is all there is.
 
 use crate::catalogue::{Metric, catalogue};
-use session_export_operator::export::row::Reason;
-use session_export_operator::operator::metrics::WITHIN;
+use session_export_operator::api::Reason;
+use session_export_operator::metrics::WITHIN;
 use std::path::Path;
 
 pub(crate) fn page(file: &str) -> String {
@@ -12,11 +12,11 @@ pub(crate) fn page(file: &str) -> String {
 
 const HEAD: &str = "# Metrics
 
-Written by `make docs` from the registry itself. Served on port 8080 at `/metrics`, by every replica: what stands for
-exports, quota and queue comes from the leader, and is zero or absent on the others.
+Written by `make docs` from the registry. Every replica serves them on port 8080 at `/metrics`. Those of exports, quota and
+queue come from the leader; on other replicas they are zero or absent.
 
-No label holds the name of a session, an object or a namespace, so the number of series has a bound. All but those of
-the quota and of the remaining time are there from the start, at zero.
+No label holds the name of a session, an object or a namespace, so the number of series is bounded. All series exist from
+the start, at zero, except those of the quota and of the remaining time.
 
 | metric | type | labels | |
 |---|---|---|---|
@@ -42,10 +42,12 @@ fn values() -> String {
         let all: Vec<String> = all.iter().map(|value| format!("`{value}`")).collect();
         page += &format!("| `{label}` | {} |\n", all.join(", "));
     }
-    page + "\n`reason` is that of the condition `Ready`; `New` has no status yet, `Unrecognized` has a status that a newer version \
-            wrote.\n`class` is `ok`, or how a call to AWS failed. `result` of a scan: \
-            `abandoned` has taken more pages than one GetStreamSession for each of its sessions is worth. `kind`, and `outcome` beside `written`: how a request to the API \
-            server failed.\n"
+    page + "\n- `reason` is that of the condition `Ready`. `New` means that there is no status yet, `Unrecognized` that a newer\n  \
+            version wrote the status.\n\
+            - `class` is `ok`, or how a call to AWS failed.\n\
+            - `result` is how a scan ended. An `abandoned` scan has read more pages than one GetStreamSession for each of its\n  \
+            sessions would have cost.\n\
+            - `kind`, and `outcome` other than `written`, say how a request to the API server failed.\n"
 }
 
 #[test]

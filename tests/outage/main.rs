@@ -1,5 +1,5 @@
-//! The API server itself killed and stopped: a test binary, and so a control plane, of its own, for nobody else could
-//! work meanwhile.
+//! The API server itself killed and stopped: a test binary, and so a control plane, of its own, because no other
+//! test could run meanwhile.
 
 #![allow(
     clippy::unwrap_used,

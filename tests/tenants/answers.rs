@@ -1,9 +1,9 @@
-//! Kind 15: answers of AWS, or of what stands between, that never end: memory stays as it is, others go on, and so does the
-//! object itself once answers have an end again.
+//! Kind 15: answers of AWS, or of what stands between, that never end: memory stays as it is, others go on, and so does
+//! the object itself once answers have an end again.
 
 use crate::cluster::share_machine;
-use crate::shown::{HELD, PENDING};
 use crate::simulator::GROUP;
+use crate::status::{HELD, PENDING};
 use crate::world::World;
 use futures::future::join_all;
 use kube::Api;
@@ -19,8 +19,8 @@ const OTHER: &str = "e2e-endless-other";
 const VICTIMS: &str = "sg-victims";
 const COUNT: usize = 60;
 
-/// MiB that the operator may ever have had, in a debug build. Measured: 47, of which 33 are there before the first answer
-/// without an end; without bounds 2,778. What is left covers 60 answers of 1 MiB at once, on a slow machine.
+/// MiB that the operator may ever have had, in a debug build. Measured: 47, of which 33 are there before the first
+/// answer without an end; without bounds 2,778. What is left covers 60 answers of 1 MiB at once, on a slow machine.
 const MOST_MEMORY: u64 = 128;
 
 /// A world whose operator works for its own namespace and these others.

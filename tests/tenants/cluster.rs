@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use session_export_operator::api::{ExportStatus, SessionExport, SessionExportStatus};
-use session_export_operator::operator::received::Received;
+use session_export_operator::runtime::received::Received;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -17,6 +17,8 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(crate) const HOSTILE_GROUP: &str = "sg-5FG6H7Ij8";
 /// Longest that anything is waited for; never what is measured.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a victim that was late is tried again.
+pub(crate) const TRIES: usize = 3;
 /// Tests that measure how late a victim is share the machine; one that keeps it busy has it alone.
 static MACHINE: RwLock<()> = RwLock::const_new(());
 
@@ -106,8 +108,14 @@ impl Cluster {
 
     /// Kills the operator and starts the next one.
     pub(crate) async fn restart(&mut self) {
+        self.start_next().await;
+        self.operator().ready("").await;
+    }
+
+    /// The same without waiting until it is ready.
+    async fn start_next(&mut self) {
         self.world.crash(self.operator.take().unwrap()).await;
-        self.operator = Some(self.world.operator().await);
+        self.operator = Some(self.world.start(json!({}), &[]).await);
     }
 
     /// Decoded as the operator does: an object's metadata may be beyond the ordinary types.
@@ -126,9 +134,17 @@ impl Cluster {
 
     /// A request of the hostile tenant that its own rule covers.
     pub(crate) fn covered(&self, name: &str, session: &str) -> Value {
+        self.below_own_prefix(HOSTILE_GROUP, name, session)
+    }
+
+    /// An object of the hostile tenant for a session of the victim's group.
+    pub(crate) fn for_victims_session(&self, name: &str, session: &str) -> Value {
+        self.below_own_prefix(GROUP, name, session)
+    }
+
+    fn below_own_prefix(&self, group: &str, name: &str, session: &str) -> Value {
         let uri = format!("{}{name}.zip", prefix_of(&self.hostile));
-        let spec =
-            json!({"streamGroupIdentifier": HOSTILE_GROUP, "streamSessionIdentifier": session, "outputUri": uri});
+        let spec = json!({"streamGroupIdentifier": group, "streamSessionIdentifier": session, "outputUri": uri});
         self.object(&self.hostile, name, spec)
     }
 
@@ -140,7 +156,7 @@ impl Cluster {
         Ok(serde_json::from_str(&answer).unwrap_or(Value::Null))
     }
 
-    /// Writes a status as who holds `sessionexports/status` can.
+    /// Writes a status with the right to `sessionexports/status`.
     pub(crate) async fn write_status(&self, namespace: &str, name: &str, status: Value) -> Result<(), kube::Error> {
         let url = format!("/apis/sessionexport.dev/v1alpha1/namespaces/{namespace}/sessionexports/{name}/status");
         let body = json!({"status": status}).to_string().into_bytes();
@@ -152,6 +168,25 @@ impl Cluster {
     pub(crate) async fn stored(&self, namespace: &str, name: &str) -> String {
         let url = format!("/apis/sessionexport.dev/v1alpha1/namespaces/{namespace}/sessionexports/{name}");
         self.world.client.request_text(http::Request::get(url).body(vec![]).unwrap()).await.unwrap()
+    }
+
+    /// The status of an object, as it is stored.
+    pub(crate) async fn stored_status(&self, namespace: &str, name: &str) -> Value {
+        let object: Value = serde_json::from_str(&self.stored(namespace, name).await).unwrap();
+        object["status"].clone()
+    }
+
+    /// Waits until an object of the victim has finished, and returns its status.
+    pub(crate) async fn until_finished(&self, name: &str) -> Value {
+        let begun = Instant::now();
+        loop {
+            let status = self.stored_status(&self.victim, name).await;
+            if !status["completionTime"].is_null() {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{name} never finishes: {status}\n{}", self.world.logs());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// One export of the victim, of a session of its own: how long it takes until AWS has accepted it.
@@ -203,24 +238,50 @@ impl Cluster {
     }
 
     /// What a victim's export may take beside anything: three times the slowest of five undisturbed ones, and a second.
-    pub(crate) async fn bound(&self) -> Duration {
+    /// One of the five is created while the operator starts.
+    pub(crate) async fn bound(&mut self) -> Duration {
         let mut slowest = Duration::ZERO;
-        for _ in 0..5 {
+        for _ in 0..4 {
             slowest = slowest.max(self.victim_accepted_after().await);
         }
+        self.start_next().await;
+        slowest = slowest.max(self.victim_accepted_after().await);
         println!("undisturbed: {slowest:?}");
         3 * slowest + Duration::from_secs(1)
     }
 
+    /// Whether a victim's export is accepted within the bound, in one of a few tries: what other objects do to it
+    /// they do each time, a pause of the machine comes once.
+    pub(crate) async fn victim_is_unharmed(&self, bound: Duration) -> bool {
+        for _ in 0..TRIES {
+            let took = self.victim_accepted_within(bound).await;
+            println!("beside it: {took:?} of {bound:?}");
+            if took.is_some() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The same, each created while the next operator starts: the first list is part of what it takes.
+    pub(crate) async fn victim_is_unharmed_after_restart(&mut self, bound: Duration) -> bool {
+        for _ in 0..TRIES {
+            self.start_next().await;
+            let took = self.victim_accepted_within(bound).await;
+            println!("after a restart: {took:?} of {bound:?}");
+            if took.is_some() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// A victim's export is accepted within the bound, before and after a restart; and the probes say so.
     pub(crate) async fn victims_are_unharmed(&mut self, bound: Duration) {
-        let before = self.victim_accepted_after().await;
+        assert!(self.victim_is_unharmed(bound).await, "{}", self.world.logs());
         self.operator().ready("leading").await;
-        self.restart().await;
-        let after = self.victim_accepted_after().await;
+        assert!(self.victim_is_unharmed_after_restart(bound).await, "{}", self.world.logs());
         self.operator().ready("leading").await;
-        println!("beside it: {before:?}, and {after:?} after a restart");
-        assert!(before <= bound && after <= bound, "{before:?} and {after:?} of {bound:?}\n{}", self.world.logs());
     }
 
     /// The value of one of the operator's metrics without labels.
@@ -250,7 +311,7 @@ impl Cluster {
             let status = self.status(namespace, name).await;
             let ready = status.conditions.iter().find(|shown| shown.type_ == "Ready");
             if let Some(shown) = ready.filter(|shown| shown.reason == reason) {
-                return shown.message.clone();
+                return shown.message.to_string();
             }
             assert!(begun.elapsed() < PATIENCE, "{name} never shows {reason}: {status:?}\n{}", self.world.logs());
             tokio::time::sleep(Duration::from_millis(20)).await;

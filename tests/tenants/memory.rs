@@ -25,14 +25,18 @@ async fn kind_6_objects_of_0_9_mb_cost_little_memory_where_lists_are_not_streame
     assert!(created.iter().all(Result::is_ok), "{:?}", created.iter().find(|created| created.is_err()));
     // The API server is busy with such objects until each has its status.
     cluster.until_metric(r#"sessionexport_exports{phase="Waiting",reason="Suspended"}"#, objects).await;
-    cluster.victims_are_unharmed(bound).await;
+    assert!(cluster.victim_is_unharmed(bound).await, "kind 6");
+    // The first list takes time in proportion to its bytes, most of it in the API server.
+    cluster.restart().await;
+    cluster.operator().ready("leading").await;
+    assert!(cluster.victim_is_unharmed(bound).await, "kind 6, after a restart");
     assert!(cluster.operator().log().contains("streams no lists"), "it lists");
     let peak = cluster.operator().peak_memory();
     println!("peak: {peak} MiB");
     assert!(peak <= 192, "{peak} MiB");
 }
 
-/// docs/performance.md says what an object costs at most.
+/// docs/sizing.md says what an object costs at most.
 const DOCUMENTED_KIB: u64 = 10;
 /// What a burst of creations takes beside the objects, for connections and answers under way.
 const BURST_KIB: u64 = 16 * 1024;
@@ -44,7 +48,7 @@ async fn kind_6_objects_with_the_longest_destinations_cost_what_is_documented() 
     let before = cluster.operator().resident_kib();
     let creations = (0..objects).map(|n| {
         let mut object = cluster.covered(&format!("long-{n}"), &format!("none-{n}"));
-        object["spec"]["outputUri"] = json!(format!("s3://elsewhere/{}{n:04}.zip", "é".repeat(480)));
+        object["spec"]["outputUri"] = json!(format!("s3://elsewhere/{}{n:04}.zip", "a".repeat(1001)));
         cluster.create(&cluster.hostile, object.to_string())
     });
     let created: Vec<_> = stream::iter(creations).buffer_unordered(8).collect().await;

@@ -22,7 +22,7 @@ static NARROWED: AtomicUsize = AtomicUsize::new(0);
 /// Requests of ours at a time.
 const AT_ONCE: usize = 8;
 
-/// An object, and a status that somebody writes into it.
+/// An object, and a status that a tenant writes into it.
 #[derive(Debug, Clone)]
 struct Hostile {
     metadata: Value,
@@ -104,8 +104,12 @@ fn spec(namespace: &str) -> impl Strategy<Value = Value> + use<> {
         "A",
         "arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-5FG6H7Ij8",
     ]);
-    let letter = prop_oneof![6 => prop::char::range('a', 'z'), 1 => select(vec!['é', '😀', '"', '*', '%', ' ', '\u{202e}', '/', '.'])];
-    let key = prop::collection::vec(letter, 0..60).prop_map(String::from_iter);
+    let key = |odd: &str| {
+        let letter = prop_oneof![6 => prop::char::range('a', 'z'), 1 => select(odd.chars().collect::<Vec<_>>())];
+        prop::collection::vec(letter, 0..60).prop_map(String::from_iter)
+    };
+    // Only a lax definition takes the characters of the second.
+    let key = prop_oneof![key("!-_.*'()/&$@=;:+ ,"), key("é😀\"%?#\\\u{202e}/.")];
     let uri = (any::<bool>(), key, select(vec![".zip", ".ZIP", "/"]))
         .prop_map(move |(own, key, end)| format!("{}{key}{end}", if own { &*prefix } else { "s3://elsewhere/" }));
     let more = (
@@ -218,9 +222,7 @@ impl Cluster {
     async fn is_harmless(&self, batch: &[Hostile], bound: Duration) -> bool {
         let mut other = self.beside(&format!("narrow-{}", NARROWED.fetch_add(1, Ordering::Relaxed))).await;
         other.create_batch(batch).await;
-        let before = other.victim_accepted_within(bound).await;
-        other.restart().await;
-        before.is_some() && other.victim_accepted_within(bound).await.is_some()
+        other.victim_is_unharmed(bound).await && other.victim_is_unharmed_after_restart(bound).await
     }
 }
 
@@ -240,17 +242,14 @@ async fn nothing_that_the_api_server_accepts_stops_or_delays_a_victim() {
         if let Some(lax) = lax {
             lax.restore(&cluster).await;
         }
-        if cluster.victim_accepted_within(bound).await.is_none() {
+        if !cluster.victim_is_unharmed(bound).await {
             let guilty = narrow_down(&cluster, batch, bound).await;
             panic!("a victim took more than {bound:?} beside a batch; by itself this object does it: {guilty:#?}");
         }
         accepted.push(batch);
     }
-    cluster.restart().await;
-    let took = cluster.victim_accepted_within(bound).await;
-    let objects = accepted.iter().map(Vec::len).sum::<usize>();
-    println!("{objects} objects; beside all of them, after a restart: {took:?} of {bound:?}");
-    if took.is_none() {
+    println!("{} objects", accepted.iter().map(Vec::len).sum::<usize>());
+    if !cluster.victim_is_unharmed_after_restart(bound).await {
         let mut guilty = None;
         for batch in accepted {
             guilty = guilty.or(narrow_down(&cluster, batch, bound).await);

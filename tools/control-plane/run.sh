@@ -32,7 +32,7 @@ die() {
 	exit 1
 }
 
-# What the shell says of the children that it kills is not said to anybody, however late it comes.
+# The shell's messages about the children that it kills are dropped, however late they come.
 # shellcheck disable=SC2329 # the EXIT trap calls it
 end_all() {
 	exec 2>/dev/null
@@ -139,7 +139,7 @@ start_etcd() {
 }
 
 # endpoint-reconciler-type: with another one it refuses to advertise a loopback address.
-# audit-log-maxsize: the log would be rotated at 100 MB, under the eyes of who counts.
+# audit-log-maxsize: the log would be rotated at 100 MB, while its lines are being counted.
 start_api_server() {
 	local flags
 	read -ra flags <<<"${API_SERVER_FLAGS:-}"

@@ -253,7 +253,7 @@ ready_again() {
 
 kube() { "$real_binaries/kubectl" --kubeconfig cp/kubeconfig "$@"; }
 
-# A zombie that nobody has fetched yet does not count.
+# A zombie that is not reaped yet does not count.
 runs() { grep -Eqs '^State:[[:space:]]+[^Z[:space:]]' "/proc/$1/status"; }
 
 # The exit code of the control plane, which is to end within ten seconds.

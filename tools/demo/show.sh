@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # variables shared with tools/demo.sh
-# What the demo prints: on a terminal a table that is drawn anew in its place, elsewhere a line for each change.
+# What the demo prints: on a terminal a table that is drawn again in its place, elsewhere a line for each change.
 #
 # Sourced by tools/demo.sh.
 

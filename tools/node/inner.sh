@@ -2,7 +2,7 @@
 # Usage: inner.sh DIR ADDRESS CGROUP, as the first process of namespaces of its own (run.sh)
 #
 # Starts a control plane and a node, makes DIR/ready when Pods can run, and ends when one of them ends; the kernel ends
-# the others. All state lies on a tmpfs that nobody else sees; DIR gets kubeconfig, audit.log and log/.
+# the others. All state lies on a tmpfs of its own mount namespace; DIR gets kubeconfig, audit.log and log/.
 set -euo pipefail
 # Containers' files get what is left of their rights.
 umask 022
@@ -142,7 +142,7 @@ start_controllers() {
 
 # --- the node -----------------------------------------------------------------------
 
-# oom_score: without CAP_SYS_RESOURCE nobody may lower the score of another process.
+# oom_score: without CAP_SYS_RESOURCE no process may lower the score of another process.
 start_containerd() {
 	mkdir cni
 	cat >cni/pods.conflist <<-END
@@ -200,7 +200,7 @@ start_kubelet() {
 		makeIPTablesUtilChains: false
 		seccompDefault: true
 		failSwapOn: false
-		# A full disk must not make it delete images that nobody can pull again.
+		# A full disk must not make it delete images that can't be pulled again.
 		imageGCHighThresholdPercent: 100
 		evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
 		nodeStatusUpdateFrequency: 2s

@@ -2,7 +2,7 @@
 # Prints, as the only line on stdout, a folder that holds kubelet, kube-proxy and kube-scheduler, once this machine has
 # all that run.sh takes: root, namespaces, and the Debian packages below, which are installed where apt-get is at hand.
 #
-# The exit code is 77 when something is missing that nobody can install from here, and stderr says what.
+# The exit code is 77 when something is missing that can't be installed from here, and stderr says what.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

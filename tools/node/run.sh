@@ -37,7 +37,7 @@ make_folder() {
 
 # Ends everything that is left when this script has ended, whatever of: it alone holds the other end of the pipe.
 start_sweeper() {
-	exec {life}> >(exec setsid "$here/sweep.sh" "$dir" "$cgroup")
+	exec {life}> >(exec setsid "$here/cleanup.sh" "$dir" "$cgroup")
 	sweeper=$!
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests of tests/node: the chart and the image on a real node. The exit code is 77 when there can't be one here.
+# The tests of tests/cluster: the chart and the image on a real node. The exit code is 77 when there can't be one here.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -11,6 +11,7 @@ export CONTROL_PLANE_BIN HELM IMAGE
 
 cargo build --workspace --locked
 # Started by its path: cargo would leave it running when it is killed.
-tests=$(cargo test --locked --test node --no-run --message-format json |
-	sed -nE '/"name":"node"/s/.*"executable":"([^"]+)".*/\1/p')
+tests=$(cargo test --locked --test cluster --no-run --message-format json |
+	sed -nE '/"name":"cluster"/s/.*"executable":"([^"]+)".*/\1/p')
+[[ -n $tests ]] || { echo "node/test.sh: cargo built no test binary of the name cluster" >&2; exit 1; }
 tools/node/run.sh "$tests" --ignored --nocapture "$@"

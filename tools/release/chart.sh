@@ -2,7 +2,8 @@
 # Usage: chart.sh FOLDER [IMAGE]
 #
 # Packages the chart into FOLDER and prints the package's path. With IMAGE its default values name that repository:
-# what is committed can't know where it will be published.
+# what is committed can't know where it will be published. HELM is the Helm to package it with; without it tools/helm.sh
+# finds or builds one.
 set -euo pipefail
 
 folder=$(realpath "$1") image=${2:-}
@@ -27,6 +28,6 @@ if [[ -n $image ]]; then
 	sed -i '/Put your own registry in front: no image is published yet/d' "$work/$name/values.yaml"
 	replace_line "  repository: $name" "  repository: $image"
 fi
-helm=$(tools/helm.sh)
+helm=${HELM:-$(tools/helm.sh)}
 "$helm" package "$work/$name" --destination "$folder" >&2
 echo "$folder/$name-$(sed -n 's/^version: //p' "$work/$name/Chart.yaml").tgz"

@@ -6,6 +6,7 @@
 #   versions    of the crates, the chart, the examples, the image's build and the changelog agree
 #   chart       is packaged and linted, and installs the image that it is published with
 #   sbom        is made from Cargo.lock, and lists what the binary is made of
+#   publish     signs what it should, and builds no tool in the job that signs: docker and cosign are stand-ins
 #   workflows   are such as GitHub understands, and name actions by commit
 #   scripts     pass shellcheck
 #   manifests   of the chart and of examples/install.yaml pass checkov; .checkov.yaml has what stays, and why
@@ -81,6 +82,54 @@ sbom() {
 	echo "sbom: $(wc -l <"$work/listed") components"
 }
 
+# stand_in NAME COMMAND...: a program of this name for the job that signs, which notes how it was called.
+stand_in() {
+	local program=$work/signing/$1
+	mkdir -p "$work/signing"
+	printf '#!/bin/sh\necho "%s $*" >>"%s/calls"\n%s\n' "$1" "$work" "${*:2}" >"$program"
+	chmod +x "$program"
+}
+
+stand_ins() {
+	local tool
+	stand_in git 'echo 0'
+	stand_in docker 'case $* in *inspect*) echo sha256:image ;; esac'
+	stand_in cosign
+	stand_in helm "[ \"\$1\" = push ] && echo 'Digest: sha256:chart' || exec '$(tools/helm.sh)' \"\$@\""
+	for tool in cargo rustup go pip python3 curl wget; do
+		stand_in $tool "echo '$tool was run in the job that signs' >&2; exit 1"
+	done
+}
+
+# run_job PATH COMMAND...: publish.sh as in the workflow, in a copy of what it needs.
+run_job() {
+	env PATH="$1" REGISTRY=registry.example.com GITHUB_REPOSITORY=Owner/Repository GITHUB_REPOSITORY_OWNER=Owner \
+		GITHUB_REF_NAME="v$version" GITHUB_OUTPUT="$work/output" "$work/repository/tools/release/publish.sh" "${@:2}"
+}
+
+publish() {
+	local version image=registry.example.com/owner/repository charts=registry.example.com/owner/charts sbom package
+	version=$(version)
+	sbom=dist/$name-$version.cdx.json package=$work/repository/dist/$name-$version.tgz
+	mkdir -p "$work/repository" "$work/git"
+	cp --parents -r tools charts src simulator/src simulator/Cargo.toml Cargo.toml Cargo.lock rust-toolchain.toml CHANGELOG.md \
+		"$work/repository"
+	sed -i "s/^## \[Unreleased\]/## [$version] - 2030-01-01/" "$work/repository/CHANGELOG.md"
+	stand_ins
+	cp "$work/signing/git" "$work/git/"
+	run_job "$work/git:$PATH" sbom
+	same "dist/ of the job that makes the SBOM" "$(ls "$work/repository/dist")" "${sbom#dist/}"
+	run_job "$work/signing:$PATH" index_and_chart
+	grep '^cosign' "$work/calls" >"$work/signed" || true
+	diff - "$work/signed" <<-END || die "publish.sh signed other things (>) than what is published (<)"
+		cosign sign --yes $image@sha256:image
+		cosign attest --yes --type cyclonedx --predicate $sbom $image@sha256:image
+		cosign sign-blob --yes --bundle $sbom.sigstore.json $sbom
+		cosign sign --yes $charts/$name@sha256:chart
+		cosign sign-blob --yes --bundle $package.sigstore.json $package
+	END
+}
+
 workflows() {
 	local actionlint unpinned
 	actionlint=$(tools/release/tool.sh actionlint)
@@ -123,7 +172,7 @@ notes() {
 case ${1:-} in
 tag | notes) "$@" ;;
 *)
-	(($# > 0)) || set -- versions chart sbom workflows scripts manifests
+	(($# > 0)) || set -- versions chart sbom publish workflows scripts manifests
 	for check in "$@"; do
 		printf -- '-- %s\n' "$check"
 		"$check"

@@ -18,7 +18,7 @@ version() {
 	actionlint) pinned 's#.*rhysd/actionlint (v[0-9.]+).*#\1#p' go.mod ;;
 	cargo-cyclonedx) echo "$cyclonedx_version" ;;
 	# Wheels are of one version of Python.
-	checkov) echo "$(pinned 's/^checkov==//p' checkov.txt)-$(python3 -c 'import sys; print("py%d.%d" % sys.version_info[:2])')" ;;
+	checkov) echo "$(pinned 's/^checkov==([0-9.]+).*/\1/p' checkov.txt)-$(python3 -c 'import sys; print("py%d.%d" % sys.version_info[:2])')" ;;
 	*) return 1 ;;
 	esac
 }
@@ -36,7 +36,7 @@ install_into() {
 		;;
 	checkov)
 		python3 -m venv "$1/pip"
-		"$1/pip/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+		"$1/pip/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
 			--requirement "$here/checkov.txt" --target "$1/packages"
 		rm -rf "$1/pip"
 		cat >"$1/checkov" <<-'END'

@@ -1,9 +1,9 @@
-//! Calls in the wrong order: somebody less urgent was chosen while somebody more urgent, already read, stood by.
+//! Calls in the wrong order: a less urgent export was called while a more urgent one, already read, waited.
 
 /// One export, as the journal, the audit log and the seeded data tell of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Chosen {
-    /// Turns are fair between namespaces: the order holds within one.
+    /// Reservations are fair between namespaces: the order holds within one.
     pub(crate) namespace: String,
     /// The session had no client: it goes first.
     pub(crate) disconnected: bool,
@@ -17,7 +17,7 @@ pub(crate) struct Chosen {
 
 /// What an answer that has just come may take until its sessions stand in the queue.
 const TAKE_IN: f64 = 1000.0;
-/// Turns that are granted together reach the API server in any order.
+/// Reservations that are granted together reach the API server in any order.
 const TOGETHER: f64 = 250.0;
 
 /// How many exports were chosen before one that was more urgent, had been read in time, and was not in flight. A slow

@@ -3,12 +3,12 @@
 use super::Found;
 use super::ending::seed_live;
 use crate::journal::EXPORT;
+use crate::mode::Scale;
 use crate::objects::{Destination, Planned, create, create_all, plan};
 use crate::oracle::quantile::quantile;
 use crate::oracle::rate::rate;
 use crate::report::{Bar, Row, thousands};
-use crate::scale::Scale;
-use crate::stand::{EXPORT_SHARE, Stand};
+use crate::setup::{EXPORT_SHARE, Setup};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -20,22 +20,22 @@ const BETWEEN: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn crowd(scale: Scale) -> Found {
-    let stand = Stand::new("crowd", 1 + OTHERS, scale.groups, Value::Null).await;
-    let crowd = plan(&stand, scale.crowd, Destination::Prefix, |_| 0);
-    seed_live(&stand, &crowd, json!({})).await;
-    let operator = stand.operator().await;
-    let mut audit = stand.audit();
-    create_all(&stand, &crowd).await;
+    let setup = Setup::new("crowd", 1 + OTHERS, scale.groups, Value::Null).await;
+    let crowd = plan(&setup, scale.crowd, Destination::Prefix, |_| 0);
+    seed_live(&setup, &crowd, json!({})).await;
+    let operator = setup.operator().await;
+    let mut audit = setup.audit();
+    create_all(&setup, &crowd).await;
     sleep(Duration::from_secs(5)).await;
     let mut turns = Vec::new();
     for n in 1..=OTHERS {
-        turns.push(one_other(&stand, n).await);
+        turns.push(one_other(&setup, n).await);
         sleep(BETWEEN).await;
     }
     let passes = operator.metric("sessionexport_reconciles_total").await;
     operator.stop().await;
-    let journal = stand.journal(0.0);
-    let calls: Vec<f64> = journal.calls(EXPORT, stand.key()).iter().map(|call| call.ms + stand.wall).collect();
+    let journal = setup.journal(0.0);
+    let calls: Vec<f64> = journal.calls(EXPORT, setup.key()).iter().map(|call| call.ms + setup.wall).collect();
     let meanwhile = |turn: &Turn| calls.iter().filter(|at| turn.created < **at && **at < turn.called).count();
     let writes = audit.news().iter().filter(|request| request.is_status_write()).count();
     let title = &format!("{} of one team waiting, then 1 of another", thousands(scale.crowd));
@@ -78,21 +78,21 @@ fn each(turns: &[Option<Turn>], say: impl Fn(&Turn) -> String) -> String {
     turns.iter().map(|turn| turn.as_ref().map_or("never".to_owned(), &say)).collect::<Vec<_>>().join(", ")
 }
 
-async fn one_other(stand: &Stand, n: usize) -> Option<Turn> {
+async fn one_other(setup: &Setup, n: usize) -> Option<Turn> {
     let other = Planned {
-        namespace: stand.namespaces[n].clone(),
+        namespace: setup.namespaces[n].clone(),
         session: format!("other{n}"),
-        group: stand.groups[n % stand.groups.len()].clone(),
+        group: setup.groups[n % setup.groups.len()].clone(),
         uri: "s3://exports/other/".to_owned(),
     };
-    seed_live(stand, std::slice::from_ref(&other), json!({})).await;
-    let created = create(stand, &other).await.sent;
+    seed_live(setup, std::slice::from_ref(&other), json!({})).await;
+    let created = create(setup, &other).await.sent;
     let until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         sleep(Duration::from_millis(100)).await;
-        let calls = stand.world.simulator.calls(EXPORT, &other.session).await;
+        let calls = setup.world.simulator.calls(EXPORT, &other.session).await;
         if let Some(call) = calls.first() {
-            return Some(Turn { created, called: call["ms"].as_f64().unwrap() + stand.wall });
+            return Some(Turn { created, called: call["ms"].as_f64().unwrap() + setup.wall });
         }
     }
     None

@@ -2,11 +2,11 @@
 
 use super::{Found, Plot, Point};
 use crate::journal::{EXPORT, GET, LIST};
+use crate::mode::{Mode, Scale};
 use crate::objects::{Destination, Outcomes, Planned, adopt, outcomes, plan, seed, seed_pending};
 use crate::oracle::quantile::quantile;
 use crate::report::{Bar, Row};
-use crate::scale::{Mode, Scale};
-use crate::stand::{GET_SHARE, Stand};
+use crate::setup::{GET_SHARE, Setup};
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -22,7 +22,7 @@ const MOST_REQUESTS: f64 = 1_000.0;
 /// One way for them to end.
 #[derive(Debug, Clone)]
 pub(crate) struct Ending {
-    pub(crate) stand: &'static str,
+    pub(crate) setup: &'static str,
     pub(crate) title: String,
     pub(crate) objects: usize,
     pub(crate) to: Destination,
@@ -58,27 +58,27 @@ impl Ending {
     /// From nothing to the end.
     pub(crate) async fn run(self, scale: Scale) -> Found {
         let shown = if self.complete { json!({"listMetadata": "full"}) } else { json!({"listMetadata": "statusOnly"}) };
-        let stand = Stand::new(self.stand, NAMESPACES, scale.groups, shown).await;
-        seed_older(&stand, self.older).await;
-        let planned = plan(&stand, self.objects, self.to, |n| SHARED_OUT[n / stand.groups.len() % 10]);
-        seed_pending(&stand, &planned).await;
-        adopt(&stand, &planned).await;
-        let operator = stand.operator().await;
+        let setup = Setup::new(self.setup, NAMESPACES, scale.groups, shown).await;
+        seed_older(&setup, self.older).await;
+        let planned = plan(&setup, self.objects, self.to, |n| SHARED_OUT[n / setup.groups.len() % 10]);
+        seed_pending(&setup, &planned).await;
+        adopt(&setup, &planned).await;
+        let operator = setup.operator().await;
         // Not in the middle of its first sweep, whose limit is these pages at its share.
         sleep(Duration::from_secs_f64(5.0 + 2.0 * self.objects as f64 / 1000.0)).await;
-        let ended = self.end(&stand, &planned).await;
+        let ended = self.end(&setup, &planned).await;
         operator.stop().await;
         self.judge(&ended, scale.mode)
     }
 
     /// Ends them all, evenly over the window, and waits until the statuses say so.
-    pub(crate) async fn end(&self, stand: &Stand, planned: &[Planned]) -> Ended {
-        let since = stand.now().await;
-        let mut audit = stand.audit();
+    pub(crate) async fn end(&self, setup: &Setup, planned: &[Planned]) -> Ended {
+        let since = setup.now().await;
+        let mut audit = setup.audit();
         let begun = Instant::now();
         let each = stream::iter(planned.iter().enumerate()).map(|(n, one)| async move {
             sleep_until(begun + self.window.mul_f64(n as f64 / planned.len() as f64)).await;
-            stand.world.simulator.end(&one.session).await;
+            setup.world.simulator.end(&one.session).await;
         });
         each.buffer_unordered(32).collect::<Vec<()>>().await;
         let patience = Instant::now() + Duration::from_secs_f64(60.0 + 2.0 * self.gets());
@@ -88,7 +88,7 @@ impl Ending {
             let news = audit.news();
             written.extend(news.iter().filter(|r| r.is_status_write()).map(|r| (r.name().to_owned(), r.answered())));
         }
-        observe(stand, planned, since, &written).await
+        observe(setup, planned, since, &written).await
     }
 
     /// Seconds that one Get for each takes at our share.
@@ -146,38 +146,38 @@ impl Ending {
     }
 }
 
-async fn seed_older(stand: &Stand, count: usize) {
-    for (n, group) in stand.groups.iter().enumerate() {
-        let here = count / stand.groups.len() + usize::from(n < count % stand.groups.len());
+async fn seed_older(setup: &Setup, count: usize) {
+    for (n, group) in setup.groups.iter().enumerate() {
+        let here = count / setup.groups.len() + usize::from(n < count % setup.groups.len());
         let export = json!({"status": "SUCCEEDED", "outputUri": "s3://exports/older/x.zip"});
         let older = json!({"count": here, "prefix": "old", "group": group, "status": "TERMINATED", "export": export});
         if here > 0 {
-            stand.world.simulator.ask("POST", "sessions", older).await;
+            setup.world.simulator.ask("POST", "sessions", older).await;
         }
     }
 }
 
-async fn observe(stand: &Stand, planned: &[Planned], since: f64, written: &HashMap<String, f64>) -> Ended {
-    let journal = stand.journal(since);
+async fn observe(setup: &Setup, planned: &[Planned], since: f64, written: &HashMap<String, f64>) -> Ended {
+    let journal = setup.journal(since);
     let done = journal.succeeded();
-    let read = journal.first_read(stand.key(), |session| done.get(session).copied());
+    let read = journal.first_read(setup.key(), |session| done.get(session).copied());
     let until_read = read.iter().map(|(session, at)| (at - done[session]) / 1000.0).collect();
     let mut delays: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for one in planned {
         let of = delays.entry(one.namespace.clone()).or_default();
         if let (Some(done), Some(written)) = (done.get(one.session.as_str()), written.get(&one.session)) {
-            of.push((written - stand.wall - done) / 1000.0);
+            of.push((written - setup.wall - done) / 1000.0);
         }
     }
-    let last = written.values().copied().max_by(f64::total_cmp).unwrap_or(f64::MAX) - stand.wall;
-    let count = |operation| journal.calls(operation, stand.key()).iter().filter(|call| call.ms <= last).count();
+    let last = written.values().copied().max_by(f64::total_cmp).unwrap_or(f64::MAX) - setup.wall;
+    let count = |operation| journal.calls(operation, setup.key()).iter().filter(|call| call.ms <= last).count();
     let requests = [EXPORT, GET, LIST].map(|operation| (operation, count(operation))).into();
-    Ended { delays, until_read, requests, outcomes: outcomes(stand).await }
+    Ended { delays, until_read, requests, outcomes: outcomes(setup).await }
 }
 
 /// Makes sessions that live and have no export, with what `more` says otherwise.
-pub(crate) async fn seed_live(stand: &Stand, planned: &[Planned], more: Value) {
+pub(crate) async fn seed_live(setup: &Setup, planned: &[Planned], more: Value) {
     let mut live = json!({"status": "CONNECTED"});
     crate::simulator::merge(&mut live, more);
-    seed(stand, planned, live).await;
+    seed(setup, planned, live).await;
 }

@@ -2,33 +2,33 @@
 //! included.
 
 use super::{Found, Plot};
+use crate::mode::Scale;
 use crate::objects::{Destination, adopt_alone, plan, seed_pending};
 use crate::report::{Bar, Row, thousands};
-use crate::scale::Scale;
-use crate::stand::Stand;
+use crate::setup::Setup;
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::sleep;
 
 /// MiB with up to so many objects.
-const BARS: [(usize, f64); 3] = [(0, 25.0), (10_000, 64.0), (100_000, 400.0)];
+const BARS: [(usize, f64); 3] = [(0, 25.0), (10_000, 80.0), (100_000, 400.0)];
 /// Seconds until ready with so many.
 const STARTS_WITH: (usize, f64) = (10_000, 5.0);
 /// Long enough for the watch's safety list, which comes every 60 s with 10,000 objects; beyond, for a restart's.
 const WHILE: Duration = Duration::from_secs(25);
 
 pub(crate) async fn memory(scale: Scale) -> Found {
-    let stand = Stand::new("memory", 1, scale.groups, json!({"listMetadata": "full"})).await;
-    let all = plan(&stand, scale.memory.last().copied().unwrap_or(0), Destination::Prefix, |_| 0);
+    let setup = Setup::new("memory", 1, scale.groups, json!({"listMetadata": "full"})).await;
+    let all = plan(&setup, scale.memory.last().copied().unwrap_or(0), Destination::Prefix, |_| 0);
     let mut found = Found::default();
-    let mut memories = vec![measure(&stand, 0, &mut found).await];
+    let mut memories = vec![measure(&setup, 0, &mut found).await];
     let mut there = 0;
     for &count in &scale.memory {
         let more = &all[there..count];
-        seed_pending(&stand, more).await;
-        adopt_alone(&stand, more).await;
+        seed_pending(&setup, more).await;
+        adopt_alone(&setup, more).await;
         there = count;
-        memories.push(measure(&stand, count, &mut found).await);
+        memories.push(measure(&setup, count, &mut found).await);
     }
     found.rows.append(&mut memories);
     found
@@ -36,11 +36,11 @@ pub(crate) async fn memory(scale: Scale) -> Found {
 
 /// A fresh operator lists everything; then the API server is killed, and it lists everything again. Returns what its
 /// memory took.
-async fn measure(stand: &Stand, count: usize, found: &mut Found) -> Row {
-    let operator = stand.operator().await;
+async fn measure(setup: &Setup, count: usize, found: &mut Found) -> Row {
+    let operator = setup.operator().await;
     let ready_after = operator.ready_after;
     sleep(WHILE).await;
-    stand.world.control().restart_api_server().await;
+    setup.world.control().restart_api_server().await;
     sleep(WHILE).await;
     let memory = operator.memory();
     operator.stop().await;

@@ -3,11 +3,11 @@
 use super::Found;
 use super::ending::seed_live;
 use crate::audit::Audit;
+use crate::mode::Scale;
 use crate::objects::{Destination, Planned, create, plan, warm_up};
 use crate::oracle::quantile::quantile;
 use crate::report::{Bar, Row};
-use crate::scale::Scale;
-use crate::stand::Stand;
+use crate::setup::Setup;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -16,15 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) async fn single(scale: Scale) -> Found {
     let title = "1 object, idle";
-    let stand = Stand::new("single", 1, 1, Value::Null).await;
-    let planned = plan(&stand, scale.singles, Destination::Prefix, |_| 0);
+    let setup = Setup::new("single", 1, 1, Value::Null).await;
+    let planned = plan(&setup, scale.singles, Destination::Prefix, |_| 0);
     if let Some(first) = planned.first() {
-        warm_up(&stand, first).await;
+        warm_up(&setup, first).await;
     }
-    let operator = stand.operator().await;
+    let operator = setup.operator().await;
     let (mut to_call, mut to_status) = (Vec::new(), Vec::new());
     for one in &planned {
-        let (call, status) = one_export(&stand, one).await;
+        let (call, status) = one_export(&setup, one).await;
         to_call.push(call);
         to_status.push(status);
     }
@@ -41,19 +41,19 @@ pub(crate) async fn single(scale: Scale) -> Found {
 }
 
 /// Milliseconds from the creation to the call, and seconds from the ZIP to the status.
-async fn one_export(stand: &Stand, one: &Planned) -> (f64, f64) {
-    seed_live(stand, std::slice::from_ref(one), json!({})).await;
-    let mut audit = stand.audit();
-    let created = create(stand, one).await.sent;
+async fn one_export(setup: &Setup, one: &Planned) -> (f64, f64) {
+    seed_live(setup, std::slice::from_ref(one), json!({})).await;
+    let mut audit = setup.audit();
+    let created = create(setup, one).await.sent;
     // The intent, and the acceptance.
     writes(&mut audit, 2).await;
-    let call = stand.world.simulator.calls("ExportStreamSessionFiles", &one.session).await;
-    let called = call[0]["ms"].as_f64().unwrap() + stand.wall - created;
+    let call = setup.world.simulator.calls("ExportStreamSessionFiles", &one.session).await;
+    let called = call[0]["ms"].as_f64().unwrap() + setup.wall - created;
     sleep(Duration::from_secs(1)).await;
-    stand.world.simulator.end(&one.session).await;
+    setup.world.simulator.end(&one.session).await;
     let written = writes(&mut audit, 1).await;
-    let done = stand.journal(0.0).succeeded()[one.session.as_str()];
-    (called, (written - stand.wall - done) / 1000.0)
+    let done = setup.journal(0.0).succeeded()[one.session.as_str()];
+    (called, (written - setup.wall - done) / 1000.0)
 }
 
 /// Waits for so many status writes, and says when the last was answered.

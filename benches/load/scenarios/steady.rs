@@ -3,11 +3,11 @@
 use super::Found;
 use super::ending::seed_live;
 use crate::journal::{EXPORT, GET, LIST};
+use crate::mode::{Mode, Scale};
 use crate::objects::{Destination, Planned, create, outcomes, plan};
 use crate::oracle::quantile::quantile;
 use crate::report::{Row, thousands};
-use crate::scale::{Mode, Scale};
-use crate::stand::Stand;
+use crate::setup::Setup;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Event;
 use kube::Api;
@@ -25,18 +25,19 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) async fn steady(scale: Scale) -> Found {
     let title = &format!("{} created at 15/s", thousands(scale.steady));
-    let stand = Stand::new("steady", 1, scale.groups, Value::Null).await;
-    let planned = plan(&stand, scale.steady, Destination::Prefix, |_| 0);
+    let setup = Setup::new("steady", 1, scale.groups, Value::Null).await;
+    let planned = plan(&setup, scale.steady, Destination::Prefix, |_| 0);
     let life = if scale.mode == Mode::Quick { 8 } else { LIFE };
-    let operator = stand.operator().await;
-    let mut audit = stand.audit();
+    let operator = setup.operator().await;
+    let (mut audit, used) = (setup.audit(), operator.cpu_seconds());
     let begun = Instant::now();
-    join_all(planned.iter().enumerate().map(|(n, one)| come(&stand, one, begun, n, life))).await;
+    join_all(planned.iter().enumerate().map(|(n, one)| come(&setup, one, begun, n, life))).await;
     let until = Instant::now() + PATIENCE;
-    while outcomes(&stand).await.succeeded < planned.len() && Instant::now() < until {
+    while outcomes(&setup).await.succeeded < planned.len() && Instant::now() < until {
         sleep(Duration::from_secs(2)).await;
     }
-    let end = outcomes(&stand).await;
+    let end = outcomes(&setup).await;
+    let used = 1000.0 * (operator.cpu_seconds() - used) / planned.len() as f64;
     operator.stop().await;
     let mut writes: HashMap<String, f64> = HashMap::new();
     for write in audit.news().iter().filter(|request| request.is_status_write()) {
@@ -46,15 +47,16 @@ pub(crate) async fn steady(scale: Scale) -> Found {
     let unfinished = planned.len() - end.succeeded.min(planned.len());
     found.rows.push(Row::count(title, "exports without their result", unfinished, 0.0).note(format!("{end:?}")));
     found.rows.push(most(title, "status writes per export, max", &writes));
-    found.rows.push(most(title, "Events per export, max", &events(&stand).await));
-    found.rows.append(&mut requests(title, &stand, planned.len()));
+    found.rows.push(most(title, "Events per export, max", &events(&setup).await));
+    found.rows.append(&mut requests(title, &setup, planned.len()));
+    found.rows.push(Row::new(title, "processor time per export, from creation to end", Some(used), "ms"));
     found
 }
 
-async fn come(stand: &Stand, one: &Planned, begun: Instant, n: usize, life: u64) {
+async fn come(setup: &Setup, one: &Planned, begun: Instant, n: usize, life: u64) {
     sleep_until(begun + Duration::from_secs_f64(n as f64 / PER_SECOND)).await;
-    seed_live(stand, std::slice::from_ref(one), json!({"sessionLengthSeconds": life})).await;
-    create(stand, one).await;
+    seed_live(setup, std::slice::from_ref(one), json!({"sessionLengthSeconds": life})).await;
+    create(setup, one).await;
 }
 
 fn most(title: &str, figure: &str, by_name: &HashMap<String, f64>) -> Row {
@@ -64,10 +66,10 @@ fn most(title: &str, figure: &str, by_name: &HashMap<String, f64>) -> Row {
     row.note(format!("mean {mean:.2}, of {}", values.len()))
 }
 
-async fn events(stand: &Stand) -> HashMap<String, f64> {
+async fn events(setup: &Setup) -> HashMap<String, f64> {
     let mut all = HashMap::new();
-    for namespace in &stand.namespaces {
-        let events: Api<Event> = Api::namespaced(stand.world.client.clone(), namespace);
+    for namespace in &setup.namespaces {
+        let events: Api<Event> = Api::namespaced(setup.world.client.clone(), namespace);
         for event in events.list(&ListParams::default()).await.unwrap() {
             *all.entry(event.involved_object.name.unwrap_or_default()).or_default() += 1.0;
         }
@@ -76,9 +78,9 @@ async fn events(stand: &Stand) -> HashMap<String, f64> {
 }
 
 /// Lists are of many exports: they count for the mean only.
-fn requests(title: &str, stand: &Stand, exports: usize) -> Vec<Row> {
-    let journal = stand.journal(0.0);
-    let calls = |operation| journal.calls(operation, stand.key());
+fn requests(title: &str, setup: &Setup, exports: usize) -> Vec<Row> {
+    let journal = setup.journal(0.0);
+    let calls = |operation| journal.calls(operation, setup.key());
     let (export, get, list) = (calls(EXPORT), calls(GET), calls(LIST));
     let mut own: HashMap<&str, f64> = HashMap::new();
     export.iter().chain(&get).for_each(|call| *own.entry(&call.session).or_default() += 1.0);

@@ -3,12 +3,12 @@
 use super::Found;
 use super::ending::seed_live;
 use crate::journal::{EXPORT, Journal};
+use crate::mode::Scale;
 use crate::objects::{Destination, Planned, create_all, plan};
 use crate::oracle::rate::{peak, recovered};
 use crate::report::{Bar, Row};
-use crate::scale::Scale;
+use crate::setup::{EXPORT_SHARE, Setup};
 use crate::simulator::REGION;
-use crate::stand::{EXPORT_SHARE, Stand};
 use aws_credential_types::Credentials;
 use aws_sdk_gameliftstreams::Client;
 use aws_sdk_gameliftstreams::config::retry::RetryConfig;
@@ -28,32 +28,32 @@ const OWN: usize = 30;
 const WINDOW: f64 = 5_000.0;
 
 pub(crate) async fn storm(scale: Scale) -> Found {
-    let stand = Stand::new("storm", 2, scale.groups, Value::Null).await;
-    let planned = plan(&stand, scale.storm, Destination::Prefix, |n| n / scale.groups % 2);
-    let own: Vec<Planned> = plan(&stand, OWN, Destination::Prefix, |_| 0)
+    let setup = Setup::new("storm", 2, scale.groups, Value::Null).await;
+    let planned = plan(&setup, scale.storm, Destination::Prefix, |n| n / scale.groups % 2);
+    let own: Vec<Planned> = plan(&setup, OWN, Destination::Prefix, |_| 0)
         .into_iter()
         .map(|one| Planned { session: format!("own{}", one.session), ..one })
         .collect();
-    seed_live(&stand, &planned, json!({})).await;
-    seed_live(&stand, &own, json!({})).await;
-    stand.world.simulator.ask("POST", "keys", json!({"accessKeyId": KEY, "secretAccessKey": "backend"})).await;
-    let operator = stand.operator().await;
-    create_all(&stand, &planned).await;
+    seed_live(&setup, &planned, json!({})).await;
+    seed_live(&setup, &own, json!({})).await;
+    setup.world.simulator.ask("POST", "keys", json!({"accessKeyId": KEY, "secretAccessKey": "backend"})).await;
+    let operator = setup.operator().await;
+    create_all(&setup, &planned).await;
     sleep(BEFORE).await;
-    let begun = stand.now().await;
-    rage(&backend(&stand), &own).await;
-    let over = stand.now().await;
+    let begun = setup.now().await;
+    rage(&backend(&setup), &own).await;
+    let over = setup.now().await;
     sleep(AFTER).await;
     operator.stop().await;
-    judge(&stand, &stand.journal(0.0), begun, over)
+    judge(&setup, &setup.journal(0.0), begun, over)
 }
 
-fn backend(stand: &Stand) -> Client {
+fn backend(setup: &Setup) -> Client {
     let keys = Credentials::new(KEY, "backend", None, None, "bench");
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
-        .endpoint_url(&stand.world.simulator.aws)
+        .endpoint_url(&setup.world.simulator.aws)
         .credentials_provider(keys)
         .retry_config(RetryConfig::disabled());
     Client::from_conf(config.build())
@@ -73,9 +73,9 @@ async fn rage(client: &Client, own: &[Planned]) {
     calls.join_all().await;
 }
 
-fn judge(stand: &Stand, journal: &Journal, begun: f64, over: f64) -> Found {
+fn judge(setup: &Setup, journal: &Journal, begun: f64, over: f64) -> Found {
     let title = "throttle storm: the backend takes 15 of the 20 for 60 s";
-    let ours: Vec<f64> = journal.calls(EXPORT, stand.key()).iter().map(|call| call.ms).collect();
+    let ours: Vec<f64> = journal.calls(EXPORT, setup.key()).iter().map(|call| call.ms).collect();
     let left = ours.last().is_some_and(|&last| last > over + 60_000.0);
     let back = recovered(&ours, over, 0.9 * EXPORT_SHARE, WINDOW).map(|ms| ms / 1000.0);
     let theirs = journal.calls(EXPORT, KEY);

@@ -68,16 +68,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- fail "aws.accountId: is required when there are config.rules: the account of the operator's role, 12 digits in quotes" -}}
 {{- end -}}
 {{- range $r, $rule := .Values.config.rules -}}
+{{- $inRegions := false -}}
 {{- range $g, $group := $rule.streamGroups -}}
-{{- if hasPrefix "arn:" $group -}}
-{{- $path := printf "config.rules[%d].streamGroups[%d]" $r $g -}}
-{{- if ne (index (splitList ":" $group) 4) $aws.accountId -}}
-{{- fail (printf "%s: is of another account than aws.accountId (%s), so that the rule could never match" $path $aws.accountId) -}}
-{{- end -}}
-{{- if and $.Values.admissionPolicy.enabled (not $aws.region) -}}
-{{- fail (printf "aws.region: is required, because %s is an ARN: the admission policy must know which Region an object means that names none (or set admissionPolicy.enabled=false)" $path) -}}
+{{- if not (hasPrefix "arn:" $group) -}}
+{{- $inRegions = true -}}
+{{- else if ne (index (splitList ":" $group) 4) $aws.accountId -}}
+{{- fail (printf "config.rules[%d].streamGroups[%d]: is of another account than aws.accountId (%s), so that the rule could never match" $r $g $aws.accountId) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $rule.regions (not $inRegions) -}}
+{{- fail (printf "config.rules[%d].regions: is for stream groups by id or *, and this rule has ARNs only, which name their Regions themselves: leave it out" $r) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
@@ -112,8 +112,47 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- toJson $all -}}
 {{- end }}
 
+{{- /* The rules that are not retired (exports: false), as JSON. */}}
+{{- define "seo.exportingRules" -}}
+{{- $rules := list -}}
+{{- range .Values.config.rules }}{{ if dig "exports" true . }}{{ $rules = append $rules . }}{{ end }}{{ end -}}
+{{- toJson $rules -}}
+{{- end }}
+
+{{- /* Over plain HTTP, whatever is between the Pod and the endpoint can read the answers (session data) and change them. */}}
+{{- define "seo.checkEndpoint" -}}
+{{- with .Values.aws -}}
+{{- $octet := "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])" -}}
+{{- $loopback := printf `^http://(localhost|127(\.%s){3}|\[::1\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$` $octet -}}
+{{- if not (or .allowInsecureEndpoint (eq .endpointUrl "") (hasPrefix "https://" .endpointUrl) (regexMatch $loopback .endpointUrl)) -}}
+{{- fail (printf "aws.endpointUrl: %q would send calls over plain HTTP. Accepted are https:// and, to the Pod itself, http://localhost, http://127.x.x.x and http://[::1], each with or without a port and a path. For a simulator that is reached over the network set aws.allowInsecureEndpoint=true" .endpointUrl) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Whether an object is created with labels that watch.labelSelector selects (the binding selects those), or gets
+       them by an edit, as CEL. Keys and values hold nothing that CEL's quotes would have to hide. */}}
+{{- define "seo.isCreatedOrLabelled" -}}
+{{- $keys := list -}}
+{{- $met := list -}}
+{{- range include "seo.matchExpressions" . | fromJsonArray -}}
+{{- $keys = append $keys (squote .key) -}}
+{{- $label := printf "object.metadata.?labels[?'%s']" .key -}}
+{{- $values := list -}}
+{{- range .values }}{{ $values = append $values (squote .) }}{{ end -}}
+{{- $listed := printf "%s.optMap(v, v in [%s]).orValue(false)" $label (join ", " $values) -}}
+{{- $by := dict "Exists" (print $label ".hasValue()") "DoesNotExist" (printf "!%s.hasValue()" $label)
+  "In" $listed "NotIn" (print "!" $listed) -}}
+{{- $met = append $met (get $by .operator) -}}
+{{- end -}}
+request.operation == 'CREATE' || (
+[{{ $keys | uniq | join ", " }}].exists(key, object.metadata.?labels[?key] != oldObject.metadata.?labels[?key]) &&
+{{ $met | uniq | join " &&\n" }})
+{{- end }}
+
 {{- /* The chart's own variables, but for those that extraEnv replaces: a name may be there once only. */}}
 {{- define "seo.env" -}}
+{{- include "seo.checkEndpoint" . -}}
 {{- $own := list
   (dict "name" "POD_UUID" "valueFrom" (dict "fieldRef" (dict "fieldPath" "metadata.uid")))
   (dict "name" "AWS_EC2_METADATA_DISABLED" "value" "true")
@@ -144,6 +183,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   resources: [events]
   # One Event for each transition that a person should know of.
   verbs: [create]
+{{- end }}
+
+{{- /* What it needs in all namespaces, whichever it watches. */}}
+{{- define "seo.recordRules" -}}
+- apiGroups: [sessionexport.dev]
+  resources: [sessionexports/status]
+  # No request: the policy that keeps others from writing statuses asks for this verb.
+  verbs: [record]
 {{- end }}
 
 {{- define "seo.subjects" -}}

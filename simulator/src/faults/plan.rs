@@ -108,6 +108,7 @@ impl Plan {
             Action::OmitExportMetadata => self.lie(sessions, Falsehood::NoExport),
             Action::OmitOutputUri => self.lie(sessions, Falsehood::NoOutputUri),
             Action::OutputUri { value } => self.lie_text(sessions, Field::Export, "OutputUri", value.clone()),
+            Action::Arn { value } => self.lie_text(sessions, Field::Session, "Arn", value.clone()),
             Action::UnknownEnum { field, value } => self.lie_text(sessions, *field, "Status", value.clone()),
             Action::StatusReason { field, value } => {
                 let text = value.clone().unwrap_or_else(hostile_reason);

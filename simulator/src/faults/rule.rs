@@ -44,19 +44,20 @@ pub enum Action {
         /// The error's name.
         #[serde(default = "default_code")]
         code: String,
-        /// Whether the call has had its effect all the same.
+        /// Whether the call has had its effect anyway.
         #[serde(default)]
         after_effect: bool,
     },
     /// A proxy's HTML page, 503.
     Html503 {
-        /// Whether the call has had its effect all the same.
+        /// Whether the call has had its effect anyway.
         #[serde(default)]
         after_effect: bool,
     },
     /// 200 with a body that breaks off; the call has had its effect.
     BrokenJson,
-    /// The answer's body goes on with blanks, which JSON allows, until the connection closes; the call has had its effect.
+    /// The answer's body goes on with blanks, which JSON allows, until the connection closes; the call has had its
+    /// effect.
     EndlessBody,
     /// The same up to a length, which Content-Length tells.
     OversizedBody {
@@ -89,6 +90,11 @@ pub enum Action {
     OmitOutputUri,
     /// Another OutputUri than the true one.
     OutputUri {
+        /// The text.
+        value: String,
+    },
+    /// Another ARN than the session's.
+    Arn {
         /// The text.
         value: String,
     },
@@ -156,6 +162,7 @@ impl Action {
             Self::OmitExportMetadata => "omitExportMetadata",
             Self::OmitOutputUri => "omitOutputUri",
             Self::OutputUri { .. } => "outputUri",
+            Self::Arn { .. } => "arn",
             Self::ReadLag { .. } => "readLag",
             Self::Latency { .. } => "latency",
             Self::ResetBefore => "resetBefore",
@@ -176,6 +183,7 @@ impl Action {
                 | Self::OmitExportMetadata
                 | Self::OmitOutputUri
                 | Self::OutputUri { .. }
+                | Self::Arn { .. }
                 | Self::ReadLag { .. }
         )
     }

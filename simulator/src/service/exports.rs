@@ -36,7 +36,7 @@ pub enum Outcome {
     Stored,
     /// S3 refused, or could not be reached.
     Refused(String),
-    /// It was refused, and nobody is told.
+    /// It was refused, without any answer.
     Stuck,
 }
 

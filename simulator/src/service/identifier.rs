@@ -7,7 +7,7 @@ use crate::identity::Scope;
 use crate::wire::error::ApiError;
 use crate::wire::route::Operation;
 
-/// Who asks, and for what: needed for the words of a refusal.
+/// The caller and the resource, for the text of a refusal.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'a> {
     /// The caller's account and Region.

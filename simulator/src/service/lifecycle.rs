@@ -4,7 +4,7 @@ use crate::behaviour::Behaviour;
 use crate::clock::{Millis, seconds};
 use crate::service::session::{Session, Status, after};
 
-/// The next thing that happens to a session if nobody interferes.
+/// The next thing that happens to a session without an intervention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// It becomes ACTIVE.
@@ -15,7 +15,7 @@ pub enum Step {
     Terminate,
     /// Its export is packed and uploaded.
     Upload,
-    /// Nobody can read it any more.
+    /// It can't be read any more.
     Forget,
 }
 

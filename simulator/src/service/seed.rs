@@ -182,7 +182,7 @@ impl World {
         true
     }
 
-    /// Whoever is let go enters its status anew, or all the time held would be made up for at once.
+    /// A released session enters its status again; otherwise all the time held would pass at once.
     fn hold(&mut self, seq: u64, held: Option<bool>, now: Millis) {
         if let (Some(held), Some(session)) = (held, self.sessions.get_mut(&seq)) {
             if session.held && !held {

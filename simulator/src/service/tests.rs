@@ -159,7 +159,7 @@ fn an_export_is_accepted_in_the_four_live_statuses_only() {
 }
 
 #[test]
-fn an_export_waits_for_the_end_and_then_tells_how_the_upload_went() {
+fn an_export_is_pending_until_the_end_and_then_shows_the_result_of_the_upload() {
     for (outcome, status, reason) in [
         (Outcome::Stored, ExportStatus::Succeeded, None),
         (Outcome::Refused("NoSuchBucket".to_owned()), ExportStatus::Failed, Some("NoSuchBucket")),
@@ -318,7 +318,7 @@ fn held_sessions_stay_until_their_length_ends_them() {
 }
 
 #[test]
-fn seeded_exports_are_as_told() {
+fn seeded_exports_are_as_configured() {
     let mut bench = Bench::new("{}");
     bench.seed(r#"{"ids":["foreign"],"export":{"outputUri":"s3://their/x.zip"}}"#);
     bench.seed(r#"{"ids":["frozen"],"export":{"outputUri":"s3://b/","frozen":true}}"#);

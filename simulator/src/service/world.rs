@@ -72,7 +72,7 @@ impl World {
         &self.switches
     }
 
-    /// Sets the switches; what sessions had planned is planned anew.
+    /// Sets the switches; what sessions had planned is planned again.
     pub fn set_switches(&mut self, switches: Switches) {
         self.switches = switches;
         let all: Vec<u64> = self.sessions.keys().copied().collect();

@@ -26,7 +26,7 @@ pub struct Call<'a> {
     pub app: &'a Arc<App>,
     /// The operation and its path parameters.
     pub route: &'a Route,
-    /// Who calls.
+    /// The caller.
     pub caller: &'a Caller,
     /// The raw query.
     pub query: &'a str,

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_as_long_as_told_and_no_shorter_than_its_start() {
+    async fn it_has_the_given_length_and_is_no_shorter_than_its_start() {
         for (told, length) in [(0, 2), (2, 2), (3, 3), (65_538, 65_538), (1_000_000, 1_000_000)] {
             let body = LongBody::new("{}".to_owned(), Length::Bytes(told));
             assert_eq!(body.size_hint().exact(), Some(length));

@@ -21,7 +21,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 
-/// Who signed the request, and for which Region.
+/// The signer of a request, and the Region it signed for.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The key's owner.

@@ -25,7 +25,9 @@ if [[ ! -e $venv/complete ]]; then
   if [[ ! -e $venv/complete ]]; then
     rm -rf "$venv"
     "$python" -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
+    # No sdists: what builds one comes from the index without a hash.
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+      --requirement "$here/requirements.txt"
     touch "$venv/complete"
   fi
   flock -u 9

@@ -187,6 +187,13 @@ def test_metadata_that_is_missing(sim):
     assert sim.get("s")["ExportFilesMetadata"]["OutputUri"] == "s3://exports/p/"
 
 
+def test_another_arn(sim):
+    sim.fault({"type": "arn", "value": session_arn("elsewhere")}, session="s")
+    assert sim.get("s")["Arn"] == session_arn("elsewhere")
+    items = sim.client.list_stream_sessions(Identifier=GROUP)["Items"]
+    assert {item["Arn"] for item in items} == {session_arn("elsewhere"), session_arn("other")}
+
+
 def test_a_single_read_that_lags(sim):
     sim.export("s")
     sim.fault({"type": "readLag", "ms": 60_000}, operation="GetStreamSession", first=1)

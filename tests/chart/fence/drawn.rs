@@ -21,25 +21,45 @@ const PREFIXES: &[&str] = &[
     "s3://exports/team-a/",
     "s3://exports/team-a/deep/",
     "s3://exports.evil/",
-    "s3://exports/é😀\u{2028}/",
-    "s3://exports/it's \"q\" \\ <b> \\u0041 {{ x }} ${y}/",
+    "s3://exports/it's (q) & $x!/_-.@=;:+ ,/",
 ];
+/// A rule can have them, a new object can't.
+const ODD_PREFIXES: &[&str] = &["s3://exports/é😀\u{2028}/", "s3://exports/it's \"q\" \\ <b> \\u0041 {{ x }} ${y}/"];
 const BELOW: &[&str] = &["", "", "x.zip", "deep/", "deep/x.ZIP"];
 const BESIDE: &[&str] =
     &["s3://exports/team-a-evil/", "s3://exports/team-a.zip", "s3://exports/Team-a/", "s3://other/"];
-/// Which rules, in which Region, and how many objects are judged by them.
+/// Those of rules and operators, and one of no rule.
+pub(super) const REGIONS: &[&str] = &["us-west-2", "eu-central-1", "ap-northeast-1", "xx-made-1"];
+
+fn rules() -> impl Strategy<Value = Value> {
+    let some = |all: &[&'static str], most| subsequence(all.to_vec(), 1..=most);
+    let prefixes = [PREFIXES, ODD_PREFIXES].concat();
+    let regions = prop::option::weighted(0.6, some(&REGIONS[..3], 2));
+    let exports = select(vec![None, Some(true), Some(false)]);
+    (some(NAMESPACE_PATTERNS, 2), some(GROUP_PATTERNS, 2), some(&prefixes, 2), regions, exports).prop_map(
+        |(namespaces, groups, prefixes, regions, exports)| {
+            let mut rule = json!({"namespaces": namespaces, "streamGroups": groups, "outputPrefixes": prefixes});
+            if let Some(regions) = regions.filter(|_| groups.iter().any(|group| !group.starts_with("arn:"))) {
+                rule["regions"] = json!(regions);
+            }
+            exports.into_iter().for_each(|exports| rule["exports"] = json!(exports));
+            rule
+        },
+    )
+}
+
+/// Which rules, and which Region the chart is told, if any.
 pub(super) fn rule_sets() -> impl Strategy<Value = Value> {
-    let some = |all: &'static [&'static str], most| subsequence(all.to_vec(), 1..=most);
-    let rule = (some(NAMESPACE_PATTERNS, 2), some(GROUP_PATTERNS, 2), some(PREFIXES, 2))
-        .prop_map(|(n, g, p)| json!({"namespaces": n, "streamGroups": g, "outputPrefixes": p}));
-    let region = select(vec!["us-west-2", "eu-central-1"]);
-    (prop::collection::vec(rule, 0..4), region).prop_map(
+    let region = select(vec!["us-west-2", "eu-central-1", ""]);
+    (prop::collection::vec(rules(), 1..6), region).prop_map(
         |(rules, region)| json!({"aws": {"region": region, "accountId": ACCOUNT}, "config": {"rules": rules}}),
     )
 }
 
 fn identifiers() -> impl Strategy<Value = (String, String)> {
-    let home = select(vec!["us-west-2:111122223333", "eu-central-1:111122223333", "us-west-2:999999999999"]);
+    let homes =
+        ["us-west-2:111122223333", "eu-central-1:111122223333", "xx-made-1:111122223333", "us-west-2:999999999999"];
+    let home = select(homes.to_vec());
     let group = select(vec!["sg-1", "sg-1", "SG-1", "sg-12"]);
     (home, group, 0..3_u8, 0..4_u8).prop_map(|(home, group, group_form, session_form)| {
         let arn = format!("arn:aws:gameliftstreams:{home}");
@@ -60,7 +80,7 @@ fn uris() -> impl Strategy<Value = String> {
 
 /// Namespace and spec.
 pub(super) fn exports() -> impl Strategy<Value = (&'static str, Value)> {
-    let region = select(vec![None, None, Some("us-west-2"), Some("eu-central-1")]);
+    let region = select(vec![None, None, None, Some("us-west-2"), Some("eu-central-1"), Some("xx-made-1")]);
     let account = select(vec![None, None, None, None, None, None, Some("mine")]);
     (select(NAMESPACES), identifiers(), uris(), region, account).prop_map(
         |(namespace, (group, session), uri, region, account)| {

@@ -2,7 +2,7 @@
 
 use super::{ACCOUNT, create, install, nowhere, object};
 use crate::control_plane::ControlPlane;
-use crate::helm::{objects, only};
+use crate::helm::{named, objects};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -60,12 +60,65 @@ async fn a_refusal_says_what_is_allowed_there_and_nothing_of_elsewhere() {
     assert!(edited.spec.suspend);
 }
 
+/// A Region decides as much as the group does, so the refusal names both. It doesn't name the account of an ARN.
+#[tokio::test]
+async fn a_refusal_names_the_regions_and_no_account() {
+    let known = refusals_by("scope-known", "us-west-2").await;
+    let expected = "stream group (sg-1 in ap-south-1) and destination. Allowed in namespace scope-known: stream group sg-1 \
+                    (us-west-2) or sg-3 (eu-west-1) to s3://exports/a/; stream group * (eu-west-1, us-east-1) to \
+                    s3://exports/a/.";
+    assert!(known[0].ends_with(expected), "{known:?}");
+    assert!(known[1].contains("stream group (sg-1 in us-west-2) and destination."), "{known:?}");
+
+    // The operator's Region is not known there: it may be the one that the first object names.
+    let unknown = refusals_by("scope-unknown", "").await;
+    let expected = "stream group (sg-1) and destination. Allowed in namespace scope-unknown: stream group sg-1 or sg-3 \
+                    (eu-west-1) to s3://exports/a/; stream group * (eu-west-1, us-east-1) to s3://exports/a/.";
+    assert_eq!(unknown.len(), 1, "{unknown:?}");
+    assert!(unknown[0].ends_with(expected), "{unknown:?}");
+    assert!(!known.concat().contains(ACCOUNT) && !unknown.concat().contains(ACCOUNT));
+}
+
+/// What rules with Regions refuse of: another Region, and another destination.
+async fn refusals_by(name: &str, region: &str) -> Vec<String> {
+    let control = ControlPlane::shared().await;
+    let client = control.namespace(name).await.into_client();
+    let arn = format!("arn:aws:gameliftstreams:eu-west-1:{ACCOUNT}:streamgroup/sg-3");
+    let prefixes = json!(["s3://exports/a/"]);
+    let values = json!({
+        "fullnameOverride": name,
+        "aws": {"accountId": ACCOUNT, "region": region},
+        "watch": {"namespaces": [name]},
+        "config": {"rules": [
+            {"namespaces": ["scope-*"], "streamGroups": ["sg-1", arn], "outputPrefixes": prefixes},
+            {"namespaces": ["scope-*"], "streamGroups": ["*"], "outputPrefixes": prefixes, "regions": ["eu-west-1", "us-east-1"]},
+            {"namespaces": ["scope-*"], "streamGroups": ["sg-9"], "outputPrefixes": prefixes, "exports": false},
+        ]},
+    });
+    let nowhere = object(name, &nowhere(), &json!({}));
+    install(control, name, &objects(&values), std::slice::from_ref(&nowhere)).await;
+    let allowed = |region: Option<&str>| {
+        let mut allowed = nowhere.clone();
+        allowed.spec.output_uri = "s3://exports/a/".to_owned();
+        allowed.spec.region = region.map(str::to_owned);
+        allowed
+    };
+    for fine in [None, Some("us-east-1")] {
+        create(&client, &allowed(fine), true).await.unwrap();
+    }
+    let mut refusals = Vec::new();
+    for object in [allowed(Some("ap-south-1")), nowhere] {
+        refusals.extend(create(&client, &object, true).await.err().map(|status| status.message));
+    }
+    refusals
+}
+
 /// As the API server reads the text that the operator gives it.
 #[test]
 fn the_label_selector_means_the_same_to_both() {
     let expressions = |selector: &str| {
         let rendered = objects(&json!({"watch": {"labelSelector": selector}}));
-        only(&rendered, "ValidatingAdmissionPolicyBinding")["spec"]["matchResources"]["objectSelector"].clone()
+        named(&rendered, "ValidatingAdmissionPolicyBinding", "-destinations")["spec"]["matchResources"]["objectSelector"].clone()
     };
     let one = |key: &str, operator: &str| json!({"key": key, "operator": operator});
     let with = |key: &str, operator: &str, values: &[&str]| json!({"key": key, "operator": operator, "values": values});

@@ -1,0 +1,147 @@
+//! The validation rules (CEL) of the spec, with messages for the user whose manifest was refused.
+//!
+//! The API server prints field and value (escaped) in front of a message, so a message says only what is
+//! accepted. Rules across fields print the parts that disagree, and only such parts as a regular
+//! expression has already accepted.
+
+use crate::api::MAX_TTL_SECONDS;
+use kube::core::{Message, Rule};
+
+/// As `aws::identifiers::Region`; its length is checked separately.
+const REGION: &str = "[a-z]{2}(-[a-z]+)+-[0-9]{1,2}";
+const MAX_REGION: usize = 32;
+const ID: &str = "[A-Za-z0-9-]+";
+/// The prefix that two ARNs must share: partition, service, Region, account.
+const ARN_PREFIX: &str = "^arn:aws:gameliftstreams:[a-z0-9-]+:[0-9]{12}:";
+const BUCKET_LABEL: &str = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
+
+/// A CEL rule whose message is itself an expression.
+fn explained_rule(rule: String, message: String) -> Rule {
+    Rule::new(rule).message(Message::Expression(message))
+}
+
+/// `ID` or an ARN whose resource is `resource`. A Region has at most 32 characters.
+fn valid_identifier(resource: &str) -> String {
+    format!(
+        "self.matches('^({ID}|arn:aws:gameliftstreams:{REGION}:[0-9]{{12}}:{resource})$') \
+         && (!self.contains(':') || self.split(':')[3].size() <= {MAX_REGION})"
+    )
+}
+
+pub(super) fn valid_stream_group() -> Rule {
+    Rule::new(valid_identifier(&format!("streamgroup/{ID}"))).message(
+        "must be the id of a stream group (letters, digits and hyphens), such as sg-1AB2C3De4, \
+         or its ARN, such as arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1AB2C3De4",
+    )
+}
+
+pub(super) fn valid_stream_session() -> Rule {
+    Rule::new(valid_identifier(&format!("streamsession/({ID}/)?{ID}"))).message(
+        "must be the id of a stream session (letters, digits and hyphens), such as ABC123def4567, or its ARN, \
+         such as arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/sg-1AB2C3De4/ABC123def4567",
+    )
+}
+
+pub(super) fn valid_bucket() -> Rule {
+    Rule::new(format!(
+        "self.matches('^s3://{BUCKET_LABEL}([.]{BUCKET_LABEL})*/') && !self.matches('^s3://[0-9.]+/') \
+         && self.find('^s3://[^/]*').size() >= 8 && self.find('^s3://[^/]*').size() <= 68"
+    ))
+    .message(
+        "must begin with s3://BUCKET/, where BUCKET is the name of an S3 bucket (3 to 63 lower-case letters, \
+         digits, hyphens and dots), such as s3://exports/sessions/ or s3://exports/crash.zip",
+    )
+}
+
+pub(super) fn uri_ending() -> Rule {
+    Rule::new("self.endsWith('/') || self.matches('[^/][.](zip|ZIP)$')").message(
+        "must end in / (AWS names the ZIP) or in the name of a .zip or .ZIP, \
+         such as s3://exports/sessions/ or s3://exports/crash.zip",
+    )
+}
+
+pub(super) fn uri_segments() -> Rule {
+    Rule::new("!self.matches('/[.]{1,2}(/|$)') && !self.matches('(?s)^.{5}.*//')")
+        .message("must have no empty, . or .. segment between its slashes; such as s3://exports/sessions/2026/")
+}
+
+/// S3's "safe characters" and those that "might require special handling", but for `?` and control characters (S3 User
+/// Guide, "Naming Amazon S3 objects"). S3 takes the others, such as `%2e%2e`, `\` and `#`, literally; a program that
+/// reads the URI as a URL or a path does not.
+///
+/// Narrower than `aws::identifiers::OutputUri`, which also reads what an older definition has stored. These
+/// characters are ASCII, so the maximum length bounds the key in bytes too, as S3 counts it.
+pub(super) fn uri_characters() -> Rule {
+    Rule::new(r#"!self.matches("[^A-Za-z0-9!_.*'()/&$@=;:+ ,-]")"#).message(
+        "must hold nothing but ASCII letters, digits, spaces and ! - _ . * ' ( ) / & $ @ = ; : + , \
+         such as s3://exports/sessions/2026-01-31/",
+    )
+}
+
+pub(super) fn valid_region() -> Rule {
+    Rule::new(format!("self.matches('^{REGION}$')")).message("must be an AWS Region, such as us-west-2")
+}
+
+pub(super) fn valid_service_account() -> Rule {
+    Rule::new(format!("self.matches('^{BUCKET_LABEL}([.]{BUCKET_LABEL})*$')")).message(
+        "must be the name of a ServiceAccount in the same namespace: \
+         lower-case letters, digits, hyphens and dots, such as game-backend",
+    )
+}
+
+pub(super) fn valid_ttl() -> Rule {
+    let accepted = format!("must be a number of seconds from 0 (delete once finished) to {MAX_TTL_SECONDS} (a year)");
+    Rule::new(format!("self >= 0 && self <= {MAX_TTL_SECONDS}")).message(Message::Message(accepted))
+}
+
+pub(super) fn immutable_field() -> Rule {
+    Rule::new("self == oldSelf").message("is immutable: create another SessionExport for another value")
+}
+
+/// A rule on a field isn't evaluated when the field is added or removed, so this one is on the spec.
+pub(super) fn fixed_presence(field: &str) -> Rule {
+    Rule::new(format!("has(self.{field}) == has(oldSelf.{field})"))
+        .message("is immutable: it may be neither added nor removed later; create another SessionExport")
+        .field_path(format!(".{field}"))
+}
+
+/// The group that the session's ARN names is the group of the spec.
+pub(super) fn same_group() -> Rule {
+    let named = format!("self.streamSessionIdentifier.find(':streamsession/{ID}/')");
+    let group = format!("self.streamGroupIdentifier.find('{ID}$')");
+    explained_rule(
+        format!("{named} == '' || {named} == ':streamsession/' + {group} + '/'"),
+        format!(
+            "'names the stream group ' + {named}.split('/')[1] + ' but streamGroupIdentifier names ' + {group} \
+             + ': both must name the same group, or this one the session by its id alone'"
+        ),
+    )
+    .field_path(".streamSessionIdentifier")
+}
+
+/// Of two ARNs, Region and account agree.
+pub(super) fn same_account_and_region() -> Rule {
+    let group = format!("self.streamGroupIdentifier.find('{ARN_PREFIX}')");
+    let session = format!("self.streamSessionIdentifier.find('{ARN_PREFIX}')");
+    let words = |home: &str| format!("{home}.split(':')[3] + ', account ' + {home}.split(':')[4]");
+    explained_rule(
+        format!("{group} == '' || {session} == '' || {group} == {session}"),
+        format!(
+            "'is in ' + {} + ' but streamGroupIdentifier is in ' + {} + ': both must be in the same Region and account'",
+            words(&session),
+            words(&group)
+        ),
+    )
+    .field_path(".streamSessionIdentifier")
+}
+
+/// A Region beside an ARN agrees with it. An invalid Region is left to [`valid_region`], so the message may print it.
+pub(super) fn region_agrees_with(field: &str) -> Rule {
+    let home = format!("self.{field}.find('{ARN_PREFIX}')");
+    let named = format!("{home}.split(':')[3]");
+    explained_rule(
+        format!("!has(self.region) || {home} == '' || !self.region.matches('^{REGION}$') || {named} == self.region"),
+        format!("self.region + ' is not the Region of the ARN in {field}, ' + {named} + ': give the same, or none'"),
+    )
+    .field_path(".region")
+}

@@ -1,0 +1,237 @@
+//! Preflight checks: the permissions and the CRD that the operator needs before it can work.
+//!
+//! Owns: the list of permissions and the sentences that name a missing one.
+//! Never: ends the process: the checks are repeated until all pass.
+
+use crate::api::{GROUP, SessionExport};
+use crate::runtime::client::describe_error;
+use crate::runtime::received::Received;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use kube::api::{ListParams, PostParams};
+use kube::{Api, Client};
+use std::fmt;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Pause between two tries.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// One permission, in the terms of RBAC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permission {
+    /// Verb, such as `get`.
+    verb: &'static str,
+    /// API group.
+    group: &'static str,
+    /// Resource, in the plural.
+    resource: &'static str,
+    /// Subresource; empty for the resource itself.
+    subresource: &'static str,
+    /// Namespace; `None` for all.
+    namespace: Option<String>,
+    /// Object name; `None` for any.
+    name: Option<String>,
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)?;
+        if !self.subresource.is_empty() {
+            write!(f, "/{}", self.subresource)?;
+        }
+        write!(f, ".{}", self.group)?;
+        if let Some(name) = &self.name {
+            write!(f, " \"{name}\"")?;
+        }
+        match &self.namespace {
+            Some(namespace) => write!(f, " in namespace {namespace}"),
+            None => f.write_str(" in all namespaces"),
+        }
+    }
+}
+
+/// Why the operator cannot work yet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PreflightError {
+    /// The permissions that the operator's ServiceAccount lacks.
+    #[error("the operator's ServiceAccount may not: {}", join_permissions(.0))]
+    Permissions(Vec<Permission>),
+    /// The CRD is not installed, or not served in this version.
+    #[error("the API server does not serve sessionexports.{GROUP}: install the CRD")]
+    Crd,
+    /// The API server did not answer, or with another error.
+    #[error("the API server cannot be asked: {0}")]
+    Unreachable(String),
+}
+
+fn join_permissions(permissions: &[Permission]) -> String {
+    permissions.iter().map(Permission::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The permissions of an operator that watches `namespaces` (all if empty) and has its lease at (namespace, name).
+#[must_use]
+pub fn required_permissions(namespaces: &[String], lease: (&str, &str)) -> Vec<Permission> {
+    const WORK: [(&str, &str, &str, &str); 6] = [
+        ("get", GROUP, "sessionexports", ""),
+        ("list", GROUP, "sessionexports", ""),
+        ("watch", GROUP, "sessionexports", ""),
+        ("delete", GROUP, "sessionexports", ""),
+        ("patch", GROUP, "sessionexports", "status"),
+        ("create", "events.k8s.io", "events", ""),
+    ];
+    let everywhere = if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+    let work = everywhere.into_iter().flat_map(|namespace| {
+        WORK.map(|(verb, group, resource, subresource)| {
+            let namespace = namespace.clone();
+            Permission { verb, group, resource, subresource, namespace, name: None }
+        })
+    });
+    // The chart's policy checks for it without a namespace, and covers the statuses of all namespaces, whichever are
+    // watched and whichever release has installed it.
+    let record = Permission {
+        verb: "record",
+        group: GROUP,
+        resource: "sessionexports",
+        subresource: "status",
+        namespace: None,
+        name: None,
+    };
+    let lease = ["get", "update", "watch", "create", "list"].map(|verb| Permission {
+        verb,
+        group: "coordination.k8s.io",
+        resource: "leases",
+        subresource: "",
+        namespace: Some(lease.0.to_owned()),
+        // RBAC cannot bind a creation to a name, and a list is for the other operators' leases.
+        name: (!matches!(verb, "create" | "list")).then(|| lease.1.to_owned()),
+    });
+    work.chain([record]).chain(lease).collect()
+}
+
+/// Checks all permissions, then the CRD.
+///
+/// # Errors
+/// All missing permissions at once, or else the missing CRD.
+pub async fn check_permissions(
+    client: &Client,
+    namespaces: &[String],
+    permissions: &[Permission],
+) -> Result<(), PreflightError> {
+    let mut missing = Vec::new();
+    for permission in permissions {
+        if !is_allowed(client, permission).await? {
+            missing.push(permission.clone());
+        }
+    }
+    if !missing.is_empty() {
+        return Err(PreflightError::Permissions(missing));
+    }
+    check_crd(client, namespaces).await
+}
+
+/// Repeats the checks every 5 s until all succeed. Logs each change of the result, and calls `report` with it.
+pub async fn wait_until_ready(
+    client: &Client,
+    namespaces: &[String],
+    permissions: &[Permission],
+    mut report: impl FnMut(&PreflightError) + Send,
+) {
+    let mut reported = None;
+    while let Err(missing) = check_permissions(client, namespaces, permissions).await {
+        if reported.as_ref() != Some(&missing) {
+            tracing::error!(%missing, "cannot work yet, asking again every {RETRY_INTERVAL:?}");
+            report(&missing);
+            reported = Some(missing);
+        }
+        sleep(RETRY_INTERVAL).await;
+    }
+    tracing::info!("permissions and CRD are in place");
+}
+
+async fn is_allowed(client: &Client, permission: &Permission) -> Result<bool, PreflightError> {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let attributes = ResourceAttributes {
+        verb: some(permission.verb),
+        group: some(permission.group),
+        resource: some(permission.resource),
+        subresource: some(permission.subresource),
+        namespace: permission.namespace.clone(),
+        name: permission.name.clone(),
+        ..ResourceAttributes::default()
+    };
+    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+    let review = SelfSubjectAccessReview { spec, ..Default::default() };
+    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await.map_err(to_unreachable)?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+async fn check_crd(client: &Client, namespaces: &[String]) -> Result<(), PreflightError> {
+    // `Received` accepts any content, so that the first object can't keep the operator from starting.
+    let api: Api<Received<SessionExport>> = match namespaces.first() {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    match api.list(&ListParams::default().limit(1)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(PreflightError::Crd),
+        Err(error) => Err(to_unreachable(error)),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn to_unreachable(error: kube::Error) -> PreflightError {
+    PreflightError::Unreachable(describe_error(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needed_in(namespaces: &[&str]) -> Vec<String> {
+        let namespaces: Vec<String> = namespaces.iter().map(ToString::to_string).collect();
+        required_permissions(&namespaces, ("ops", "session-export-operator"))
+            .iter()
+            .map(Permission::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn cluster_wide_needs_each_permission_once() {
+        assert_eq!(
+            needed_in(&[]),
+            [
+                "get sessionexports.sessionexport.dev in all namespaces",
+                "list sessionexports.sessionexport.dev in all namespaces",
+                "watch sessionexports.sessionexport.dev in all namespaces",
+                "delete sessionexports.sessionexport.dev in all namespaces",
+                "patch sessionexports/status.sessionexport.dev in all namespaces",
+                "create events.events.k8s.io in all namespaces",
+                "record sessionexports/status.sessionexport.dev in all namespaces",
+                "get leases.coordination.k8s.io \"session-export-operator\" in namespace ops",
+                "update leases.coordination.k8s.io \"session-export-operator\" in namespace ops",
+                "watch leases.coordination.k8s.io \"session-export-operator\" in namespace ops",
+                "create leases.coordination.k8s.io in namespace ops",
+                "list leases.coordination.k8s.io in namespace ops",
+            ]
+        );
+    }
+
+    #[test]
+    fn listed_namespaces_need_them_in_each_and_nowhere_else_but_for_what_the_status_policy_asks_for() {
+        let permissions = needed_in(&["a", "b"]);
+        assert_eq!(permissions.len(), 2 * 6 + 1 + 5);
+        let everywhere: Vec<_> = permissions.iter().filter(|p| p.ends_with("in all namespaces")).collect();
+        assert_eq!(everywhere, ["record sessionexports/status.sessionexport.dev in all namespaces"]);
+    }
+
+    #[test]
+    fn the_sentence_names_everything_that_is_missing() {
+        let missing =
+            PreflightError::Permissions(required_permissions(&["a".to_owned()], ("a", "op")).drain(..2).collect());
+        assert_eq!(
+            missing.to_string(),
+            "the operator's ServiceAccount may not: get sessionexports.sessionexport.dev in namespace a; \
+             list sessionexports.sessionexport.dev in namespace a"
+        );
+    }
+}

@@ -1,0 +1,137 @@
+use super::*;
+use FailureClass::{AccessDenied, Credentials, NotFound, Rejected, Throttled, Unavailable, Unreachable};
+
+fn answer(variant: Variant, http: u16, code: Option<&str>, cause: Cause) -> FailureClass {
+    classify(ErrorFacts { variant, http: Some(http), code, cause })
+}
+
+#[test]
+fn without_an_answer() {
+    use Cause::{Clock, Connect, Credentials as NoCredentials, Other, Oversized};
+    let rows = [
+        (Variant::Construction, [Credentials, Unreachable, Rejected, Rejected, Unavailable]),
+        (Variant::Timeout, [Unavailable; 5]),
+        (Variant::Dispatch, [Credentials, Unreachable, Unavailable, Unavailable, Unavailable]),
+        (Variant::Response, [Unavailable; 5]),
+        (Variant::Service, [Unavailable; 5]),
+        (Variant::Unknown, [Unavailable; 5]),
+    ];
+    for (variant, classes) in rows {
+        for (cause, expected) in [NoCredentials, Connect, Clock, Other, Oversized].into_iter().zip(classes) {
+            let symptom = ErrorFacts { variant, http: None, code: None, cause };
+            assert_eq!(classify(symptom), expected, "{symptom:?}");
+        }
+    }
+}
+
+const STATUSES: [u16; 20] =
+    [100, 200, 204, 301, 302, 307, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 500, 502, 503, 504];
+
+/// The classes of each family of codes on 4xx (other than 401, 403, 404, 408, 429), 401, 403, 404.
+const FAMILIES: [(&[&str], [FailureClass; 4]); 7] = [
+    (
+        &[
+            "ThrottlingException",
+            "Throttling",
+            "ThrottledException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+            "BandwidthLimitExceeded",
+            "LimitExceededException",
+            "ProvisionedThroughputExceededException",
+            "PriorRequestNotComplete",
+            "EC2ThrottledException",
+            "SlowDown",
+        ],
+        [Throttled; 4],
+    ),
+    (&["RequestTimeout", "RequestTimeoutException"], [Unavailable; 4]),
+    (&["RequestTimeTooSkewed", "RequestExpired"], [Unreachable; 4]),
+    (
+        &[
+            "UnrecognizedClientException",
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "InvalidClientTokenId",
+            "InvalidAccessKeyId",
+            "IncompleteSignature",
+            "IncompleteSignatureException",
+            "InvalidToken",
+            "TokenRefreshRequired",
+            "AuthFailure",
+        ],
+        [Credentials; 4],
+    ),
+    (&["AccessDeniedException", "AccessDenied", "NotAuthorized", "UnauthorizedOperation"], [AccessDenied; 4]),
+    (&["ResourceNotFoundException"], [Rejected, Rejected, Rejected, NotFound]),
+    (
+        &["ValidationException", "ConflictException", "OptInRequired", "SomethingNew", "resourcenotfoundexception"],
+        [Rejected, Credentials, AccessDenied, Unavailable],
+    ),
+];
+
+#[test]
+fn every_status_with_every_code() {
+    for variant in [Variant::Response, Variant::Service] {
+        for (codes, [other, http_401, http_403, http_404]) in FAMILIES {
+            for (code, status) in codes.iter().flat_map(|code| STATUSES.map(|status| (*code, status))) {
+                let expected = match status {
+                    429 => Throttled,
+                    400..=599 if other == Throttled => Throttled,
+                    408 => Unavailable,
+                    401 => http_401,
+                    403 => http_403,
+                    404 => http_404,
+                    400..=499 => other,
+                    _ => Unavailable,
+                };
+                assert_eq!(answer(variant, status, Some(code), Cause::Other), expected, "{status} {code}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_without_a_code_is_not_from_aws() {
+    for status in STATUSES {
+        let expected = if status == 429 { Throttled } else { Unavailable };
+        assert_eq!(answer(Variant::Service, status, None, Cause::Other), expected, "{status}");
+    }
+}
+
+#[test]
+fn an_oversized_answer_decides_nothing_whatever_its_status() {
+    for (variant, status) in [Variant::Response, Variant::Service].into_iter().flat_map(|v| STATUSES.map(|s| (v, s))) {
+        for code in [None, Some("ThrottlingException"), Some("AccessDeniedException")] {
+            assert_eq!(answer(variant, status, code, Cause::Oversized), Unavailable, "{status} {code:?}");
+        }
+    }
+}
+
+#[test]
+fn a_signature_refused_for_its_time_is_no_trouble_with_credentials() {
+    assert_eq!(answer(Variant::Service, 403, Some("InvalidSignatureException"), Cause::Clock), Unreachable);
+    assert_eq!(answer(Variant::Service, 403, Some("AccessDeniedException"), Cause::Clock), AccessDenied);
+    assert_eq!(answer(Variant::Service, 500, Some("InvalidSignatureException"), Cause::Clock), Unavailable);
+}
+
+#[test]
+fn only_unavailable_leaves_the_outcome_open() {
+    for class in FailureClass::ALL {
+        assert_eq!(class.is_refusal(), class != Unavailable);
+    }
+}
+
+#[test]
+fn odd_words_are_dropped() {
+    assert_eq!(printable_word("AccessDeniedException").as_deref(), Some("AccessDeniedException"));
+    for odd in ["", "a b", "a\nb", "é", "\u{1b}[31m", &"x".repeat(65)] {
+        assert_eq!(printable_word(odd), None);
+    }
+}

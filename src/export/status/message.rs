@@ -1,0 +1,213 @@
+//! The messages of conditions: the same row always has the same text, so that it causes no status write.
+//!
+//! Never: request ids, times of day, secrets, names from other namespaces.
+
+#[cfg(test)]
+mod tests;
+
+use crate::api::status::MAX_REASON;
+use crate::aws::operation::Operation;
+use crate::export::status::principals::replace_principals;
+use crate::export::status::row::{Held, Outcome, Row};
+use jiff::SignedDuration;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// Longest message, in bytes. Up to four conditions of each object repeat it.
+const MAX_MESSAGE: usize = 512;
+
+/// The message of a row's conditions: at most 512 bytes.
+pub(crate) fn message(row: &Row) -> String {
+    let mut text = untruncated_message(row);
+    text.truncate(text.floor_char_boundary(MAX_MESSAGE));
+    text
+}
+
+/// Borrows a message without values of its own, which most objects show; any other stays owned.
+pub(crate) fn share_message(text: String) -> Cow<'static, str> {
+    match COMMON_MESSAGES.get(text.as_str()) {
+        Some(shared) => Cow::Borrowed(shared),
+        None => Cow::Owned(text),
+    }
+}
+
+static COMMON_MESSAGES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let denied = |operation: Operation| Held::AccessDenied { stalled: false, operation: operation.name() };
+    let held = [
+        Held::WaitingForSession,
+        Held::Suspended,
+        Held::WaitingForOtherExport { rival: None },
+        Held::RateLimited,
+        Held::ServiceUnavailable,
+        Held::CredentialsUnavailable { stalled: false },
+        Held::ConfirmingSessionEnd,
+        Held::RequestRejected { detail: None },
+        Held::DestinationForbidden { missing_rule: None },
+    ];
+    let rows = held.into_iter().chain(Operation::ALL.map(denied)).map(Row::Held);
+    let rows = rows.chain([Row::Requesting, Row::Pending, Row::Overdue]);
+    rows.map(|row| &*message(&row).leak()).collect()
+});
+
+/// The note of a row's Event: its message, and AWS's request id if there is one.
+pub(crate) fn event_note(row: &Row, request_id: Option<&str>) -> String {
+    match request_id {
+        Some(id) => format!("{} (AWS request {})", message(row), replace_principals(id)),
+        None => message(row),
+    }
+}
+
+fn untruncated_message(row: &Row) -> String {
+    match row {
+        Row::Held(held) => held_message(held, MAX_MESSAGE),
+        Row::Requesting => "The export is about to be requested from AWS.".to_owned(),
+        Row::Pending => "AWS has promised the export. It uploads the ZIP after the session ends.".to_owned(),
+        Row::Overdue => "AWS has promised the export, but shows no result long after the session must have ended. \
+                         It is looked at from time to time and may still finish."
+            .to_owned(),
+        Row::Final(outcome) => outcome_message(outcome),
+        Row::Unchanged => String::new(),
+    }
+}
+
+/// `room` is the longest message, in bytes, for a text that can't be truncated.
+fn held_message(held: &Held, room: usize) -> String {
+    match held {
+        Held::WaitingForSession => {
+            "The session is ACTIVATING; the export is requested as soon as it is live.".to_owned()
+        }
+        Held::Suspended => "spec.suspend is true; the export is not requested. Files are lost if the session ends \
+                            first: set spec.suspend to false to request it."
+            .to_owned(),
+        Held::WaitingForOtherExport { rival } => format!(
+            "{} has claimed this session or this .zip and has no answer from AWS yet.",
+            rival_name(rival.as_deref())
+        ),
+        Held::DestinationUnknown => "AWS shows a pending export of this session that this object did not request, and \
+                                     does not tell its destination."
+            .to_owned(),
+        Held::RateLimited => "The request waits for its turn in the AWS request quota.".to_owned(),
+        Held::ServiceUnavailable => {
+            "AWS is throttling, can't be reached or gives no usable answer; retried until it does.".to_owned()
+        }
+        Held::CredentialsUnavailable { .. } => "The operator has no credentials that AWS accepts; retried every \
+                                                minute. Check the IAM role of its Pods."
+            .to_owned(),
+        Held::AccessDenied { operation, .. } => format!(
+            "IAM denies the operator's role gameliftstreams:{operation} or s3:PutObject on the destination; retried \
+             every minute. Allow it in the role's policy."
+        ),
+        Held::DestinationForbidden { missing_rule: Some(missing_rule) } => forbidden_message(missing_rule, room),
+        Held::DestinationForbidden { missing_rule: None } => {
+            "The rule of the operator's configuration that covers this \
+                                                             namespace, stream group and destination allows no new \
+                                                             exports (exports: false)."
+                .to_owned()
+        }
+        Held::AccountMismatch { named } => {
+            format!("The ARN names account {named}, which this operator does not work for.")
+        }
+        Held::ServiceAccountNotSupported => "spec.serviceAccountName is not supported by this version; the operator's \
+                                             own identity is not used for it."
+            .to_owned(),
+        Held::RequestRejected { detail: None } => {
+            "AWS refuses the request although the session is live; retried every few minutes.".to_owned()
+        }
+        Held::RequestRejected { detail: Some(detail) } => format!("This version does not accept the spec: {detail}."),
+        Held::ConfirmingSessionEnd => {
+            "The session looks ended, or is unknown to AWS, without an export; another read must confirm it.".to_owned()
+        }
+    }
+}
+
+/// The message with the whole rule to add, or without it if it doesn't fit in `room` bytes.
+fn forbidden_message(missing_rule: &str, room: usize) -> String {
+    let what = "No rule of the operator's configuration covers this namespace, stream group and destination. ";
+    let with_rule = format!("{what}An administrator may add to rules: {}", escape_yaml(missing_rule));
+    if with_rule.len() <= room {
+        return with_rule;
+    }
+    format!("{what}The rule to add is too long to be shown here.")
+}
+
+fn outcome_message(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Exported { output_uri: Some(_) } => "The ZIP is in S3; its URI is in status.outputUri.".to_owned(),
+        Outcome::Exported { output_uri: None } => {
+            "The ZIP is in S3 below spec.outputUri; AWS reported no name for it.".to_owned()
+        }
+        Outcome::ExportFailed { reason: Some(reason), .. } => format!("AWS says FAILED: {}", shown_aws_text(reason)),
+        Outcome::ExportFailed { reason: None, .. } => "AWS says FAILED and gives no reason.".to_owned(),
+        Outcome::SessionEnded => "The session ended before the export was requested; its files are gone.".to_owned(),
+        Outcome::SessionNotFound => {
+            "AWS knows no such stream session or stream group in this Region and account.".to_owned()
+        }
+        Outcome::Unknown => "AWS had promised the export, but no longer knows the session: outcome unknown, \
+                                    the ZIP may still arrive."
+            .to_owned(),
+        Outcome::ExportConflict { rival: Some(name), .. } => {
+            format!("SessionExport {name} has this session or this .zip; a second export would replace the first.")
+        }
+        Outcome::ExportConflict { rival: None, .. } => "This session is exported to another destination, or this .zip \
+                                                        belongs to another export; a second would replace the first."
+            .to_owned(),
+        Outcome::GaveUp { held, bound } => {
+            let deadline = format!(
+                "AWS did not accept the export before the deadline ({} after creation). Last reason: ",
+                format_duration(*bound)
+            );
+            let room = MAX_MESSAGE.saturating_sub(deadline.len());
+            deadline + &held_message(held, room)
+        }
+    }
+}
+
+fn rival_name(rival: Option<&str>) -> String {
+    rival.map_or_else(|| "Another SessionExport".to_owned(), |name| format!("SessionExport {name}"))
+}
+
+/// The duration in the configuration's format, such as `25h`.
+fn format_duration(duration: Duration) -> String {
+    format!("{:#}", SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX))
+}
+
+/// AWS's own text for statuses and Events: without principals, made printable.
+pub(crate) fn shown_aws_text(text: &str) -> String {
+    printable_text(&replace_principals(text))
+}
+
+/// At most 256 characters of a text, with control and bidirectional characters escaped.
+pub(crate) fn printable_text(text: &str) -> String {
+    let mut out = String::new();
+    let mut length = 0;
+    for c in text.chars() {
+        let piece: String = if is_plain(c) { c.to_string() } else { c.escape_unicode().collect() };
+        length += piece.chars().count();
+        if length > MAX_REASON {
+            break;
+        }
+        out.push_str(&piece);
+    }
+    out
+}
+
+/// A line of YAML in which control and bidirectional characters are escaped as in YAML, so that it can be pasted.
+fn escape_yaml(yaml: &str) -> String {
+    yaml.chars().fold(String::with_capacity(yaml.len()), |mut out, c| {
+        match u32::from(c) {
+            _ if is_plain(c) => out.push(c),
+            code @ ..=0xFFFF => out.push_str(&format!("\\u{code:04X}")),
+            code => out.push_str(&format!("\\U{code:08X}")),
+        }
+        out
+    })
+}
+
+/// True unless `c` is a control character, or a format character that reorders or hides text.
+pub(crate) fn is_plain(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}

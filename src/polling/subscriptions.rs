@@ -1,0 +1,295 @@
+//! The poll plan: which object waits for which read, and what is read next. Pure: the clock is an argument, no IO.
+//!
+//! Its other parts: [`planner`](super::planner) and [`results`](super::results).
+
+#[cfg(test)]
+mod tests;
+
+use crate::api::request::Uid;
+use crate::aws::identifiers::{SessionArn, StreamGroupArn, StreamSessionId};
+use crate::metrics::ScanStats;
+use crate::polling::ScanSet;
+use crate::polling::interval::{FIRST_GET_DELAY, FIRST_READ_GET_LIMIT, PollIntervals};
+use crate::polling::request::{ReadKind, ReadRequest};
+use crate::polling::scan_group::ScanGroup;
+use crate::quota::scheduler::Priority;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One object that waits for a read.
+#[derive(Debug, Clone)]
+pub(crate) struct ReadSubscription {
+    /// The object.
+    pub uid: Uid,
+    /// Reservations are fair between these.
+    pub namespace: Arc<str>,
+    /// The session to read.
+    pub arn: SessionArn,
+    /// The read that it waits for.
+    pub read: ReadRequest,
+    /// Priority of its Get.
+    pub urgency: Priority,
+    /// The destination is a `.zip`: the end of the export is recognised without its URI.
+    pub zip: bool,
+    /// Lists may not show its export before this: it was requested only just now.
+    pub visible_from: Option<Instant>,
+}
+
+/// A subscription, and its Get.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    /// Namespace of the object.
+    namespace: Arc<str>,
+    /// Stream group of the session.
+    pub(super) group: Arc<StreamGroupArn>,
+    /// The session to read.
+    pub(super) session: StreamSessionId,
+    /// Which read is sufficient.
+    pub(super) kind: ReadKind,
+    /// Priority of its Get.
+    pub(super) priority: Priority,
+    /// Its key in the agenda; `None` if no Get is scheduled.
+    pub(super) at: Option<Instant>,
+    /// How far its Get has come.
+    pub(super) get: GetState,
+    /// The next read requeues the object even if it changes nothing.
+    wake_on_any_read: bool,
+}
+
+impl Subscription {
+    /// True until the first read of an object whose export depends on it.
+    fn is_first_read(&self) -> bool {
+        self.kind == ReadKind::First && self.wake_on_any_read
+    }
+}
+
+/// How far a subscription's Get has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GetState {
+    Idle,
+    /// It waits for its reservation.
+    Queued,
+    InFlight,
+}
+
+/// A stream group.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) arn: Arc<StreamGroupArn>,
+    pub(super) scan_groups: [ScanGroup; 2],
+}
+
+impl Group {
+    pub(super) fn scan_group(&mut self, scan_set: ScanSet) -> &mut ScanGroup {
+        let [live, pending] = &mut self.scan_groups;
+        match scan_set {
+            ScanSet::Live => live,
+            ScanSet::Pending => pending,
+        }
+    }
+}
+
+/// All subscriptions, and the reads that serve them.
+#[derive(Debug)]
+pub(crate) struct PollPlan {
+    /// Fixed intervals from the configuration.
+    pub(super) intervals: PollIntervals,
+    /// The subscriptions.
+    pub(super) entries: HashMap<Uid, Subscription>,
+    /// The scan groups of each stream group.
+    pub(super) groups: BTreeMap<StreamGroupArn, Group>,
+    /// The scan group behind each [`PageRequest::holder`](crate::polling::PageRequest::holder) name.
+    pub(super) holders: HashMap<Arc<str>, (StreamGroupArn, ScanSet)>,
+    /// Scheduled Gets, by time.
+    pub(super) agenda: BTreeSet<(Instant, Uid)>,
+    /// Objects that wait for their first read, by namespace. A namespace with few of them gets a Get for each at once,
+    /// so that a scan of a group that is crowded by others doesn't delay it.
+    first_reads: HashMap<Arc<str>, usize>,
+    /// Holders whose reservations are to be cancelled.
+    pub(super) withdrawn: Vec<Uid>,
+    /// Interval between two Gets for an accepted export, at the present load.
+    pub(super) get_interval: Duration,
+    /// Whether summaries of ended exports name the URI.
+    pub(super) names_uris: Option<bool>,
+    /// Scan results of dropped groups that are not yet in the metrics.
+    pub(super) stats: ScanStats,
+}
+
+impl PollPlan {
+    /// A plan without subscriptions.
+    pub(crate) fn new(intervals: PollIntervals) -> Self {
+        Self {
+            intervals,
+            entries: HashMap::new(),
+            groups: BTreeMap::new(),
+            holders: HashMap::new(),
+            agenda: BTreeSet::new(),
+            first_reads: HashMap::new(),
+            withdrawn: Vec::new(),
+            get_interval: intervals.pending,
+            names_uris: None,
+            stats: ScanStats::default(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn assert_consistent(&self) {
+        self.groups.values().flat_map(|group| &group.scan_groups).for_each(ScanGroup::assert_consistent);
+        let first_reads = self.entries.values().filter(|entry| entry.is_first_read()).count();
+        assert_eq!(self.first_reads.values().sum::<usize>(), first_reads);
+    }
+
+    /// Takes the results of scans since the last call.
+    pub(crate) fn take_stats(&mut self) -> ScanStats {
+        let mut stats = std::mem::take(&mut self.stats);
+        for scan_group in self.groups.values_mut().flat_map(|group| &mut group.scan_groups) {
+            stats.add(std::mem::take(&mut scan_group.stats));
+        }
+        stats
+    }
+
+    /// Time since the last complete scan of a pending scan group that is polled with lists; the longest of all.
+    pub(crate) fn oldest_scan_age(&self, now: Instant) -> Duration {
+        let pending = self
+            .groups
+            .values()
+            .flat_map(|group| &group.scan_groups)
+            .filter(|scan_group| scan_group.scan_set == ScanSet::Pending);
+        pending.filter_map(|scan_group| scan_group.scan_age(now)).max().unwrap_or_default()
+    }
+
+    /// Sets the interval between two Gets for an accepted export.
+    pub(crate) fn set_get_interval(&mut self, interval: Duration) {
+        self.get_interval = interval;
+    }
+
+    /// Number of Gets that are scheduled or wait for quota.
+    pub(crate) fn gets_scheduled(&self) -> usize {
+        self.entries.values().filter(|entry| entry.at.is_some() || entry.get == GetState::Queued).count()
+    }
+
+    /// Adds or replaces an object's subscription.
+    pub(crate) fn subscribe(&mut self, waiter: ReadSubscription, now: Instant) {
+        let scan_set = ScanSet::of(waiter.read.kind);
+        let key = waiter.arn.stream_group();
+        let before = self.entries.get(&waiter.uid).map(|entry| ScanSet::of(entry.kind));
+        if before.is_some_and(|old| old != scan_set) {
+            self.leave_scan_group(&waiter.uid);
+        }
+        let group = self
+            .groups
+            .entry(key.clone())
+            .or_insert_with(|| Group { arn: Arc::new(key), scan_groups: ScanSet::ALL.map(ScanGroup::new) });
+        let (mut polled_by_list, mut confirming) = (false, false);
+        if let Some(scan_set) = scan_set {
+            let scan_group = group.scan_group(scan_set);
+            scan_group.add_member(&waiter, now);
+            polled_by_list = scan_group.polled_by_list || waiter.read.kind == ReadKind::Fresh;
+            confirming = scan_group.is_confirming(&waiter.arn.session);
+        }
+        let group = group.arn.clone();
+        let ReadSubscription { uid, namespace, arn, read, urgency: priority, .. } = waiter;
+        let urgent = read.is_first(now);
+        // A list won't show a missing session: whatever the object waits for now, its Get must be made.
+        let due = confirming || (read.due <= now && read.kind != ReadKind::Fresh);
+        let get = self.entries.get(&uid).map_or(GetState::Idle, |entry| entry.get);
+        let keeps_get = due && get != GetState::Idle;
+        if !keeps_get {
+            self.unschedule_get(&uid);
+        }
+        let entry = Subscription {
+            namespace,
+            group,
+            session: arn.session,
+            kind: read.kind,
+            priority,
+            at: self.entries.get(&uid).and_then(|entry| entry.at),
+            get: if keeps_get { get } else { GetState::Idle },
+            wake_on_any_read: read.kind == ReadKind::Exact || urgent,
+        };
+        self.replace_subscription(&uid, Some(entry));
+        if keeps_get {
+            // Only its priority may have changed.
+            if get == GetState::Queued {
+                self.schedule_get(&uid, now);
+            }
+        } else if confirming {
+            self.schedule_get(&uid, now);
+        } else if !polled_by_list || urgent {
+            let gathers = scan_set == Some(ScanSet::Pending) && before != Some(scan_set);
+            self.schedule_get(&uid, if gathers { read.due.max(now + FIRST_GET_DELAY) } else { read.due });
+        }
+    }
+
+    /// Removes an object's subscription.
+    pub(crate) fn unsubscribe(&mut self, uid: &Uid) {
+        self.leave_scan_group(uid);
+        self.unschedule_get(uid);
+        self.replace_subscription(uid, None);
+    }
+
+    /// Replaces or removes a subscription, and counts its first read.
+    fn replace_subscription(&mut self, uid: &Uid, new: Option<Subscription>) {
+        if let Some(entry) = new.as_ref().filter(|entry| entry.is_first_read()) {
+            *self.first_reads.entry(entry.namespace.clone()).or_default() += 1;
+        }
+        let old = match new {
+            Some(entry) => self.entries.insert(uid.clone(), entry),
+            None => self.entries.remove(uid),
+        };
+        if let Some(entry) = old.filter(Subscription::is_first_read) {
+            self.discount_first_read(&entry.namespace);
+        }
+    }
+
+    fn discount_first_read(&mut self, namespace: &Arc<str>) {
+        let left = self.first_reads.remove(namespace).map_or(0, |count| count - 1);
+        if left > 0 {
+            self.first_reads.insert(namespace.clone(), left);
+        }
+    }
+
+    /// Whether the object waits for its first read, and at most `FIRST_READ_GET_LIMIT` of its namespace do.
+    pub(super) fn is_below_first_read_limit(&self, entry: &Subscription) -> bool {
+        let count = self.first_reads.get(&entry.namespace).copied().unwrap_or_default();
+        entry.is_first_read() && count <= FIRST_READ_GET_LIMIT
+    }
+
+    /// The object's session was read. Returns whether the object is to be requeued even if that changes nothing.
+    pub(super) fn take_waker(&mut self, uid: &Uid) -> bool {
+        let Some(entry) = self.entries.get_mut(uid) else { return false };
+        let namespace = entry.is_first_read().then(|| entry.namespace.clone());
+        let wakes = std::mem::take(&mut entry.wake_on_any_read);
+        namespace.iter().for_each(|namespace| self.discount_first_read(namespace));
+        wakes
+    }
+
+    fn leave_scan_group(&mut self, uid: &Uid) {
+        let Some(entry) = self.entries.get(uid) else { return };
+        let Some(scan_set) = ScanSet::of(entry.kind) else { return };
+        if let Some(group) = self.groups.get_mut(&*entry.group) {
+            group.scan_group(scan_set).remove_member(&entry.session, uid);
+        }
+    }
+
+    pub(super) fn schedule_get(&mut self, uid: &Uid, at: Instant) {
+        let Some(entry) = self.entries.get_mut(uid) else { return };
+        if let Some(old) = entry.at.replace(at) {
+            self.agenda.remove(&(old, uid.clone()));
+        }
+        self.agenda.insert((at, uid.clone()));
+    }
+
+    pub(super) fn unschedule_get(&mut self, uid: &Uid) {
+        let Some(entry) = self.entries.get_mut(uid) else { return };
+        if let Some(at) = entry.at.take() {
+            self.agenda.remove(&(at, uid.clone()));
+        }
+        if entry.get == GetState::Queued {
+            entry.get = GetState::Idle;
+            self.withdrawn.push(uid.clone());
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The poll plan on single pages and Gets.
+
+use crate::api::request::Uid;
+use crate::aws::model::{Filter, PageToken, SessionPage, SessionStatus};
+use crate::export::fixtures::{epoch, secs, session};
+use crate::polling::model::{SPEEDS, WAITS, group};
+use crate::polling::request::{ReadKind, ReadRequest};
+use crate::polling::subscriptions::{PollPlan, ReadSubscription};
+use crate::polling::{PageRequest, PlannedRead};
+use crate::quota::scheduler::{Priority, PriorityClass};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Sessions that wait for their first read, or are ACTIVATING and wait for another.
+fn live(plan: &mut PollPlan, count: usize, at: Instant, now: Instant) {
+    live_of("team-a", plan, 0..count, at, now);
+}
+
+fn live_of(namespace: &str, plan: &mut PollPlan, range: std::ops::Range<usize>, at: Instant, now: Instant) {
+    for n in range {
+        let arn = group(0).session(format!("s{n}").parse().unwrap());
+        let read = ReadRequest { due: at, kind: ReadKind::First, session_ends: None, decide_again_at: None };
+        let urgency = Priority::for_unread(PriorityClass::First);
+        let (uid, namespace): (Uid, _) = (format!("s{n}").into(), namespace.into());
+        plan.subscribe(ReadSubscription { uid, namespace, arn, read, urgency, zip: false, visible_from: None }, now);
+    }
+}
+
+fn gets(work: &[PlannedRead]) -> Vec<&str> {
+    let gets = work.iter().filter_map(|work| if let PlannedRead::Get(uid) = work { Some(uid) } else { None });
+    gets.map(|uid| &**uid).collect()
+}
+
+fn orders(work: Vec<PlannedRead>) -> Vec<PageRequest> {
+    let order = |work| if let PlannedRead::List(order) = work { Some(order) } else { None };
+    work.into_iter().filter_map(order).collect()
+}
+
+fn shows(range: std::ops::Range<usize>) -> SessionPage {
+    let sessions = range.map(|n| (format!("s{n}").parse().unwrap(), session())).collect();
+    SessionPage { begun: epoch(), sessions, next: None }
+}
+
+#[test]
+fn first_reads_come_from_the_lists_of_live_sessions_until_all_are_found() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    live(&mut plan, 50, now, now);
+    let mut read = Vec::new();
+    for page in [shows(0..30), shows(0..0), shows(30..45), shows(45..50)] {
+        let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+        assert!(order.urgent, "exports depend on it");
+        read.push(order.filter);
+        let woken = plan.on_page(&order, &page, now, SPEEDS);
+        assert_eq!(woken.len(), page.sessions.len(), "whoever waited is woken, even if it is no news");
+    }
+    use SessionStatus::{Active, Connected, PendingClientReconnection, Reconnecting};
+    assert_eq!(read, [Active, Connected, PendingClientReconnection, Reconnecting].map(Filter::Session));
+    let (work, _) = plan.plan_reads(now + secs(1), SPEEDS);
+    assert_eq!(work, [], "all have been found");
+}
+
+#[test]
+fn a_few_of_another_namespace_get_a_get_each_in_a_group_that_is_crowded_and_more_of_them_do_not() {
+    for (others, wanted) in [(1, 1), (3, 3), (4, 0)] {
+        let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+        live(&mut plan, 50, now, now);
+        let (work, _) = plan.plan_reads(now, SPEEDS);
+        assert_eq!((gets(&work).len(), work.len()), (0, 1), "the crowd costs a page");
+        live_of("team-b", &mut plan, 50..50 + others, now, now);
+        assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0).len(), wanted, "of {others}");
+    }
+}
+
+#[test]
+fn twenty_at_once_are_read_by_two_pages_and_three_gets() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    let moment = |ms| now + Duration::from_millis(ms);
+    let mut wanted = Vec::new();
+    for n in 0..20 {
+        live_of("team-a", &mut plan, n..n + 1, moment(n as u64 * 5), moment(n as u64 * 5));
+        let (work, _) = plan.plan_reads(moment(n as u64 * 5), SPEEDS);
+        wanted.extend(gets(&work).into_iter().map(str::to_owned));
+        assert_eq!(orders(work), [], "others may follow");
+    }
+    assert_eq!(wanted, ["s0", "s1", "s2"], "no single export is delayed");
+    for (page, filter) in [(shows(0..12), SessionStatus::Active), (shows(12..20), SessionStatus::Connected)] {
+        let (work, _) = plan.plan_reads(moment(250), SPEEDS);
+        assert_eq!(gets(&work), [""; 0]);
+        let [order] = orders(work).try_into().unwrap();
+        assert_eq!(order.filter, Filter::Session(filter));
+        assert_eq!(plan.on_page(&order, &page, moment(250), SPEEDS).len(), page.sessions.len());
+    }
+    let (work, _) = plan.plan_reads(moment(300), SPEEDS);
+    assert_eq!((orders(work.clone()), gets(&work)), (vec![], vec![]), "all have been found");
+}
+
+#[test]
+fn where_pages_take_longer_than_gets_a_few_first_reads_are_gets() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    let then = now + Duration::from_millis(250);
+    live(&mut plan, 8, now, now);
+    let mut pages = 0;
+    // Thousands of other sessions are live in the group: no list comes to its end.
+    let instead = loop {
+        let (work, _) = plan.plan_reads(then, SPEEDS);
+        let Some(order) = orders(work.clone()).pop() else { break gets(&work).len() };
+        pages += 1;
+        let next = Some(PageToken::new(&format!("page {pages}")));
+        plan.on_page(&order, &SessionPage { next, ..shows(1_000..1_100) }, then, SPEEDS);
+    };
+    assert_eq!((pages, instead), (8, 8), "no more pages than Gets");
+    live_of("team-b", &mut plan, 8..16, then + secs(2), then + secs(2));
+    let (work, _) = plan.plan_reads(then + secs(3), SPEEDS);
+    assert_eq!((orders(work.clone()).len(), gets(&work).len() >= 8), (0, true), "the cost is known now: {work:?}");
+}
+
+#[test]
+fn the_first_of_get_and_list_serves_a_few_and_a_read_object_no_longer_counts() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    live(&mut plan, 50, now, now);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    live_of("team-b", &mut plan, 50..51, now, now);
+    assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0), ["s50"]);
+    assert_eq!(plan.on_page(&order, &shows(0..51), now, SPEEDS).len(), 51);
+    assert!(plan.plan_reads(now, SPEEDS).0.contains(&PlannedRead::Withdraw("s50".into())), "the page was first");
+
+    live_of("team-b", &mut plan, 60..64, now, now);
+    let (work, _) = plan.plan_reads(now, SPEEDS);
+    let [order] = orders(work.clone()).try_into().unwrap();
+    plan.on_page(&order, &shows(60..61), now, SPEEDS);
+    plan.unsubscribe(&"s61".into());
+    live_of("team-b", &mut plan, 90..91, now, now);
+    assert_eq!((gets(&work).len(), gets(&plan.plan_reads(now, SPEEDS).0)), (0, vec!["s90"]));
+}
+
+#[test]
+fn a_session_on_no_list_of_live_sessions_costs_one_get() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    live(&mut plan, 30, now, now);
+    for n in 0..5 {
+        let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+        plan.on_page(&order, &shows(if n == 0 { 0..28 } else { 0..0 }), now, SPEEDS);
+    }
+    let (mut work, _) = plan.plan_reads(now, SPEEDS);
+    work.sort_by_key(|work| format!("{work:?}"));
+    assert_eq!(work, [PlannedRead::Get("s28".into()), PlannedRead::Get("s29".into())]);
+}
+
+#[test]
+fn activating_sessions_are_listed_by_their_status_and_requeue_nothing_meanwhile() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    live(&mut plan, 30, now + secs(2), now);
+    assert_eq!(plan.plan_reads(now, SPEEDS).0, []);
+    let then = now + secs(2);
+    for n in 0..5 {
+        let [order] = orders(plan.plan_reads(then, SPEEDS).0).try_into().unwrap();
+        let found = order.filter == Filter::Session(SessionStatus::Activating);
+        assert_eq!(found, n == 4);
+        let woken = plan.on_page(&order, &shows(if found { 0..30 } else { 0..0 }), then, SPEEDS);
+        assert_eq!(woken.len(), 0);
+    }
+    let (work, next) = plan.plan_reads(then, SPEEDS);
+    assert_eq!(work, []);
+    assert!(next.unwrap() >= then + secs(2));
+    let [order] = orders(plan.plan_reads(next.unwrap(), SPEEDS).0).try_into().unwrap();
+    assert_eq!(order.filter, Filter::Session(SessionStatus::Activating));
+}
+
+#[test]
+fn an_export_that_waits_for_quota_is_kept_fresh_by_lists_and_costs_no_get() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    let arn = group(0).session("fresh".parse().unwrap());
+    let read = ReadRequest { due: now, kind: ReadKind::Fresh, session_ends: None, decide_again_at: None };
+    let urgency = Priority::for_unread(PriorityClass::First);
+    let (uid, namespace) = ("fresh".into(), "team-a".into());
+    plan.subscribe(ReadSubscription { uid, namespace, arn, read, urgency, zip: false, visible_from: None }, now);
+    assert_eq!(plan.plan_reads(now + secs(100), SPEEDS).0, []);
+}
+
+#[test]
+fn a_page_whose_reservation_was_granted_without_a_permit_is_queued_again() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    live(&mut plan, 30, now, now);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    plan.mark_page_in_flight(&order, now, SPEEDS);
+    assert_eq!(plan.granted_read(&order.holder()), None, "it is on its way already");
+    assert_eq!(plan.plan_reads(now, SPEEDS).0, []);
+    plan.release_page(&order);
+    let [again] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    assert_eq!((again.filter, again.from), (order.filter, order.from));
+}
+
+/// Subscribes the accepted exports of these sessions of a group.
+fn promised(plan: &mut PollPlan, of: usize, range: std::ops::Range<usize>, now: Instant) {
+    promised_until(plan, of, range, now, now);
+}
+
+fn promised_until(plan: &mut PollPlan, of: usize, range: std::ops::Range<usize>, at: Instant, now: Instant) {
+    promised_to("team-a", plan, of, range, (at, now));
+}
+
+fn promised_to(
+    namespace: &str,
+    plan: &mut PollPlan,
+    of: usize,
+    range: std::ops::Range<usize>,
+    (at, now): (Instant, Instant),
+) {
+    for n in range {
+        let arn = group(of).session(format!("s{n}").parse().unwrap());
+        let read = ReadRequest { due: at, kind: ReadKind::Pending, session_ends: None, decide_again_at: None };
+        let (uid, namespace): (Uid, _) = (format!("g{of}s{n}").into(), namespace.into());
+        let urgency = Priority::for_unread(PriorityClass::Poll);
+        plan.subscribe(ReadSubscription { uid, namespace, arn, read, urgency, zip: false, visible_from: None }, now);
+    }
+}
+
+#[test]
+fn a_missing_session_is_read_by_a_get_whatever_its_object_waits_for_meanwhile() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    promised(&mut plan, 0, 0..30, now);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    plan.on_page(&order, &shows(0..29), now, SPEEDS);
+    assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0), ["g0s29"]);
+    // The object is reconciled meanwhile, because its status was written.
+    promised_until(&mut plan, 0, 29..30, now + secs(10), now);
+    let (work, _) = plan.plan_reads(now, SPEEDS);
+    assert!(!work.contains(&PlannedRead::Withdraw("g0s29".into())), "{work:?}");
+    let uid: Uid = "g0s29".into();
+    assert_eq!(plan.granted_read(&uid), Some(PlannedRead::Get(uid.clone())));
+}
+
+#[test]
+fn a_missing_session_is_read_also_if_the_object_with_the_queued_get_is_deleted() {
+    for first in [true, false] {
+        let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+        promised(&mut plan, 0, 0..30, now);
+        let arn = group(0).session("s29".parse().unwrap());
+        let read = ReadRequest { due: now, kind: ReadKind::Pending, session_ends: None, decide_again_at: None };
+        let (uid, namespace, urgency) = ("twin".into(), "team-a".into(), Priority::for_unread(PriorityClass::Poll));
+        plan.subscribe(ReadSubscription { uid, namespace, arn, read, urgency, zip: false, visible_from: None }, now);
+        let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+        plan.on_page(&order, &shows(0..29), now, SPEEDS);
+        assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0), ["g0s29"], "one for both");
+        let (gone, left) = if first { ("g0s29", "twin") } else { ("twin", "g0s29") };
+        plan.unsubscribe(&gone.into());
+        assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0), [left]);
+    }
+}
+
+#[test]
+fn the_missing_of_a_namespace_do_not_wait_for_those_of_another() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    promised(&mut plan, 0, 0..300, now);
+    promised_to("team-b", &mut plan, 0, 300..305, (now, now));
+    let asked = loop {
+        let work = plan.plan_reads(now, SPEEDS).0;
+        let asked =
+            gets(&work).iter().map(|uid| uid.trim_start_matches("g0s").parse().unwrap()).collect::<Vec<usize>>();
+        let Some(order) = orders(work).pop() else { break asked };
+        plan.on_page(&order, &shows(0..0), now, SPEEDS);
+    };
+    let of_team_b = asked.iter().filter(|n| **n >= 300).count();
+    assert_eq!((asked.len() - of_team_b, of_team_b), (10, 5));
+}
+
+#[test]
+fn an_abandoned_scan_of_a_small_group_does_not_disable_lists_for_a_large_one() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    promised(&mut plan, 0, 0..2, now);
+    (1..30).for_each(|other| promised(&mut plan, other, 0..1, now));
+    let of_first = |work: Vec<PlannedRead>| orders(work).into_iter().find(|order| *order.group == group(0));
+    let mut order = of_first(plan.plan_reads(now + secs(1), SPEEDS).0).expect("a few of many are called by lists");
+    promised(&mut plan, 0, 2..500, now + secs(1));
+    for n in 0..2_u64 {
+        let next = Some(PageToken::new(&format!("page {n}")));
+        plan.on_page(&order, &SessionPage { next, ..shows(1_000..1_100) }, now + secs(1), SPEEDS);
+        let Some(next) = of_first(plan.plan_reads(now + secs(1), SPEEDS).0) else { break };
+        order = next;
+    }
+    let (work, _) = plan.plan_reads(now + secs(120), SPEEDS);
+    let gets = work.iter().filter(|work| matches!(work, PlannedRead::Get(uid) if uid.starts_with("g0"))).count();
+    assert_eq!((gets, of_first(work).is_some()), (0, true), "500 are called by lists");
+}
+
+#[test]
+fn a_get_that_is_withdrawn_and_needed_again_is_reserved_again() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    live(&mut plan, 1, now, now);
+    assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0), ["s0"]);
+    live(&mut plan, 1, now + secs(2), now);
+    live(&mut plan, 1, now, now);
+    let (work, _) = plan.plan_reads(now, SPEEDS);
+    let reads = [PlannedRead::Withdraw("s0".into()), PlannedRead::Get("s0".into())];
+    assert_eq!(work, reads, "in this order: the other one would cancel the new reservation");
+}
+
+#[test]
+fn a_get_without_a_token_is_reserved_again_unless_it_is_no_longer_due() {
+    for (due, wanted) in [(0, 1), (2, 0)] {
+        let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+        live(&mut plan, 1, now, now);
+        plan.plan_reads(now, SPEEDS);
+        plan.mark_get_in_flight(&"s0".into());
+        live(&mut plan, 1, now + secs(due), now);
+        plan.requeue_get(&"s0".into(), now);
+        assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0).len(), wanted);
+    }
+}

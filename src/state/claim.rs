@@ -1,0 +1,171 @@
+//! The transitions of claims, calls, held rows and quota waits.
+
+use crate::api::Reason;
+use crate::api::request::Uid;
+use crate::aws::model::{FailureCategory, FailureClass};
+use crate::state::retry::{call_backoff, count_rejection, extend_streak, read_backoff};
+use crate::state::session::ReadHistory;
+use crate::state::{CallRollback, Claim, ExportState, FailureStreak, RetryState, SessionState};
+use tokio::time::Instant;
+
+impl ExportState {
+    /// Sets an unanswered claim, unless AWS has accepted the export already.
+    fn take_claim(&mut self) {
+        if !self.standing.accepted() {
+            self.standing.claim = Claim::Unanswered;
+            self.taken = true;
+        }
+    }
+}
+
+impl SessionState {
+    /// Records a failed read.
+    pub(crate) fn read_failed(&mut self, uid: &Uid, class: FailureClass, operation: &'static str, now: Instant) {
+        let backoff = read_backoff(&self.timing, class);
+        if let Some(known) = self.known.get_mut(uid) {
+            known.attempt.read_trouble =
+                Some(extend_streak(known.attempt.read_trouble, class, operation, backoff, now));
+        }
+    }
+
+    /// Acquires the claim on the session and the `.zip`, until the call is answered.
+    pub(crate) fn acquire_claim(&mut self, uid: &Uid) {
+        self.change_object(uid, ExportState::take_claim);
+    }
+
+    /// Releases a claim for which no call was sent. `recorded` is true if the status records the intent.
+    pub(crate) fn release_claim(&mut self, uid: &Uid, recorded: bool) {
+        self.change_object(uid, |known| {
+            known.taken = false;
+            if known.standing.claim == Claim::Unanswered && !known.unanswered {
+                known.standing.claim = if recorded { Claim::Refused } else { Claim::None };
+            }
+        });
+    }
+
+    /// Records that the call is about to be sent: until the answer its outcome is unknown, and no earlier read counts.
+    /// Returns the state before, for [`SessionState::call_failed`]; `None` if the object is unknown.
+    pub(crate) fn call_begun(&mut self, uid: &Uid, now: Instant) -> Option<CallRollback> {
+        let unanswered = self.change_object(uid, |known| {
+            known.take_claim();
+            std::mem::replace(&mut known.unanswered, true)
+        })?;
+        let session = self.sessions.get_mut(&self.known.get(uid)?.target.arn)?;
+        let begun = CallRollback { unanswered, marks: session.marks, begun: now };
+        session.marks = ReadHistory { last_call: Some(now), ..ReadHistory::default() };
+        for member in session.peers.uids() {
+            if let Some(known) = self.known.get_mut(member) {
+                known.attempt.foreign_since = None;
+                known.attempt.drop_if_default();
+            }
+        }
+        Some(begun)
+    }
+
+    /// Records that AWS accepted the call (200).
+    pub(crate) fn call_accepted(&mut self, uid: &Uid, request_id: String) {
+        self.change_object(uid, |known| {
+            known.standing.claim = Claim::Accepted;
+            known.unanswered = false;
+            known.taken = false;
+            known.attempt = RetryState { request_id: Some(request_id), ..RetryState::default() }.into();
+        });
+        if let Some(known) = self.known.get(uid)
+            && let Some(session) = self.sessions.get_mut(&known.target.arn)
+        {
+            session.export_seen = true;
+        }
+    }
+
+    /// Records a failed call. A refusal frees the claim, unless an earlier call is unanswered.
+    pub(crate) fn call_failed(
+        &mut self,
+        uid: &Uid,
+        before: &CallRollback,
+        class: FailureClass,
+        operation: &'static str,
+        now: Instant,
+    ) {
+        let backoff = call_backoff(&self.timing, class);
+        self.change_object(uid, |known| {
+            known.taken = false;
+            known.attempt.refused_last = class.is_refusal();
+            if class.is_refusal() {
+                known.unanswered = before.unanswered;
+                if known.standing.claim == Claim::Unanswered && !before.unanswered {
+                    known.standing.claim = Claim::Refused;
+                }
+            }
+        });
+        let Some(known) = self.known.get_mut(uid) else { return };
+        // The refusal has nothing to do with the session's state: earlier reads count again.
+        if class.is_refusal()
+            && class.category() != FailureCategory::Request
+            && let Some(session) = self.sessions.get_mut(&known.target.arn)
+            && session.marks.last_call == Some(before.begun)
+        {
+            session.marks = before.marks;
+        }
+        match class {
+            FailureClass::Rejected | FailureClass::NotFound => {
+                known.attempt.call_trouble = None;
+                known.attempt.refusals = Some(count_rejection(known.attempt.refusals, &self.timing, now));
+            }
+            FailureClass::Throttled
+            | FailureClass::Unavailable
+            | FailureClass::Unreachable
+            | FailureClass::Credentials
+            | FailureClass::AccessDenied => {
+                known.attempt.call_trouble =
+                    Some(extend_streak(known.attempt.call_trouble, class, operation, backoff, now));
+            }
+        }
+        if known.standing.deleted && !known.standing.holds() {
+            self.remove_object(uid);
+        }
+    }
+
+    /// Records a denial of the same operation to other objects: this object waits without a try of its own.
+    pub(crate) fn set_denied(&mut self, uid: &Uid, reads: bool, trouble: FailureStreak) {
+        if let Some(known) = self.known.get_mut(uid) {
+            let slot = if reads { &mut known.attempt.read_trouble } else { &mut known.attempt.call_trouble };
+            *slot = Some(trouble);
+        }
+    }
+
+    /// Sets the reason of the held row; an unchanged reason keeps its age.
+    pub(crate) fn set_held_reason(&mut self, uid: &Uid, held: Option<Reason>, now: Instant) {
+        if let Some(known) = self.known.get_mut(uid) {
+            known.attempt.held = held.map(|reason| match known.attempt.held {
+                Some((same, since)) if same == reason => (same, since),
+                _ => (reason, now),
+            });
+            known.attempt.drop_if_default();
+        }
+    }
+
+    /// Records since when the object has waited for a quota slot. Returns when to reconcile it again: when RateLimited
+    /// may be written.
+    pub(crate) fn start_quota_wait(&mut self, uid: &Uid, since: Instant, now: Instant) -> Instant {
+        let again = now + self.timing.held_status_delay;
+        let Some(known) = self.known.get_mut(uid) else { return again };
+        let attempt = &mut *known.attempt;
+        if attempt.waiting_since.replace(since) != Some(since) {
+            attempt.tells_at = None;
+        }
+        match attempt.tells_at {
+            Some(tells_at) if now < tells_at => tells_at,
+            Some(_) => again,
+            None if now < since + self.timing.held_status_delay => since + self.timing.held_status_delay,
+            None => *attempt.tells_at.insert(self.slots.reserve_slot(now)),
+        }
+    }
+
+    /// Ends the quota wait: the slot is granted or no longer needed.
+    pub(crate) fn end_quota_wait(&mut self, uid: &Uid) {
+        if let Some(known) = self.known.get_mut(uid) {
+            (known.attempt.waiting_since, known.attempt.tells_at) = (None, None);
+            known.attempt.drop_if_default();
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What the operator leaves behind in every row of the condition table, for either `readyWhen`, as the files that the
+//! tests of GitOps tools judge (`gitops/`).
+//!
+//! `UPDATE_SNAPSHOTS=1 cargo test --test e2e -- status_fixtures` writes them again; then read the diff.
+
+mod rows;
+
+use crate::simulator::merge;
+use crate::status::{OVERDUE, PENDING, PROMISED};
+use crate::world::World;
+use serde_json::{Value, json};
+use session_export_operator::api::SessionExport;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// In Argo CD's layout of a kind's tests.
+const FOLDER: &str = "gitops/argocd/sessionexport.dev/SessionExport/testdata";
+/// What the name of an object ends in, by its `readyWhen`.
+const KINDS: [(&str, &str); 2] = [("", "Exported"), ("-ready-when-accepted", "Accepted")];
+/// Stands for every time of the objects: the API server gives them others each time.
+const TIME: &str = "2026-01-01T00:00:00Z";
+
+/// One row: the file's name, the object that shows it, exportStatus and conditions, and the reason.
+type Left = (&'static str, &'static str, &'static str, &'static str);
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(FOLDER).join(format!("{name}.yaml"))
+}
+
+/// As the API server shows it, but for what differs from run to run.
+fn settled(object: &SessionExport) -> Value {
+    let mut object = serde_json::to_value(object).unwrap();
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    metadata.remove("managedFields");
+    metadata.insert("uid".to_owned(), json!("00000000-0000-0000-0000-000000000000"));
+    metadata.insert("resourceVersion".to_owned(), json!("1"));
+    stop_the_clock(&mut object);
+    object
+}
+
+fn stop_the_clock(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if field.is_string() && (name.ends_with("Time") || name == "creationTimestamp") {
+                    *field = json!(TIME);
+                }
+                stop_the_clock(field);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(stop_the_clock),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Compares an object with the committed one, or writes that.
+fn as_committed(name: &str, object: &SessionExport) {
+    let text = serde_yaml::to_string(&settled(object)).unwrap();
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        std::fs::write(file(name), &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(file(name)).unwrap_or_default();
+    assert_eq!(text, committed, "{name}: see the head of tests/e2e/status_fixtures.rs for how to regenerate");
+}
+
+impl World {
+    /// Makes a session and its export for each `readyWhen`, all of the same name.
+    async fn both(&self, name: &str, session: Value, spec: Value) {
+        for (suffix, ready_when) in KINDS {
+            let both = format!("{name}{suffix}");
+            self.simulator.session(&both, session.clone()).await;
+            let mut spec = spec.clone();
+            merge(&mut spec, json!({"readyWhen": ready_when}));
+            self.export_with(&both, &both, &format!("s3://exports/{name}/"), spec).await;
+        }
+    }
+
+    /// The simulator's answer to an operation for the sessions that `both` will make.
+    async fn answers(&self, name: &str, operation: &str, action: Value) {
+        for (suffix, _) in KINDS {
+            let session = format!("{name}{suffix}");
+            self.simulator.fault(json!({"operation": operation, "session": session, "action": action})).await;
+        }
+    }
+
+    /// Changes the sessions that `both` has made.
+    async fn turn_into(&self, name: &str, change: Value) {
+        for (suffix, _) in KINDS {
+            self.simulator.change(&format!("{name}{suffix}"), change.clone()).await;
+        }
+    }
+
+    /// Waits until both objects show these rows, and compares each with the committed one.
+    async fn left(&self, rows: &[Left]) {
+        for (name, object, row, reason) in rows {
+            for (suffix, ready_when) in KINDS {
+                let promised = ready_when == "Accepted" && [PENDING, OVERDUE].contains(row);
+                let row = if promised { PROMISED } else { row };
+                let shown = self.shows(&format!("{object}{suffix}"), row, reason).await;
+                as_committed(&format!("{name}{suffix}"), &shown);
+            }
+        }
+    }
+}
+
+/// So that the judges miss no row, and no file is left over that no test proves.
+#[test]
+fn every_row_has_its_files_and_no_file_is_left_over() {
+    let wanted: BTreeSet<_> =
+        rows::all().iter().flat_map(|name| KINDS.map(|(suffix, _)| format!("{name}{suffix}.yaml"))).collect();
+    let folder = file("x").parent().unwrap().read_dir().unwrap();
+    let found: BTreeSet<_> = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(found, wanted);
+    let table = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/export/snapshots").read_dir().unwrap();
+    for row in table.map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+        // The API server refuses what is malformed.
+        assert!(found.contains(&row) || row == "request-malformed.yaml", "{row}");
+    }
+}
