@@ -1,11 +1,11 @@
 //! The `SessionExport` API: what users write, and what they read back. No IO, no clock.
 //!
 //! The doc comments of [`SessionExportSpec`] and [`SessionExportStatus`] are the users' manual
-//! (`kubectl explain sessionexport.spec --recursive`). `aws::identifiers` parses everything that the schema and its CEL
+//! (`kubectl explain sessionexport.spec`, and of each field). `aws::identifiers` parses everything that the schema and its CEL
 //! rules accept, and for an `outputUri` more; `tests/validation` checks that the two agree.
 //!
 //! Deserialising is at least as permissive as any schema that was ever served: an object that this version can't
-//! decode is left alone until it changes.
+//! decode is ignored until it changes.
 
 pub mod condition;
 mod reason;

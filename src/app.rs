@@ -150,9 +150,9 @@ impl Process {
         self.health.set_ready(ReadyState::ShuttingDown);
         drop(release);
         if elector.await.is_err() {
-            tracing::error!("the elector panicked; the lease runs out by itself");
+            tracing::error!("the elector panicked; the lease expires by itself");
         }
-        tracing::info!("ended in good order");
+        tracing::info!("shut down");
     }
 
     async fn wait_for_preflight(&self, lease_namespace: &str) {

@@ -30,7 +30,7 @@ enum Command {
     Run(RunArguments),
     /// Print the CustomResourceDefinition as YAML.
     Crd,
-    /// Check a configuration file, touching nothing else: prints a summary, or what is wrong (exit code 2).
+    /// Check a configuration file without contacting AWS or Kubernetes: print a summary, or what is wrong (exit code 2).
     CheckConfig {
         /// The configuration file.
         #[arg(long, value_name = "PATH", env = "SESSION_EXPORT_CONFIG")]
@@ -40,19 +40,19 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct RunArguments {
-    /// The configuration file. Without one all defaults hold: no rules, so no destination is allowed.
+    /// The configuration file. Without one every default applies: no rules, so no destination is allowed.
     #[arg(long, value_name = "PATH", env = "SESSION_EXPORT_CONFIG")]
     config: Option<PathBuf>,
-    /// How log lines look.
+    /// Format of log lines.
     #[arg(long, value_name = "FORMAT", env = "LOG_FORMAT", default_value = "json")]
     log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace, or directives such as info,session_export_operator=debug.
+    /// Log level: error, warn, info, debug, trace, or directives such as info,session_export_operator=debug.
     #[arg(long, value_name = "LEVEL", env = "RUST_LOG", default_value = "info")]
     log_level: LogLevel,
-    /// Where the metrics (/metrics) are served.
+    /// Address of the metrics (/metrics).
     #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_LISTEN", default_value = "0.0.0.0:8080", value_parser = parse_address)]
     listen: SocketAddr,
-    /// Where the probes (/healthz, /readyz) are served.
+    /// Address of the probes (/healthz, /readyz).
     #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_HEALTH_LISTEN", default_value = "0.0.0.0:8081", value_parser = parse_address)]
     health_listen: SocketAddr,
 }

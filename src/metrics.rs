@@ -198,7 +198,7 @@ struct Families {
     kube_errors: Family<ByKind, Counter>,
     /// Kubernetes Events given up.
     events_dropped: Counter,
-    /// Lists and watches that broke off.
+    /// Lists and watches that failed.
     watch_restarts: Counter,
     /// Watches without a complete list for two periods.
     watch_stalled: Family<ByKind, Gauge>,
@@ -379,7 +379,7 @@ impl Metrics {
         self.0.facts.unreadable_objects.set(to_gauge(count));
     }
 
-    /// A list or watch broke off.
+    /// Counts a failed list or watch.
     pub fn record_watch_restart(&self) {
         self.0.facts.watch_restarts.inc();
     }

@@ -143,9 +143,9 @@ async fn serve_connection(stream: TcpStream, endpoints: Endpoints, mut connectio
         biased;
         result = timeout(CONNECTION_TIMEOUT, served) => match result {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(listener = %endpoints, %error, "a connection broke off"),
+            Ok(Err(error)) => tracing::debug!(listener = %endpoints, %error, "a connection failed"),
             Err(_) => tracing::debug!(listener = %endpoints, "a connection took too long"),
         },
-        _ = &mut connection.displaced => tracing::debug!(listener = %endpoints, "a connection gave way to a newer one"),
+        _ = &mut connection.displaced => tracing::debug!(listener = %endpoints, "a connection was closed in favor of a newer one"),
     }
 }

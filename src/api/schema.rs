@@ -5,7 +5,7 @@ use schemars::transform::transform_subschemas;
 use serde_json::{Value, json};
 
 /// RFC 3339 within the years and offsets that every client can read. The server's own `date-time` format takes more
-/// than that, such as the offset `+26:00`, and an object with a time that this operator can't parse is left alone.
+/// than that, such as the offset `+26:00`, and an object with a time that this operator can't parse is ignored.
 const RFC_3339: &str = "^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?\
     (Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
 /// Conditions of an object: five are the operator's.

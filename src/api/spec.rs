@@ -23,16 +23,16 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     doc = "One request to export the files of one stream session of Amazon GameLift Streams to S3. One-shot, like a \
            Job: create it while the session is live, and read in `status` where the ZIP is, or why there is none. \
-           AWS collects the files and uploads them when the session ends, and only if it was asked before. \
-           After `status.completionTime` is set nothing happens any more. Deleting the object neither cancels the \
-           export nor deletes the ZIP. To wait for either outcome: \
+           AWS collects the files and uploads them when the session ends, and only if the export was requested before. \
+           After `status.completionTime` is set, the operator does nothing more. Deleting the object neither cancels \
+           the export nor deletes the ZIP. To wait for either outcome: \
            kubectl wait sessionexport NAME --for=jsonpath='{.status.completionTime}' --timeout=25h",
     printcolumn(name = "Session", type_ = "string", json_path = ".spec.streamSessionIdentifier"),
     printcolumn(
         name = "Status",
         type_ = "string",
         json_path = ".status.exportStatus",
-        description = "AWS's word for the export"
+        description = "AWS's status of the export"
     ),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
@@ -59,8 +59,8 @@ pub struct SessionExportSpec {
     #[x_kube(validation = validation::valid_stream_group(), validation = validation::immutable_field())]
     pub stream_group_identifier: String,
 
-    /// The stream session whose files are to be exported: its id, such as `ABC123def4567` (what StartStreamSession
-    /// answered), or its ARN, such as
+    /// The stream session whose files are exported: its id, such as `ABC123def4567` (StartStreamSession returns it),
+    /// or its ARN, such as
     /// `arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/sg-1AB2C3De4/ABC123def4567`.
     /// If both identifiers are ARNs, they must be of the same Region and account; a group that this ARN names must be
     /// the one of streamGroupIdentifier. Upper and lower case differ. At most 128 characters. Immutable.
@@ -69,8 +69,8 @@ pub struct SessionExportSpec {
     pub stream_session_identifier: String,
 
     /// Where the ZIP goes. Either a prefix that ends in `/`, such as `s3://exports/team-a/`: AWS then names the
-    /// object, and `status.outputUri` tells how. Or the name of one object that ends in `.zip` or `.ZIP`, such as
-    /// `s3://exports/team-a/crash-4711.zip`: an object that is there already is overwritten. At most 1024 characters:
+    /// object, and `status.outputUri` shows the name. Or the name of one object that ends in `.zip` or `.ZIP`, such as
+    /// `s3://exports/team-a/crash-4711.zip`: an existing object is overwritten. At most 1024 characters:
     /// ASCII letters, digits, spaces and `! - _ . * ' ( ) / & $ @ = ; : + ,`. No empty, `.` or `..` segments. The
     /// administrator's rules decide which destinations a namespace may use; a forbidden one shows as
     /// `DestinationForbidden` in the conditions, with the rule that is missing. Immutable.
@@ -102,21 +102,22 @@ pub struct SessionExportSpec {
     #[x_kube(validation = validation::valid_service_account(), validation = validation::immutable_field())]
     pub service_account_name: Option<String>,
 
-    /// When the condition `Ready` turns True, for what waits for it (kubectl wait, Helm, Argo CD, Flux, a pipeline).
-    /// `Exported`: when the ZIP is in S3, which may be a day later, as the session has to end first. `Accepted`: when
-    /// AWS has promised the export. Immutable.
+    /// When the condition `Ready` becomes True. kubectl wait, Helm, Argo CD and Flux wait for it.
+    /// `Exported`: when the ZIP is in S3. The session has to end first, which may take a day. `Accepted`: when AWS has
+    /// accepted the export. Immutable.
     #[serde(default)]
     #[x_kube(validation = validation::immutable_field())]
     pub ready_when: ReadyWhen,
 
-    /// While true, no export is requested. A backend may create the object suspended at the start of a session and set
-    /// it to false only after a crash; while the session is live, that is: once it has ended it is too late. What
-    /// AWS has accepted already goes on. May be changed at any time.
+    /// While true, no export is requested. A backend may create the object suspended when a session starts, and set
+    /// this to false after a crash. That works only while the session is live: once it has ended, it is too late. An
+    /// export that AWS has accepted goes on. May be changed at any time.
     #[serde(default)]
     pub suspend: bool,
 
-    /// Delete this object (never the ZIP) so many seconds after it has finished, either way: 0 to 31536000 (a year),
-    /// such as 86400 for a day. Absent: it is kept. May be changed, added and removed at any time.
+    /// The number of seconds after which this object (never the ZIP) is deleted once it has succeeded or failed: 0 to
+    /// 31536000 (a year), such as 86400 for a day. Absent: the object is kept. May be changed, added and removed at any
+    /// time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i64")]
     #[x_kube(validation = validation::valid_ttl())]
@@ -126,7 +127,7 @@ pub struct SessionExportSpec {
 /// When `Ready` turns True.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ReadyWhen {
-    /// When AWS has promised the export.
+    /// When AWS has accepted the export.
     Accepted,
     /// When the ZIP is in S3. Also what a word of a newer version is taken for: the stricter of the two.
     #[default]

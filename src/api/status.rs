@@ -17,7 +17,7 @@ pub const MAX_REASON: usize = 256;
 /// Longest ARN of a session, in characters: both ids have 128 at most.
 pub const MAX_ARN: usize = 512;
 
-/// What has become of the export. Written by the operator only.
+/// The state of the export. Written by the operator only.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(
@@ -26,9 +26,9 @@ pub const MAX_ARN: usize = 512;
     extend("default" = schema::default_status(), "x-kubernetes-preserve-unknown-fields" = true)
 )]
 pub struct SessionExportStatus {
-    /// AWS's word for the export: `PENDING` (AWS has promised it; the ZIP arrives after the session has ended),
-    /// `SUCCEEDED` (the ZIP is in S3), `FAILED` (there is no ZIP; also when AWS never accepted and no longer can).
-    /// Absent: not asked yet.
+    /// AWS's status of the export: `PENDING` (AWS has accepted it; the ZIP arrives after the session has ended),
+    /// `SUCCEEDED` (the ZIP is in S3), `FAILED` (there is no ZIP; also if AWS did not accept the export in time).
+    /// Absent: not requested yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ExportStatus")]
     pub export_status: Option<ExportStatus>,
@@ -38,14 +38,14 @@ pub struct SessionExportStatus {
     #[schemars(with = "String", length(max = MAX_REASON))]
     pub export_status_reason: Option<String>,
 
-    /// Where the ZIP is once `exportStatus` is SUCCEEDED (where it should have gone, if FAILED), as AWS reported it;
-    /// for a prefix in `spec.outputUri` with the name that AWS gave it, such as
+    /// Where the ZIP is once `exportStatus` is SUCCEEDED, or where it would be if FAILED, as AWS reported it. If
+    /// `spec.outputUri` is a prefix, this has the name that AWS gave the object, such as
     /// `s3://exports/team-a/20260131-120000-a-9ZY8X7Wv6-sg-1AB2C3De4-ABC123def4567.zip`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = MAX_OUTPUT_URI))]
     pub output_uri: Option<String>,
 
-    /// The session, as last seen when something changed.
+    /// The session, as AWS showed it when `status` last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SessionStatusView")]
     pub session: Option<SessionStatusView>,
@@ -55,17 +55,18 @@ pub struct SessionExportStatus {
     #[schemars(with = "Time")]
     pub start_time: Option<Time>,
 
-    /// When AWS was about to be asked for the first time. From then on AWS may have accepted, even if no answer came.
+    /// When the operator was about to request the export for the first time. AWS may have accepted it since then, even
+    /// if its answer was lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Time")]
     pub request_attempt_time: Option<Time>,
 
-    /// When AWS accepted.
+    /// When AWS accepted the export.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Time")]
     pub request_time: Option<Time>,
 
-    /// When this object finished, either way. Finished means that this is set.
+    /// When the export succeeded or failed. An object has finished if and only if this is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Time")]
     pub completion_time: Option<Time>,
@@ -75,9 +76,9 @@ pub struct SessionExportStatus {
     #[schemars(with = "i64")]
     pub observed_generation: Option<i64>,
 
-    /// `Accepted` (AWS has promised the export), `Succeeded` (the outcome; Unknown until the end), `Ready`
-    /// (`spec.readyWhen` is met); and, only while True, `Reconciling` (under way) or `Stalled` (failed, or somebody
-    /// has to do something, and the message says what).
+    /// `Accepted` (AWS has accepted the export), `Succeeded` (the outcome; Unknown until the end), `Ready`
+    /// (`spec.readyWhen` is met). Present only while True: `Reconciling` (under way) and `Stalled` (failed, or a person
+    /// has to act; the message says how).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         with = "Vec<v1::Condition>",
@@ -87,7 +88,7 @@ pub struct SessionExportStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// AWS's word for the state of an export.
+/// AWS's status of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExportStatus {
@@ -103,8 +104,8 @@ pub enum ExportStatus {
     Unrecognized,
 }
 
-/// The session as last seen at a transition. Never the user id, signal blobs, environment or launch arguments: they are
-/// secrets or personal data.
+/// The session as AWS showed it when the status last changed. Never the user id, signal blobs, environment or launch
+/// arguments: they are secrets or personal data.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
@@ -115,12 +116,12 @@ pub struct SessionStatusView {
     #[schemars(with = "String", length(max = MAX_ARN))]
     pub arn: Option<String>,
 
-    /// AWS's word for its state, such as `ACTIVE` or `TERMINATED`.
+    /// Its status as AWS shows it, such as `ACTIVE` or `TERMINATED`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = MAX_REASON))]
     pub status: Option<String>,
 
-    /// AWS's word for why, such as `idleTimeout` or `apiTerminated`.
+    /// AWS's reason for its status, such as `idleTimeout` or `apiTerminated`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = MAX_REASON))]
     pub status_reason: Option<String>,

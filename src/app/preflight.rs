@@ -50,7 +50,7 @@ impl fmt::Display for Permission {
     }
 }
 
-/// Why the operator cannot work yet.
+/// Why the operator is not ready.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PreflightError {
     /// The permissions that the operator's ServiceAccount lacks.
@@ -139,7 +139,7 @@ pub async fn wait_until_ready(
     let mut reported = None;
     while let Err(missing) = check_permissions(client, namespaces, permissions).await {
         if reported.as_ref() != Some(&missing) {
-            tracing::error!(%missing, "cannot work yet, asking again every {RETRY_INTERVAL:?}");
+            tracing::error!(%missing, "not ready, checking again every {RETRY_INTERVAL:?}");
             report(&missing);
             reported = Some(missing);
         }

@@ -237,7 +237,7 @@ impl fmt::Debug for Client {
 }
 
 fn local_failure(operation: Operation, http: Option<u16>, class: FailureClass) -> CallFailure {
-    CallFailure { operation: operation.name(), class, http, code: None, request_id: None }
+    CallFailure { operation, class, http, code: None, request_id: None }
 }
 
 /// Reports to the observer how an attempt ended, also if its future is dropped.

@@ -4,6 +4,7 @@
 //! Never: user ids, signal blobs, environment and launch arguments; they don't leave the client module.
 
 use crate::aws::identifiers::StreamSessionId;
+use crate::aws::operation::Operation;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -144,8 +145,8 @@ pub enum ExportFilesStatus {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{operation} failed ({class:?}, HTTP {http:?}, code {code:?})")]
 pub struct CallFailure {
-    /// AWS's name of the operation.
-    pub operation: &'static str,
+    /// The operation.
+    pub operation: Operation,
     /// The class of the failure.
     pub class: FailureClass,
     /// HTTP status, if there was an answer.

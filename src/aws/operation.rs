@@ -3,6 +3,7 @@
 //! Owns: their names. Never: counts.
 
 use crate::aws::model::FailureClass;
+use std::fmt;
 use std::time::Duration;
 
 /// An operation with a rate limit of its own.
@@ -27,6 +28,12 @@ impl Operation {
             Self::Get => "GetStreamSession",
             Self::List => "ListStreamSessions",
         }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

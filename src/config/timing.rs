@@ -10,7 +10,7 @@ use std::time::Duration;
 /// documentation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[serde(expecting = "a mapping of waits and bounds, such as consistencyWindow: 30s")]
+#[serde(expecting = "a mapping of durations and limits, such as consistencyWindow: 30s")]
 pub struct Timing {
     /// How long AWS's reads may lag behind a write. Two reads that show no export are believed if they lie at least
     /// this far apart. Must be longer than `callTimeout`.

@@ -165,7 +165,7 @@ pub(crate) enum Withheld {
     /// The object has finished.
     Finished(Retention),
     /// The status claims an earlier request, truly or not: the status is left unchanged.
-    LeftAsItStands(Held),
+    StatusUnchanged(Held),
     /// Nothing has been requested: the status shows why.
     Shown {
         /// A held row, or `GaveUp` after the acceptance bound.
@@ -182,7 +182,7 @@ pub(crate) fn decide_uncovered(export: &Export, why: &Uncovered, now: Now, timin
     }
     let held = held_because(why);
     if export.requested() {
-        return Withheld::LeftAsItStands(held);
+        return Withheld::StatusUnchanged(held);
     }
     let bound = timing.acceptance_bound;
     match remaining_after(export.created, bound, now.wall) {

@@ -5,6 +5,7 @@ use crate::api::{ExportStatus, ReadyWhen, SessionExport, SessionExportSpec, Sess
 use crate::authorization::{Authorization, Covered, OperatorIdentity, Target};
 use crate::aws::identifiers::{AccountId, SessionArn};
 use crate::aws::model::{ExportFilesStatus, ExportView, FailureClass, ReadSource, SessionStatus, SessionView};
+use crate::aws::operation::Operation;
 use crate::config::Timing;
 use crate::export::decision::{Now, Observed};
 use crate::export::status::build_status;
@@ -319,7 +320,7 @@ pub(crate) fn shows(
 }
 
 pub(crate) fn trouble(class: FailureClass, since: u64, tries: u32, retry_at: u64) -> FailureStreak {
-    FailureStreak { class, operation: "GetStreamSession", since: at(since).mono, tries, retry_at: at(retry_at).mono }
+    FailureStreak { class, operation: Operation::Get, since: at(since).mono, tries, retry_at: at(retry_at).mono }
 }
 
 pub(crate) fn uid(name: &str) -> Uid {

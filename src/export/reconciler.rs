@@ -232,8 +232,8 @@ impl Controller {
         let (row, then) = match decide_uncovered(export, why, now, &self.timing) {
             Withheld::Finished(retention) => (Row::Unchanged, retention),
             Withheld::Shown { row, again } => (row, again.map_or(Retention::Keep, Retention::Until)),
-            Withheld::LeftAsItStands(held) => {
-                self.recorder.record_left_alone(export, &held);
+            Withheld::StatusUnchanged(held) => {
+                self.recorder.warn_uncovered(export, &held);
                 return Flow::Done;
             }
         };
@@ -364,7 +364,7 @@ impl Controller {
                 tracing::info!(
                     namespace = &*export.namespace,
                     name = &*export.name,
-                    "deleted: its time to live is over"
+                    "deleted: ttlSecondsAfterFinished is over"
                 );
                 Flow::Done
             }

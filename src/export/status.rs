@@ -55,7 +55,7 @@ enum Progress {
 
 fn condition_set(row: &Row, ready_when: ReadyWhen) -> ConditionSet {
     let early = ready_when == ReadyWhen::Accepted;
-    let promised = |progress| ConditionSet {
+    let accepted = |progress| ConditionSet {
         accepted: ConditionValue::True,
         succeeded: ConditionValue::Unknown,
         ready: ConditionValue::of(early),
@@ -74,8 +74,8 @@ fn condition_set(row: &Row, ready_when: ReadyWhen) -> ConditionSet {
             ready: ConditionValue::False,
             progress: Progress::Reconciling,
         },
-        Row::Pending => promised(Progress::Reconciling),
-        Row::Overdue => promised(Progress::Stalled),
+        Row::Pending => accepted(Progress::Reconciling),
+        Row::Overdue => accepted(Progress::Stalled),
         Row::Final(outcome) => of_outcome(outcome),
         Row::Unchanged => ConditionSet {
             accepted: ConditionValue::AsBefore,

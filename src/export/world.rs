@@ -7,6 +7,7 @@ use crate::api::{ExportStatus, SessionExportStatus};
 use crate::authorization::{Authorization, Covered, OperatorIdentity, Target, Uncovered};
 use crate::aws::identifiers::SessionArn;
 use crate::aws::model::{FailureClass, ReadSource, SessionRead, SessionStatus, SessionView};
+use crate::aws::operation::Operation;
 use crate::export::decision::{Action, Decision, Now, Observed, Retention, Withheld, decide, decide_uncovered};
 use crate::export::fixtures::{ALL_COVERED, ExportBuilder, at, identity, target, timing, wall};
 use crate::export::status::build_status;
@@ -329,7 +330,7 @@ impl World {
             Ok(()) => self.state.call_accepted(&flight.uid, "id".to_owned()),
             Err(class) => {
                 let before = flight.before.unwrap();
-                self.state.call_failed(&flight.uid, &before, class, "ExportStreamSessionFiles", now);
+                self.state.call_failed(&flight.uid, &before, class, Operation::Export, now);
             }
         }
         self.wake(&flight.target);
@@ -410,7 +411,7 @@ impl World {
         let (row, then) = match decide_uncovered(export, why, now, &timing()) {
             Withheld::Finished(retention) => (Row::Unchanged, retention),
             Withheld::Shown { row, again } => (row, again.map_or(Retention::Keep, Retention::Until)),
-            Withheld::LeftAsItStands(_) => {
+            Withheld::StatusUnchanged(_) => {
                 self.objects.get_mut(name).unwrap().due = None;
                 return true;
             }
@@ -537,7 +538,7 @@ impl World {
             ReadPlan::Missing if self.seconds < 20 => None,
             ReadPlan::Missing => Some(self.aws.read(&target.arn, now, Duration::ZERO)),
             ReadPlan::Fails(class) => {
-                self.state.read_failed(&export.uid, class, "GetStreamSession", now);
+                self.state.read_failed(&export.uid, class, Operation::Get, now);
                 return true;
             }
         };

@@ -210,7 +210,7 @@ impl LeaderElector {
         if let Some(fence) = self.fence.take() {
             fence.revoke();
             let holder = self.observed.as_ref().map_or("", ObservedLease::holder_of);
-            tracing::warn!(lease = self.me.name, holder, term = fence.term(), why, "no longer leading, standing by");
+            tracing::warn!(lease = self.me.name, holder, term = fence.term(), why, "no longer leading, on standby");
         }
     }
 
@@ -296,9 +296,9 @@ impl LeaderElector {
             Ok(Ok(())) => tracing::info!(lease = self.me.name, "lease released"),
             Ok(Err(error)) => {
                 let error = describe_error(&error);
-                tracing::warn!(lease = self.me.name, error, "lease not released, it will run out");
+                tracing::warn!(lease = self.me.name, error, "lease not released, it will expire");
             }
-            Err(_) => tracing::warn!(lease = self.me.name, "lease not released in time, it will run out"),
+            Err(_) => tracing::warn!(lease = self.me.name, "lease not released in time, it will expire"),
         }
     }
 

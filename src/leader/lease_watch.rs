@@ -63,9 +63,9 @@ impl LeaseWatch {
             Ok(Ok(events)) => self.events = Some(events),
             Ok(Err(error)) => {
                 let error = describe_error(&error);
-                tracing::debug!(lease = self.name, error, "cannot watch the lease, asking for it instead");
+                tracing::debug!(lease = self.name, error, "cannot watch the lease, getting it instead");
             }
-            Err(_) => tracing::debug!(lease = self.name, "no answer to a watch, asking for the lease instead"),
+            Err(_) => tracing::debug!(lease = self.name, "no answer to a watch, getting the lease instead"),
         }
     }
 }

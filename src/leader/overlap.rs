@@ -60,7 +60,7 @@ impl OverlapGuard {
             };
             let Some(reason) = reason else { return };
             if reported.as_ref() != Some(&reason) {
-                tracing::error!(reason, "cannot work yet, looking again every {RETRY_INTERVAL:?}");
+                tracing::error!(reason, "not ready, checking again every {RETRY_INTERVAL:?}");
                 report(reason.clone());
                 reported = Some(reason);
             }

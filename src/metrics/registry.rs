@@ -210,7 +210,7 @@ impl Families {
             "Kubernetes Events given up because there were too many or the API server refused them",
             &self.events_dropped,
         );
-        register_family(registry, "watch_restarts", "Lists and watches that broke off", &self.watch_restarts);
+        register_family(registry, "watch_restarts", "Lists and watches that failed", &self.watch_restarts);
         register_family(
             registry,
             "watch_stalled",
@@ -220,7 +220,7 @@ impl Families {
         register_family(
             registry,
             "unreadable_objects",
-            "SessionExports that this version can't decode: each is left alone until it changes, and a warning in the log \
+            "SessionExports that this version can't decode: each is ignored until it changes, and a warning in the log \
              names some of them",
             &self.unreadable_objects,
         );

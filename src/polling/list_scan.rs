@@ -89,7 +89,7 @@ impl ListScan {
         }
     }
 
-    /// Begins now, for so many members: a scan of more pages than it is worth is given up.
+    /// Starts a scan that looks for `sought` members. It is given up once it has read more pages than `worth`.
     pub(super) fn begin_at(&mut self, now: Instant, worth: f64, (sought, unseen): (usize, usize)) {
         (self.began, self.sought, self.unseen) = (now, sought, unseen);
         self.worth = clamp_pages(worth, self.lists.len());

@@ -56,7 +56,7 @@ pub(super) struct Object {
     arn: SessionArn,
     zip: bool,
     /// When its export was accepted, and when it ended; foreign ones have no subscription.
-    promised: Instant,
+    accepted: Instant,
     ended: Option<Instant>,
     pub(super) reported: Option<Instant>,
     ours: bool,
@@ -114,7 +114,7 @@ impl Model {
     fn add(&mut self, group: &StreamGroupArn, name: &str, ours: bool, zip: bool, ended: Option<Instant>) {
         let arn = group.session(name.parse().unwrap());
         let uid: Uid = name.into();
-        let object = Object { arn, zip, promised: self.now, ended, reported: None, ours };
+        let object = Object { arn, zip, accepted: self.now, ended, reported: None, ours };
         self.objects.insert(uid.clone(), object);
         self.groups.entry(group.clone()).or_default().push(uid.clone());
         if ours {
@@ -294,7 +294,7 @@ impl Model {
             let object = &self.objects[uid];
             let ended = object.ended.is_some_and(|at| at <= then);
             let status = if ended { ExportFilesStatus::Succeeded } else { ExportFilesStatus::Pending };
-            if object.promised <= then && order.filter == Filter::Export(status) && !self.service.blind {
+            if object.accepted <= then && order.filter == Filter::Export(status) && !self.service.blind {
                 shown.push((uid.clone(), status));
             }
         }

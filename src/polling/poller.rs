@@ -78,7 +78,7 @@ pub(crate) async fn run_poller(poller: Arc<Poller>, mut permits: PermitReceiver)
             () = poller.handle.changed.notified() => {}
             Some(ended) = reads.join_next(), if !reads.is_empty() => {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a read broke off; this is a bug");
+                    tracing::error!(%error, "a read panicked; this is a bug");
                 }
             }
             permit = permits.recv() => match permit {
@@ -154,8 +154,7 @@ impl Poller {
             }
             Admission::Waiting { .. } => {}
             Admission::Denied { class, since, next } => {
-                let trouble =
-                    FailureStreak { class, operation: Operation::Get.name(), since, tries: 0, retry_at: next };
+                let trouble = FailureStreak { class, operation: Operation::Get, since, tries: 0, retry_at: next };
                 self.state.lock().set_denied(&uid, true, trouble);
                 self.handle.plan().mark_get_in_flight(&uid);
                 self.finish_get(&target.arn, std::slice::from_ref(&uid), GetOutcome::Nothing, true);

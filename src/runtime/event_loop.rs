@@ -231,7 +231,7 @@ impl<K: WatchableResource, H: Reconciler<K>> EventDispatcher<K, H> {
         match change {
             CacheChange::Listed(objects) => {
                 let all = self.cache.shared_store().len();
-                tracing::info!(objects = all, atRest = all - objects.len(), "the list is complete");
+                tracing::info!(objects = all, inactive = all - objects.len(), "the list is complete");
                 self.catch_panic("listed", None, H::on_listed);
                 // The receiver is dropped only at the end of the leader term.
                 drop(self.first.take().map(|first| first.send(objects)));
@@ -269,14 +269,14 @@ impl<K: WatchableResource, H: Reconciler<K>> EventDispatcher<K, H> {
         self.metrics.record_watch_restart();
         self.metrics.record_kube_error(class);
         if self.trouble.insert(feed, class) != Some(class) {
-            tracing::warn!(kind = %K::kind(&()), class, error, "list or watch broke off, trying again");
+            tracing::warn!(kind = %K::kind(&()), class, error, "list or watch failed, trying again");
         }
     }
 
     fn note_recovery(&mut self, feed: usize, event: &Event<Received<K>>) {
         let shows_it = !matches!(event, Event::Init);
         if shows_it && self.trouble.remove(&feed).is_some() {
-            tracing::info!(kind = %K::kind(&()), "list or watch works again");
+            tracing::info!(kind = %K::kind(&()), "list and watch work again");
         }
     }
 }

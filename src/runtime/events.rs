@@ -62,7 +62,7 @@ pub(crate) enum EventOrder {
     /// A person must act.
     Trouble,
     /// AWS has accepted the export.
-    Promise,
+    Acceptance,
     /// The export has finished.
     End,
 }
@@ -71,7 +71,7 @@ impl EventOrder {
     const fn order_number(self) -> u8 {
         match self {
             Self::Trouble => 1,
-            Self::Promise => 2,
+            Self::Acceptance => 2,
             Self::End => 3,
         }
     }

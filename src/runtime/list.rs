@@ -46,7 +46,7 @@ impl PageSize {
         (self.0 > 1).then(|| Self((self.0 / 8).max(1)))
     }
 
-    /// The size after a page of so many objects and bytes: fills half of the bound if the next objects are as large,
+    /// The size after a page of `objects` and `bytes`: it fills half of the bound if the next objects are as large,
     /// and has at most twice as many objects, because they may be larger.
     fn next_page(self, objects: usize, bytes: usize) -> Self {
         let fitting = (MAX_PAGE_BYTES / 2).saturating_mul(objects.max(1)) / bytes.max(1);

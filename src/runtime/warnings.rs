@@ -28,7 +28,7 @@ impl Warnings {
         let namespace = object.namespace.as_deref().unwrap_or_default();
         if let Some(count) = self.count_unreadable(namespace, Instant::now()) {
             let name = &*object.name;
-            tracing::warn!(namespace, name, count, %error, "an object can't be decoded and is left alone");
+            tracing::warn!(namespace, name, count, %error, "an object can't be decoded and is ignored until it changes");
         }
     }
 

@@ -186,7 +186,7 @@ fn read_event<K>(event: kube::Result<WatchEvent<K>>, complete: &mut bool) -> Opt
 pub(super) enum StreamItem<K> {
     /// As in kube's watcher; `Init` starts a list, also in the middle of another.
     Event(Event<Received<K>>),
-    /// A list or watch broke off, with the class and text of its error. It is retried.
+    /// A list or watch failed, with the class and text of its error. It is retried.
     Broke(&'static str, String),
     /// For two periods no list has been complete: the class of the last error, or [`crate::metrics::SILENT_KIND`]. Sent
     /// once; the next `InitDone` ends it.
@@ -270,7 +270,7 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
     }
 
     fn fall_back_to_list(&mut self) {
-        tracing::info!(kind = %K::kind(&()), "the API server streams no lists: listing once a minute instead");
+        tracing::info!(kind = %K::kind(&()), "the API server can't stream lists; listing once a minute instead");
         self.way = ListStrategy::FeedSync;
         self.restart();
     }

@@ -3,6 +3,7 @@
 use crate::api::Reason;
 use crate::api::request::Uid;
 use crate::aws::model::{FailureCategory, FailureClass};
+use crate::aws::operation::Operation;
 use crate::state::retry::{call_backoff, count_rejection, extend_streak, read_backoff};
 use crate::state::session::ReadHistory;
 use crate::state::{CallRollback, Claim, ExportState, FailureStreak, RetryState, SessionState};
@@ -20,7 +21,7 @@ impl ExportState {
 
 impl SessionState {
     /// Records a failed read.
-    pub(crate) fn read_failed(&mut self, uid: &Uid, class: FailureClass, operation: &'static str, now: Instant) {
+    pub(crate) fn read_failed(&mut self, uid: &Uid, class: FailureClass, operation: Operation, now: Instant) {
         let backoff = read_backoff(&self.timing, class);
         if let Some(known) = self.known.get_mut(uid) {
             known.attempt.read_trouble =
@@ -83,7 +84,7 @@ impl SessionState {
         uid: &Uid,
         before: &CallRollback,
         class: FailureClass,
-        operation: &'static str,
+        operation: Operation,
         now: Instant,
     ) {
         let backoff = call_backoff(&self.timing, class);

@@ -2,6 +2,7 @@
 
 use crate::api::Reason;
 use crate::aws::model::{FailureCategory, FailureClass};
+use crate::aws::operation::Operation;
 use crate::config::Timing;
 use crate::runtime::backoff::ExponentialBackoff;
 use std::ops::{Deref, DerefMut};
@@ -13,7 +14,7 @@ pub(crate) struct FailureStreak {
     /// The last failure's class.
     pub class: FailureClass,
     /// AWS's name of the operation that failed.
-    pub operation: &'static str,
+    pub operation: Operation,
     /// Time of the first failure.
     pub since: Instant,
     /// Number of failures after the first.
@@ -129,7 +130,7 @@ pub(super) fn call_backoff(timing: &Timing, class: FailureClass) -> ExponentialB
 pub(super) fn extend_streak(
     last: Option<FailureStreak>,
     class: FailureClass,
-    operation: &'static str,
+    operation: Operation,
     backoff: ExponentialBackoff,
     now: Instant,
 ) -> FailureStreak {

@@ -98,8 +98,8 @@ impl SessionState {
             let other = self.known.get(other).filter(|other| other.namespace == known.namespace);
             other.map(|other| other.name.to_string())
         };
-        let promised = |standing: Standing| standing.holds() && standing.accepted();
-        let accepted = session.peers.elsewhere(uri, promised).or_else(|| zip?.elsewhere(arn, promised));
+        let is_accepted = |standing: Standing| standing.holds() && standing.accepted();
+        let accepted = session.peers.elsewhere(uri, is_accepted).or_else(|| zip?.elsewhere(arn, is_accepted));
         if let Some(other) = accepted {
             return ConflictingClaim::Accepted { name: name(other) };
         }

@@ -3,6 +3,7 @@
 use crate::api::ExportStatus;
 use crate::aws::model::ExportFilesStatus::{Failed, Pending, Succeeded};
 use crate::aws::model::{FailureClass, ReadSource, SessionRead, SessionStatus, SessionView};
+use crate::aws::operation::Operation;
 use crate::export::fixtures::{
     ExportBuilder, FOREIGN, KEY, PREFIX, ZIP, arn, at, covered, export, session, timing, uid,
 };
@@ -51,7 +52,7 @@ fn calls(state: &mut SessionState, name: &str, seconds: u64, answer: Result<(), 
     let before = state.call_begun(&uid(name), at(seconds).mono).unwrap();
     match answer {
         Ok(()) => state.call_accepted(&uid(name), "id".to_owned()),
-        Err(class) => state.call_failed(&uid(name), &before, class, "ExportStreamSessionFiles", at(seconds + 1).mono),
+        Err(class) => state.call_failed(&uid(name), &before, class, Operation::Export, at(seconds + 1).mono),
     }
 }
 
@@ -218,7 +219,7 @@ fn a_rejection_restores_no_quiet_period_from_before_an_export_was_seen() {
     reads(&mut state, 1, Some(session()));
     let before = state.call_begun(&uid("x"), at(20).mono).unwrap();
     reads(&mut state, 21, Some(session().exported_to(Some(KEY), Pending)));
-    state.call_failed(&uid("x"), &before, FailureClass::Throttled, "ExportStreamSessionFiles", at(22).mono);
+    state.call_failed(&uid("x"), &before, FailureClass::Throttled, Operation::Export, at(22).mono);
     reads(&mut state, 60, Some(session()));
     assert_eq!(
         (snapshot_of(&state, "x").claim, snapshot_of(&state, "x").evidence),
@@ -303,7 +304,7 @@ fn a_call_refused_after_the_deletion_leaves_nothing_behind() {
     state.acquire_claim(&uid("x"));
     let before = state.call_begun(&uid("x"), at(1).mono).unwrap();
     state.mark_deleted(&uid("x"), at(2).mono);
-    state.call_failed(&uid("x"), &before, FailureClass::Rejected, "ExportStreamSessionFiles", at(3).mono);
+    state.call_failed(&uid("x"), &before, FailureClass::Rejected, Operation::Export, at(3).mono);
     assert!(state.snapshot(&uid("x"), at(4).mono).is_none());
 }
 
@@ -377,7 +378,7 @@ fn failures_wait_longer_each_time_and_end_with_a_good_read() {
     let mut state = knows([x(), y()]);
     let mut now = 0;
     for wait in [10, 20, 40, 60, 60] {
-        state.read_failed(&uid("x"), FailureClass::AccessDenied, "GetStreamSession", at(now).mono);
+        state.read_failed(&uid("x"), FailureClass::AccessDenied, Operation::Get, at(now).mono);
         let trouble = snapshot_of(&state, "x").attempt.read_trouble.unwrap();
         assert_eq!((trouble.since, trouble.retry_at), (at(0).mono, at(now + wait).mono));
         now += wait;
@@ -402,7 +403,7 @@ fn a_wait_is_written_after_30_s_and_many_waits_one_after_another() {
     }
     assert_eq!(snapshot_of(&state, "x99").attempt.tells_at, Some(told[99]));
     assert_eq!(waits(&mut state, "x99", 31), told[99], "it keeps its slot");
-    assert_eq!(waits(&mut state, "x99", 40), at(70).mono, "once it has been told, it is looked at now and then");
+    assert_eq!(waits(&mut state, "x99", 40), at(70).mono, "once its status is written, it is reconciled now and then");
 }
 
 #[test]

@@ -95,7 +95,7 @@ async fn judged_by_server(client: &kube::Client, object: &SessionExport) -> Verd
     assert_eq!(status.code, 403, "{}", status.message);
     let says = |words: &str| status.message.contains(words);
     match (
-        says("names account 999999999999, which this operator does not work for."),
+        says("names account 999999999999, which this operator does not serve."),
         says("No rule of the operator's configuration"),
     ) {
         (true, false) if !says(ACCOUNT) => Verdict::OtherAccount,

@@ -49,7 +49,7 @@ impl Cluster {
         names
     }
 
-    /// Waits until AWS has promised all of them.
+    /// Waits until AWS has accepted all of them.
     pub(crate) async fn accepted(&self, names: &[String]) {
         self.all(names, "accepted", |status| status.export_status == Some(ExportStatus::Pending)).await;
     }

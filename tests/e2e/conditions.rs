@@ -1,10 +1,10 @@
 //! Every row of the condition table, reached through the real binary.
 
+mod accepted;
 mod ended;
 mod identity;
 mod lifecycle;
 mod permissions;
-mod promised;
 mod refused;
 mod rules;
 mod secrets;

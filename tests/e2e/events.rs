@@ -30,12 +30,12 @@ fn story(world: &World, name: &str) -> Vec<String> {
     described(world, name).1.iter().map(|row| without_id(&without_age(row))).collect()
 }
 
-const PROMISED: &str = "Normal ExportPending sessionexport.dev/operator AWS has promised the export. It uploads the ZIP after the \
+const ACCEPTED: &str = "Normal ExportPending sessionexport.dev/operator AWS has accepted the export. It uploads the ZIP after the \
                         session ends.";
-const EXPORTED: &str = "Normal Exported sessionexport.dev/operator The ZIP is in S3; its URI is in status.outputUri.";
+const EXPORTED: &str = "Normal Exported sessionexport.dev/operator The ZIP is in S3. Its URI is in status.outputUri.";
 const REFUSED: &str = "Warning AccessDenied sessionexport.dev/operator IAM denies the operator's role \
-                       gameliftstreams:ExportStreamSessionFiles or s3:PutObject on the destination; retried every minute. \
-                       Allow it in the role's policy.";
+                       gameliftstreams:ExportStreamSessionFiles, or s3:PutObject on the destination. The operator retries \
+                       every minute. Allow both in the role's policy.";
 
 #[tokio::test]
 async fn describe_shows_an_export_that_waits_is_pending_and_done() {
@@ -46,7 +46,10 @@ async fn describe_shows_an_export_that_waits_is_pending_and_done() {
     world.shows("one", HELD, "WaitingForSession").await;
     let (text, events) = described(&world, "one");
     assert_eq!(events, [""; 0]);
-    assert!(text.contains("The session is ACTIVATING; the export is requested as soon as it is live."), "{text}");
+    assert!(
+        text.contains("The session is ACTIVATING. The export is requested as soon as the session is live."),
+        "{text}"
+    );
 
     world.simulator.change("live", json!({"status": "ACTIVE"})).await;
     let pending = world.shows("one", PENDING, "ExportPending").await;
@@ -54,7 +57,7 @@ async fn describe_shows_an_export_that_waits_is_pending_and_done() {
     world.simulator.end("live").await;
     let done = world.shows("one", DONE, "Exported").await;
     world.tells(&done, &["Normal ExportPending", "Normal Exported"]).await;
-    assert_eq!(story(&world, "one"), [PROMISED, EXPORTED]);
+    assert_eq!(story(&world, "one"), [ACCEPTED, EXPORTED]);
     assert_eq!(world.entered("one"), ["WaitingForSession", "Requesting", "ExportPending", "Exported"]);
 }
 
@@ -82,7 +85,7 @@ async fn describe_shows_exports_that_are_denied_and_recover() {
     for name in &names {
         let done = world.shows(name, DONE, "Exported").await;
         world.tells(&done, &["Warning AccessDenied", "Normal ExportPending", "Normal Exported"]).await;
-        assert_eq!(story(&world, name), [REFUSED, PROMISED, EXPORTED], "{name}");
+        assert_eq!(story(&world, name), [REFUSED, ACCEPTED, EXPORTED], "{name}");
         let (text, _) = described(&world, name);
         let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words:?} is not in\n{text}"));
         // The spec, then how it ended, then how it came to that.

@@ -140,7 +140,7 @@ impl Drop for History {
     }
 }
 
-/// A finished status never changes, but for the generation that was looked at; what was promised stays promised; the
+/// A finished status never changes, but for the generation that was looked at; what was accepted stays accepted; the
 /// intent is written once.
 fn allowed(before: &SessionExport, after: &SessionExport) {
     let (Some(was), Some(is)) = (&before.status, &after.status) else { return };

@@ -106,5 +106,5 @@ async fn regions_that_answer_nothing_delay_no_other_region() {
     }
     // The journal shows a call when it ends.
     let back = world.simulator.calls(EXPORT, "").await.len() - 5;
-    assert_eq!(back, 0, "{back} calls of others were over before the last of five was promised");
+    assert_eq!(back, 0, "{back} calls of others were over before the last of five was accepted");
 }

@@ -11,7 +11,7 @@ use session_export_operator::api::SessionExport;
 /// What restores: bound to cluster-admin in the whole cluster, as such tools are.
 const TOOL: &str = "restore-tool";
 
-const NAMES: [&str; 4] = ["done", "promised", "unanswered", "ended"];
+const NAMES: [&str; 4] = ["done", "accepted", "unanswered", "ended"];
 
 /// What a backup holds of an object: what its owner wrote, and its status.
 struct Saved {
@@ -38,7 +38,7 @@ async fn lost(world: &World) -> Vec<Saved> {
     world.shows("done", PENDING, "ExportPending").await;
     world.simulator.end("done").await;
     world.shows("done", DONE, "Exported").await;
-    world.shows("promised", PENDING, "ExportPending").await;
+    world.shows("accepted", PENDING, "ExportPending").await;
     world.shows("ended", LOST, "SessionEnded").await;
     world.until("unanswered", "called for", |status| status.request_attempt_time.is_some()).await;
     operator.stop().await;
@@ -74,16 +74,16 @@ async fn calls(world: &World, operation: &str, session: &str) -> usize {
 
 /// Every object comes to the end that it would have come to.
 async fn all_end_well(world: &World) {
-    for session in ["promised", "unanswered"] {
+    for session in ["accepted", "unanswered"] {
         world.shows(session, PENDING, "ExportPending").await;
         world.simulator.end(session).await;
     }
-    for name in ["done", "promised", "unanswered"] {
+    for name in ["done", "accepted", "unanswered"] {
         world.shows(name, DONE, "Exported").await;
         assert_eq!(world.simulator.accepted(name).await.len(), 1, "one export");
     }
     world.shows("ended", LOST, "SessionEnded").await;
-    assert_eq!((world.simulator.exports("done").await, world.simulator.exports("promised").await), (1, 1));
+    assert_eq!((world.simulator.exports("done").await, world.simulator.exports("accepted").await), (1, 1));
     assert_eq!(world.simulator.exports("ended").await, 0);
 }
 
@@ -134,7 +134,7 @@ async fn statuses_that_come_while_the_operator_is_at_work_end_the_same() {
         write_status(&world, object).await;
     }
     operator.ready("leading").await;
-    world.shows("promised", PENDING, "ExportPending").await;
+    world.shows("accepted", PENDING, "ExportPending").await;
     write_status(&world, &saved[1]).await;
     all_end_well(&world).await;
     assert_eq!(end_state(&world.status("done").await)["exportStatus"], "SUCCEEDED");

@@ -16,11 +16,11 @@ pub(crate) const INTENT: &str = "- Accepted=Unknown Ready=False Reconciling=True
 pub(crate) const PENDING: &str = "PENDING Accepted=True Ready=False Reconciling=True Succeeded=Unknown";
 pub(crate) const OVERDUE: &str = "PENDING Accepted=True Ready=False Stalled=True Succeeded=Unknown";
 /// Pending or overdue with `readyWhen: Accepted`.
-pub(crate) const PROMISED: &str = "PENDING Accepted=True Ready=True Succeeded=Unknown";
+pub(crate) const ACCEPTED: &str = "PENDING Accepted=True Ready=True Succeeded=Unknown";
 pub(crate) const DONE: &str = "SUCCEEDED Accepted=True Ready=True Succeeded=True";
-/// Failed after AWS had promised it.
+/// Failed after AWS had accepted it.
 pub(crate) const FAILED: &str = "FAILED Accepted=True Ready=False Stalled=True Succeeded=False";
-/// Never promised.
+/// Never accepted.
 pub(crate) const LOST: &str = "FAILED Accepted=False Ready=False Stalled=True Succeeded=False";
 /// Accepted, with a result that can't be learned any more.
 pub(crate) const UNKNOWN: &str = "PENDING Accepted=True Ready=False Stalled=True Succeeded=False";
@@ -130,7 +130,7 @@ fn holds_for_every_row(object: &SessionExport, reason: &str) {
 }
 
 impl Simulator {
-    /// How many exports AWS has promised for a session.
+    /// How many exports AWS has accepted for a session.
     pub(crate) async fn promises(&self, session: &str) -> usize {
         let all = self.ask("GET", &format!("journal?kind=export&session={session}"), Value::Null).await;
         all["records"].as_array().unwrap().iter().filter(|record| record["to"] == "PENDING").count()

@@ -6,7 +6,7 @@
 mod rows;
 
 use crate::simulator::merge;
-use crate::status::{OVERDUE, PENDING, PROMISED};
+use crate::status::{ACCEPTED, OVERDUE, PENDING};
 use crate::world::World;
 use serde_json::{Value, json};
 use session_export_operator::api::SessionExport;
@@ -94,8 +94,8 @@ impl World {
     async fn left(&self, rows: &[Left]) {
         for (name, object, row, reason) in rows {
             for (suffix, ready_when) in KINDS {
-                let promised = ready_when == "Accepted" && [PENDING, OVERDUE].contains(row);
-                let row = if promised { PROMISED } else { row };
+                let accepted = ready_when == "Accepted" && [PENDING, OVERDUE].contains(row);
+                let row = if accepted { ACCEPTED } else { row };
                 let shown = self.shows(&format!("{object}{suffix}"), row, reason).await;
                 as_committed(&format!("{name}{suffix}"), &shown);
             }

@@ -29,7 +29,7 @@ async fn a_thousand_are_neither_ended_nor_requested_again_while_reads_lag() {
     all(&world, &theirs, "suspended", is("Suspended")).await;
     exports(&world, &world.namespace, &own, json!({})).await;
     exports(&world, &world.namespace, &pairs, json!({})).await;
-    all(&world, &[&*own, &pairs].concat(), "promised", is("ExportPending")).await;
+    all(&world, &[&*own, &pairs].concat(), "accepted", is("ExportPending")).await;
 
     // One half while the first process runs, the other while none does.
     let (early, late) = theirs.split_at(150);
@@ -49,7 +49,7 @@ async fn a_thousand_are_neither_ended_nor_requested_again_while_reads_lag() {
 
     all(&world, &[&*own, &theirs].concat(), "done", is("Exported")).await;
     all(&world, &over, "ended", is("SessionEnded")).await;
-    all(&world, &pairs, "promised", is("ExportPending")).await;
+    all(&world, &pairs, "accepted", is("ExportPending")).await;
     all(&world, &rivals, "too late", is("ExportConflict")).await;
     end(&world, &pairs).await;
     all(&world, &pairs, "done", is("Exported")).await;

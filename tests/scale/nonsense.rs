@@ -4,7 +4,7 @@ use super::*;
 use crate::operator::Operator;
 use session_export_operator::api::ExportStatus;
 
-/// 700 whose export AWS has promised before, and 300 that are to be asked for.
+/// 700 whose export AWS has accepted before, and 300 that are to be asked for.
 #[tokio::test]
 async fn a_thousand_live_through_broken_answers_and_unknown_words_and_none_fails_by_them() {
     let _turn = TURNS.acquire().await.unwrap();
@@ -21,13 +21,13 @@ async fn a_thousand_live_through_broken_answers_and_unknown_words_and_none_fails
     world.simulator.fault(rules).await;
     let (pending, dark) = (names("pending", 600), names("dark", 100));
     let (live, odd) = (names("live", 200), names("odd", 100));
-    let promised = json!({"export": {"status": "PENDING", "outputUri": PREFIX}});
-    for (names, seed) in [(&pending, &promised), (&dark, &promised), (&live, &json!({})), (&odd, &json!({}))] {
+    let accepted = json!({"export": {"status": "PENDING", "outputUri": PREFIX}});
+    for (names, seed) in [(&pending, &accepted), (&dark, &accepted), (&live, &json!({})), (&odd, &json!({}))] {
         sessions(&world, names, seed.clone()).await;
         exports(&world, &world.namespace, names, json!({})).await;
     }
     let operator = world.operator().await;
-    all(&world, &[&*pending, &dark, &live].concat(), "promised", is("ExportPending")).await;
+    all(&world, &[&*pending, &dark, &live].concat(), "accepted", is("ExportPending")).await;
     all(&world, &odd, "held", is("ServiceUnavailable")).await;
     let written = world.status_writes_by_name();
 
@@ -53,7 +53,7 @@ async fn a_thousand_live_through_broken_answers_and_unknown_words_and_none_fails
     counted(&world, &operator).await;
 
     world.simulator.no_faults().await;
-    all(&world, &odd, "promised", is("ExportPending")).await;
+    all(&world, &odd, "accepted", is("ExportPending")).await;
     all(&world, &dark, "done", is("Exported")).await;
     let journal = journal(&world).await;
     let promises = journal.iter().filter(|line| line["kind"] == "export" && line["to"] == "PENDING");

@@ -46,7 +46,7 @@ async fn a_thousand_of_twenty_teams_in_a_storm_go_in_order_and_are_fair_and_none
     let since = now(&world).await;
     world.eventually("all small teams had their turn", || async { small_ones(&world).await >= 100 }).await;
     weather(&world, SHARE + 6).await;
-    all_in(&world, &namespaces, &all_of_them, "promised", is("ExportPending")).await;
+    all_in(&world, &namespaces, &all_of_them, "accepted", is("ExportPending")).await;
     world
         .eventually("the share recovers", || async {
             operator.share_in_force(EXPORT).await >= Some(0.9 * f64::from(SHARE))

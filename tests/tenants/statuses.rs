@@ -36,8 +36,8 @@ fn forgeries(session: &str) -> Vec<(&'static str, Value)> {
 /// Whether a status says that AWS has been asked, and that nothing has come of it yet.
 fn has_asked(status: &Value) -> bool {
     let asked = ["requestAttemptTime", "requestTime"].iter().any(|field| !status[field].is_null());
-    let promised = matches!(status["exportStatus"].as_str(), Some("PENDING" | "SUCCEEDED"));
-    (asked || promised) && status["completionTime"].is_null()
+    let accepted = matches!(status["exportStatus"].as_str(), Some("PENDING" | "SUCCEEDED"));
+    (asked || accepted) && status["completionTime"].is_null()
 }
 
 /// Destinations of others: the victim's very own, one below it, and one without an owner.

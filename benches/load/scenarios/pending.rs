@@ -1,4 +1,4 @@
-//! Ten thousand exports that AWS has promised: a start, sweeps, five minutes in which nothing happens, and the end.
+//! Ten thousand exports that AWS has accepted: a start, sweeps, five minutes in which nothing happens, and the end.
 
 use super::ending::{Bound, Ending};
 use super::{Found, Plot};

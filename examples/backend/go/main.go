@@ -1,4 +1,4 @@
-// Command export asks for the export of a live stream session, and ends when AWS has promised it.
+// Command export requests the export of a live stream session, and ends when AWS has accepted it.
 //
 // Usage: export NAMESPACE GROUP SESSION OUTPUT_URI
 package main

@@ -1,4 +1,4 @@
-"""Asks for the export of a live stream session, and returns when AWS has promised it.
+"""Requests the export of a live stream session, and returns when AWS has accepted it.
 
 Usage: export.py NAMESPACE GROUP SESSION OUTPUT_URI
 """

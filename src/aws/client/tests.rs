@@ -7,6 +7,7 @@ mod server;
 use super::*;
 use crate::aws::client::tests::server::{Reply, http, json, serve};
 use crate::aws::model::ExportFilesStatus;
+use crate::aws::operation::Operation;
 use aws_credential_types::Credentials;
 use std::sync::atomic::Ordering;
 use tokio::net::TcpListener;
@@ -118,7 +119,7 @@ async fn an_empty_page_is_only_believed_of_aws_itself() {
     for portal in [http("200 OK", "content-type: application/json\r\n", "{}"), http("200 OK", "", "<html>")] {
         let (url, seen) = serve(portal).await;
         let failure = client(&url, seen).list(&group, pending, None).await.unwrap_err();
-        assert_eq!((failure.class, failure.operation), (FailureClass::Unavailable, "ListStreamSessions"));
+        assert_eq!((failure.class, failure.operation), (FailureClass::Unavailable, Operation::List));
     }
 }
 

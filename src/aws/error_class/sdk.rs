@@ -26,7 +26,7 @@ where
     let code = error.code();
     let symptom = ErrorFacts { variant: error_variant(error), http, code, cause: find_cause(error) };
     CallFailure {
-        operation: operation.name(),
+        operation,
         class: classify(symptom),
         http,
         code: code.and_then(printable_word),
@@ -95,7 +95,7 @@ fn source_of<'a>(link: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'st
     }
 }
 
-/// InvalidSignatureException has two meanings, and only its message tells them apart (IAM User Guide, "Troubleshoot
+/// InvalidSignatureException has two meanings, and only its message distinguishes them (IAM User Guide, "Troubleshoot
 /// Signature Version 4": "Signature expired: ... is now earlier than ...", "Signature not yet current: ...").
 fn is_clock(message: Option<&str>) -> bool {
     message.is_some_and(|text| text.starts_with("Signature expired") || text.starts_with("Signature not yet current"))

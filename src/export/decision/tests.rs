@@ -4,6 +4,7 @@ use crate::api::{ExportStatus, Reason};
 use crate::authorization::Uncovered;
 use crate::aws::model::ExportFilesStatus::{Failed, Pending, Succeeded, Unknown};
 use crate::aws::model::{FailureClass, ReadSource, SessionStatus};
+use crate::aws::operation::Operation;
 use crate::export::decision::{Action, Decision, Observed, Retention, Withheld, decide, decide_uncovered};
 use crate::export::fixtures::{ExportBuilder, FOREIGN, KEY, ZIP, at, export, observed, secs, shows, timing, trouble};
 use crate::export::status::row::{Held, Outcome, Row};
@@ -253,7 +254,7 @@ fn trouble_with_reading_shows_after_30_s_also_while_it_is_being_retried() {
 #[test]
 fn a_denial_shows_at_once_and_stalls_after_two_minutes() {
     let denied = observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::AccessDenied, 0, 0, 10)));
-    let row = |stalled| held(Held::AccessDenied { stalled, operation: "GetStreamSession" });
+    let row = |stalled| held(Held::AccessDenied { stalled, operation: Operation::Get });
     is(&decided(export(), &denied, 1), row(false), wait(10));
     let denied = observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::AccessDenied, 0, 4, 150)));
     is(&decided(export(), &denied, 119), row(false), wait(120));
@@ -270,7 +271,7 @@ fn a_denied_call_keeps_its_row_while_it_is_tried_again() {
             a.call_trouble = Some(trouble(FailureClass::AccessDenied, 0, 1, 20));
         })
     };
-    let row = held(Held::AccessDenied { stalled: false, operation: "GetStreamSession" });
+    let row = held(Held::AccessDenied { stalled: false, operation: Operation::Get });
     is(&decided(export().intended(), &denied(0), 19), row.clone(), wait(20));
     is(&decided(export().intended(), &denied(0), 100), row.clone(), Next::Read);
     is(&decided(export().intended(), &denied(99), 100), row.clone(), Next::Reserve(at(120).mono));
@@ -333,7 +334,7 @@ fn an_uncovered_object_whose_status_shows_a_request_is_left_as_it_stands() {
     for (why, held) in uncovered() {
         for asked in [export().intended(), export().accepted(), export().accepted().suspended()] {
             for seconds in [1, 30 * 3600] {
-                assert_eq!(withheld(asked.clone(), &why, seconds), Withheld::LeftAsItStands(held.clone()));
+                assert_eq!(withheld(asked.clone(), &why, seconds), Withheld::StatusUnchanged(held.clone()));
             }
         }
         let done = || export().accepted().finished(ExportStatus::Succeeded);

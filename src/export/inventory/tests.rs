@@ -14,7 +14,7 @@ fn held(name: &str, held: Held) -> ExportBuilder {
 }
 
 fn denied(name: &str) -> ExportBuilder {
-    held(name, Held::AccessDenied { stalled: false, operation: "ExportStreamSessionFiles" })
+    held(name, Held::AccessDenied { stalled: false, operation: Operation::Export })
 }
 
 fn inventory_of(exports: impl IntoIterator<Item = ExportBuilder>) -> ExportInventory {

@@ -98,7 +98,7 @@ impl Controller {
             }
             Admission::Waiting { since } => Err(Flow::At(state.start_quota_wait(uid, since, now))),
             Admission::Denied { class, since, next } => {
-                let operation = Operation::Export.name();
+                let operation = Operation::Export;
                 state.set_denied(uid, false, FailureStreak { class, operation, since, tries: 0, retry_at: next });
                 Err(Flow::At(next.min(now + self.timing.held_status_delay)))
             }

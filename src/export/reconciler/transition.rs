@@ -58,12 +58,12 @@ impl TransitionRecorder {
     }
 
     /// Warns, once in a leader term, that no rule covers an object whose status claims a request.
-    pub(crate) fn record_left_alone(&self, export: &Export, held: &Held) {
+    pub(crate) fn warn_uncovered(&self, export: &Export, held: &Held) {
         if !self.inventory.lock().warn_once(&export.uid) {
             return;
         }
         let (kind, chapter, reason) = (EventKind::Warning, EventOrder::Trouble, held.reason().as_str());
-        let note = format!("{} Its status is left as it stands meanwhile.", message(&Row::Held(held.clone())));
+        let note = format!("{} Until then its status is not changed.", message(&Row::Held(held.clone())));
         tracing::warn!(namespace = &*export.namespace, name = &*export.name, uid = &*export.uid, reason, "{note}");
         self.events.publish(ExportEvent { regarding: export.object_ref(), kind, chapter, reason, note });
     }
@@ -75,7 +75,7 @@ impl TransitionRecorder {
             Row::Held(held) if needs_warning(held.reason()) => (self.inventory.lock().warn_once(&export.uid)
                 && !has_shown_warning(before))
             .then_some((EventKind::Warning, EventOrder::Trouble)),
-            Row::Pending => before.request_time.is_none().then_some((EventKind::Normal, EventOrder::Promise)),
+            Row::Pending => before.request_time.is_none().then_some((EventKind::Normal, EventOrder::Acceptance)),
             Row::Final(Outcome::Exported { .. }) => Some((EventKind::Normal, EventOrder::End)),
             Row::Final(_) => Some((EventKind::Warning, EventOrder::End)),
             Row::Held(_) | Row::Requesting | Row::Overdue | Row::Unchanged => None,

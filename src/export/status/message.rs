@@ -34,7 +34,7 @@ pub(crate) fn share_message(text: String) -> Cow<'static, str> {
 }
 
 static COMMON_MESSAGES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    let denied = |operation: Operation| Held::AccessDenied { stalled: false, operation: operation.name() };
+    let denied = |operation: Operation| Held::AccessDenied { stalled: false, operation };
     let held = [
         Held::WaitingForSession,
         Held::Suspended,
@@ -63,9 +63,9 @@ fn untruncated_message(row: &Row) -> String {
     match row {
         Row::Held(held) => held_message(held, MAX_MESSAGE),
         Row::Requesting => "The export is about to be requested from AWS.".to_owned(),
-        Row::Pending => "AWS has promised the export. It uploads the ZIP after the session ends.".to_owned(),
-        Row::Overdue => "AWS has promised the export, but shows no result long after the session must have ended. \
-                         It is looked at from time to time and may still finish."
+        Row::Pending => "AWS has accepted the export. It uploads the ZIP after the session ends.".to_owned(),
+        Row::Overdue => "AWS has accepted the export, but shows no result long after the session must have ended. \
+                         The operator keeps reading it: the export may still finish."
             .to_owned(),
         Row::Final(outcome) => outcome_message(outcome),
         Row::Unchanged => String::new(),
@@ -76,28 +76,38 @@ fn untruncated_message(row: &Row) -> String {
 fn held_message(held: &Held, room: usize) -> String {
     match held {
         Held::WaitingForSession => {
-            "The session is ACTIVATING; the export is requested as soon as it is live.".to_owned()
+            "The session is ACTIVATING. The export is requested as soon as the session is live.".to_owned()
         }
-        Held::Suspended => "spec.suspend is true; the export is not requested. Files are lost if the session ends \
-                            first: set spec.suspend to false to request it."
-            .to_owned(),
+        Held::Suspended => {
+            "spec.suspend is true, so the export is not requested. Set it to false before the session ends, \
+                            or the files are lost."
+                .to_owned()
+        }
         Held::WaitingForOtherExport { rival } => format!(
-            "{} has claimed this session or this .zip and has no answer from AWS yet.",
+            "{} exports this session, or to this .zip, and AWS has not answered its request yet.",
             rival_name(rival.as_deref())
         ),
-        Held::DestinationUnknown => "AWS shows a pending export of this session that this object did not request, and \
-                                     does not tell its destination."
-            .to_owned(),
-        Held::RateLimited => "The request waits for its turn in the AWS request quota.".to_owned(),
-        Held::ServiceUnavailable => {
-            "AWS is throttling, can't be reached or gives no usable answer; retried until it does.".to_owned()
+        Held::DestinationUnknown => {
+            "AWS shows a pending export of this session that this object did not request. AWS does \
+                                     not show its destination."
+                .to_owned()
         }
-        Held::CredentialsUnavailable { .. } => "The operator has no credentials that AWS accepts; retried every \
+        Held::RateLimited => "The request is queued: the AWS request quota is in use by other requests.".to_owned(),
+        Held::ServiceUnavailable => {
+            "AWS throttles requests, can't be reached, or gave an unusable answer. The operator retries.".to_owned()
+        }
+        Held::CredentialsUnavailable { .. } => "The operator has no credentials that AWS accepts. It retries every \
                                                 minute. Check the IAM role of its Pods."
             .to_owned(),
-        Held::AccessDenied { operation, .. } => format!(
-            "IAM denies the operator's role gameliftstreams:{operation} or s3:PutObject on the destination; retried \
-             every minute. Allow it in the role's policy."
+        // S3 is asked for the destination by the export call only.
+        Held::AccessDenied { operation: Operation::Export, .. } => {
+            "IAM denies the operator's role gameliftstreams:ExportStreamSessionFiles, or s3:PutObject on the \
+             destination. The operator retries every minute. Allow both in the role's policy."
+                .to_owned()
+        }
+        Held::AccessDenied { operation: operation @ (Operation::Get | Operation::List), .. } => format!(
+            "IAM denies the operator's role gameliftstreams:{operation}. The operator retries every minute. Allow it \
+             in the role's policy."
         ),
         Held::DestinationForbidden { missing_rule: Some(missing_rule) } => forbidden_message(missing_rule, room),
         Held::DestinationForbidden { missing_rule: None } => {
@@ -107,17 +117,20 @@ fn held_message(held: &Held, room: usize) -> String {
                 .to_owned()
         }
         Held::AccountMismatch { named } => {
-            format!("The ARN names account {named}, which this operator does not work for.")
+            format!("The ARN names account {named}, which this operator does not serve.")
         }
-        Held::ServiceAccountNotSupported => "spec.serviceAccountName is not supported by this version; the operator's \
-                                             own identity is not used for it."
-            .to_owned(),
+        Held::ServiceAccountNotSupported => {
+            "This version does not support spec.serviceAccountName. It does not use the \
+                                             operator's own identity instead."
+                .to_owned()
+        }
         Held::RequestRejected { detail: None } => {
-            "AWS refuses the request although the session is live; retried every few minutes.".to_owned()
+            "AWS rejects the request although the session is live. The operator retries every few minutes.".to_owned()
         }
         Held::RequestRejected { detail: Some(detail) } => format!("This version does not accept the spec: {detail}."),
         Held::ConfirmingSessionEnd => {
-            "The session looks ended, or is unknown to AWS, without an export; another read must confirm it.".to_owned()
+            "AWS shows the session as ended, or not at all, without an export. The operator reads it again to confirm."
+                .to_owned()
         }
     }
 }
@@ -134,24 +147,24 @@ fn forbidden_message(missing_rule: &str, room: usize) -> String {
 
 fn outcome_message(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Exported { output_uri: Some(_) } => "The ZIP is in S3; its URI is in status.outputUri.".to_owned(),
+        Outcome::Exported { output_uri: Some(_) } => "The ZIP is in S3. Its URI is in status.outputUri.".to_owned(),
         Outcome::Exported { output_uri: None } => {
-            "The ZIP is in S3 below spec.outputUri; AWS reported no name for it.".to_owned()
+            "The ZIP is in S3 below spec.outputUri. AWS reported no name for it.".to_owned()
         }
         Outcome::ExportFailed { reason: Some(reason), .. } => format!("AWS says FAILED: {}", shown_aws_text(reason)),
         Outcome::ExportFailed { reason: None, .. } => "AWS says FAILED and gives no reason.".to_owned(),
-        Outcome::SessionEnded => "The session ended before the export was requested; its files are gone.".to_owned(),
+        Outcome::SessionEnded => "The session ended before the export was requested. Its files are lost.".to_owned(),
         Outcome::SessionNotFound => {
             "AWS knows no such stream session or stream group in this Region and account.".to_owned()
         }
-        Outcome::Unknown => "AWS had promised the export, but no longer knows the session: outcome unknown, \
-                                    the ZIP may still arrive."
+        Outcome::Unknown => "AWS accepted the export, but no longer knows the session. The outcome is unknown: \
+                             the ZIP may still arrive."
             .to_owned(),
         Outcome::ExportConflict { rival: Some(name), .. } => {
-            format!("SessionExport {name} has this session or this .zip; a second export would replace the first.")
+            format!("SessionExport {name} exports this session, or to this .zip. A second export would replace the first.")
         }
         Outcome::ExportConflict { rival: None, .. } => "This session is exported to another destination, or this .zip \
-                                                        belongs to another export; a second would replace the first."
+                                                        belongs to another export. A second export would replace the first."
             .to_owned(),
         Outcome::GaveUp { held, bound } => {
             let deadline = format!(

@@ -1,6 +1,7 @@
 //! The rows of the condition table: every state that a status can show.
 
 use crate::api::{ExportStatus, Reason};
+use crate::aws::operation::Operation;
 use std::time::Duration;
 
 /// One row of the condition table, with what its message needs.
@@ -48,7 +49,7 @@ pub(crate) enum Held {
         /// For longer than new IAM rules take.
         stalled: bool,
         /// AWS's name of the refused operation.
-        operation: &'static str,
+        operation: Operation,
     },
     /// No rule covers the destination.
     DestinationForbidden {
@@ -67,7 +68,7 @@ pub(crate) enum Held {
         /// What is wrong with the spec; `None` if AWS rejected the request.
         detail: Option<String>,
     },
-    /// The session looks ended, or is unknown to AWS, without an export: another read must confirm it.
+    /// AWS shows the session as ended, or not at all, without an export: another read must confirm it.
     ConfirmingSessionEnd,
 }
 

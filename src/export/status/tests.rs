@@ -8,6 +8,7 @@ use crate::api::condition::{ACCEPTED, STALLED};
 use crate::api::request::Export;
 use crate::api::{ExportStatus, Reason, SessionExportStatus};
 use crate::aws::model::SessionStatus;
+use crate::aws::operation::Operation;
 use crate::export::fixtures::{KEY, arn, export, secs, session, wall};
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::export::status::{build_status, merge_patch};
@@ -32,14 +33,14 @@ fn conflict(shown: Option<ExportStatus>, rival: Option<&str>) -> Row {
 }
 
 fn denied(stalled: bool) -> Row {
-    held(Held::AccessDenied { stalled, operation: "ExportStreamSessionFiles" })
+    held(Held::AccessDenied { stalled, operation: Operation::Export })
 }
 
 /// Every row of the condition table, by the name of its snapshot, on top of what is usually recorded before it.
 fn table() -> Vec<(&'static str, Export, Row)> {
     let new = || export().build();
     let asked = || export().showing(Row::Requesting).build();
-    let promised = || export().showing(Row::Requesting).showing(Row::Pending).build();
+    let accepted = || export().showing(Row::Requesting).showing(Row::Pending).build();
     let early = || export().ready_when_accepted().showing(Row::Requesting).showing(Row::Pending);
     vec![
         ("waiting-for-session", new(), held(Held::WaitingForSession)),
@@ -66,17 +67,17 @@ fn table() -> Vec<(&'static str, Export, Row)> {
         ("confirming-session-end", new(), held(Held::ConfirmingSessionEnd)),
         ("export-pending", asked(), Row::Pending),
         ("export-pending-ready-when-accepted", early().build(), Row::Pending),
-        ("upload-overdue", promised(), Row::Overdue),
+        ("upload-overdue", accepted(), Row::Overdue),
         ("upload-overdue-ready-when-accepted", early().build(), Row::Overdue),
-        ("exported", promised(), exported()),
-        ("exported-without-uri", promised(), Row::Final(Outcome::Exported { output_uri: None })),
-        ("export-failed", promised(), failed("The bucket\nrefuses.")),
+        ("exported", accepted(), exported()),
+        ("exported-without-uri", accepted(), Row::Final(Outcome::Exported { output_uri: None })),
+        ("export-failed", accepted(), failed("The bucket\nrefuses.")),
         ("export-failed-ready-when-accepted", early().build(), failed("The bucket refuses.")),
         ("session-ended", new(), Row::Final(Outcome::SessionEnded)),
         ("session-not-found", new(), Row::Final(Outcome::SessionNotFound)),
-        ("session-not-found-after-acceptance", promised(), Row::Final(Outcome::Unknown)),
+        ("session-not-found-after-acceptance", accepted(), Row::Final(Outcome::Unknown)),
         ("export-conflict", new(), conflict(None, Some("y"))),
-        ("export-conflict-after-acceptance", promised(), conflict(Some(ExportStatus::Succeeded), None)),
+        ("export-conflict-after-acceptance", accepted(), conflict(Some(ExportStatus::Succeeded), None)),
         (
             "gave-up",
             new(),
@@ -117,7 +118,7 @@ fn every_row_of_the_condition_table_is_as_committed() {
             std::fs::write(snapshot(name), &text).unwrap();
         }
         let committed = std::fs::read_to_string(snapshot(name)).unwrap_or_default();
-        assert_eq!(text, committed, "{name}: see the head of status_tests.rs for how to regenerate");
+        assert_eq!(text, committed, "{name}: see the head of this file for how to regenerate");
     }
 }
 
@@ -201,10 +202,10 @@ fn finished_is_completion_time_and_nothing_else() {
 #[test]
 fn what_is_set_once_is_never_rewritten() {
     let status = |row: &Row, export: &Export| build_status(export, row, None, None, wall(500));
-    let promised = export().showing(Row::Requesting).showing(Row::Pending).build();
-    let before = &promised.status;
+    let accepted = export().showing(Row::Requesting).showing(Row::Pending).build();
+    let before = &accepted.status;
     for row in [Row::Requesting, Row::Pending, Row::Overdue, exported()] {
-        let after = status(&row, &promised);
+        let after = status(&row, &accepted);
         assert_eq!(after.request_attempt_time, before.request_attempt_time);
         assert_eq!(after.request_time, before.request_time);
         assert_eq!(after.start_time, before.start_time);

@@ -191,15 +191,15 @@ fn a_page_whose_reservation_was_granted_without_a_permit_is_queued_again() {
 }
 
 /// Subscribes the accepted exports of these sessions of a group.
-fn promised(plan: &mut PollPlan, of: usize, range: std::ops::Range<usize>, now: Instant) {
-    promised_until(plan, of, range, now, now);
+fn accepted(plan: &mut PollPlan, of: usize, range: std::ops::Range<usize>, now: Instant) {
+    accepted_until(plan, of, range, now, now);
 }
 
-fn promised_until(plan: &mut PollPlan, of: usize, range: std::ops::Range<usize>, at: Instant, now: Instant) {
-    promised_to("team-a", plan, of, range, (at, now));
+fn accepted_until(plan: &mut PollPlan, of: usize, range: std::ops::Range<usize>, at: Instant, now: Instant) {
+    accepted_to("team-a", plan, of, range, (at, now));
 }
 
-fn promised_to(
+fn accepted_to(
     namespace: &str,
     plan: &mut PollPlan,
     of: usize,
@@ -218,12 +218,12 @@ fn promised_to(
 #[test]
 fn a_missing_session_is_read_by_a_get_whatever_its_object_waits_for_meanwhile() {
     let (mut plan, now) = (PollPlan::new(WAITS), epoch());
-    promised(&mut plan, 0, 0..30, now);
+    accepted(&mut plan, 0, 0..30, now);
     let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
     plan.on_page(&order, &shows(0..29), now, SPEEDS);
     assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0), ["g0s29"]);
     // The object is reconciled meanwhile, because its status was written.
-    promised_until(&mut plan, 0, 29..30, now + secs(10), now);
+    accepted_until(&mut plan, 0, 29..30, now + secs(10), now);
     let (work, _) = plan.plan_reads(now, SPEEDS);
     assert!(!work.contains(&PlannedRead::Withdraw("g0s29".into())), "{work:?}");
     let uid: Uid = "g0s29".into();
@@ -234,7 +234,7 @@ fn a_missing_session_is_read_by_a_get_whatever_its_object_waits_for_meanwhile() 
 fn a_missing_session_is_read_also_if_the_object_with_the_queued_get_is_deleted() {
     for first in [true, false] {
         let (mut plan, now) = (PollPlan::new(WAITS), epoch());
-        promised(&mut plan, 0, 0..30, now);
+        accepted(&mut plan, 0, 0..30, now);
         let arn = group(0).session("s29".parse().unwrap());
         let read = ReadRequest { due: now, kind: ReadKind::Pending, session_ends: None, decide_again_at: None };
         let (uid, namespace, urgency) = ("twin".into(), "team-a".into(), Priority::for_unread(PriorityClass::Poll));
@@ -251,8 +251,8 @@ fn a_missing_session_is_read_also_if_the_object_with_the_queued_get_is_deleted()
 #[test]
 fn the_missing_of_a_namespace_do_not_wait_for_those_of_another() {
     let (mut plan, now) = (PollPlan::new(WAITS), epoch());
-    promised(&mut plan, 0, 0..300, now);
-    promised_to("team-b", &mut plan, 0, 300..305, (now, now));
+    accepted(&mut plan, 0, 0..300, now);
+    accepted_to("team-b", &mut plan, 0, 300..305, (now, now));
     let asked = loop {
         let work = plan.plan_reads(now, SPEEDS).0;
         let asked =
@@ -267,11 +267,11 @@ fn the_missing_of_a_namespace_do_not_wait_for_those_of_another() {
 #[test]
 fn an_abandoned_scan_of_a_small_group_does_not_disable_lists_for_a_large_one() {
     let (mut plan, now) = (PollPlan::new(WAITS), epoch());
-    promised(&mut plan, 0, 0..2, now);
-    (1..30).for_each(|other| promised(&mut plan, other, 0..1, now));
+    accepted(&mut plan, 0, 0..2, now);
+    (1..30).for_each(|other| accepted(&mut plan, other, 0..1, now));
     let of_first = |work: Vec<PlannedRead>| orders(work).into_iter().find(|order| *order.group == group(0));
     let mut order = of_first(plan.plan_reads(now + secs(1), SPEEDS).0).expect("a few of many are called by lists");
-    promised(&mut plan, 0, 2..500, now + secs(1));
+    accepted(&mut plan, 0, 2..500, now + secs(1));
     for n in 0..2_u64 {
         let next = Some(PageToken::new(&format!("page {n}")));
         plan.on_page(&order, &SessionPage { next, ..shows(1_000..1_100) }, now + secs(1), SPEEDS);

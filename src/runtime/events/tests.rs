@@ -58,7 +58,7 @@ fn the_names_of_an_objects_events_are_in_the_order_of_its_story() {
             let event = ExportEvent { chapter, ..event("a", &format!("{chapter:?} {n}")) };
             build_event(event.content_key(), &event, "p", Timestamp::UNIX_EPOCH).metadata.name.unwrap()
         };
-        let names = [EventOrder::Trouble, EventOrder::Promise, EventOrder::End].map(name);
+        let names = [EventOrder::Trouble, EventOrder::Acceptance, EventOrder::End].map(name);
         assert!(names.is_sorted(), "{names:?}");
     }
 }

@@ -98,9 +98,9 @@ async fn a_lost_reply_is_answered_by_a_read_and_not_by_a_second_call() {
 
 #[tokio::test]
 async fn a_failed_read_of_a_pending_export_writes_nothing() {
-    let world = World::new("row-promised-reads").await;
+    let world = World::new("row-accepted-reads").await;
     let operator = world.operator().await;
-    // Throttling apart: it slows all others down. The session's own word says nothing about a promised export.
+    // Throttling apart: it slows all others down. The session's own word says nothing about a accepted export.
     let mut troubles: Vec<_> =
         troubles().into_iter().filter(|(name, _)| !["throttle", "word"].contains(name)).collect();
     troubles.push(("export-word", json!({"type": "unknownEnum", "field": "export", "value": "HIBERNATING"})));
@@ -133,7 +133,7 @@ async fn a_failed_read_of_a_pending_export_writes_nothing() {
 
 #[tokio::test]
 async fn a_denied_read_of_a_pending_export_writes_nothing() {
-    let world = World::new("row-promised-denied").await;
+    let world = World::new("row-accepted-denied").await;
     let _operator = world.operator().await;
     world.simulator.session("live", json!({})).await;
     world.export("one", "live", "s3://exports/a/").await;

@@ -38,7 +38,7 @@ const ASKING: [Left; 2] = [
     ("waiting-for-other-export", "waiting-for-other-export", HELD, "WaitingForOtherExport"),
 ];
 const WITHOUT_A_TURN: [Left; 1] = [("rate-limited", "rate-limited", HELD, "RateLimited")];
-const PROMISED: [Left; 8] = [
+const ACCEPTED: [Left; 8] = [
     ("export-pending", "export-pending", PENDING, "ExportPending"),
     ("upload-overdue", "upload-overdue", OVERDUE, "UploadOverdue"),
     ("exported", "exported", DONE, "Exported"),
@@ -58,7 +58,7 @@ const GIVEN_UP: [Left; 2] = [
 /// The files' names.
 pub(super) fn all() -> Vec<&'static str> {
     let rows: [&[Left]; 7] =
-        [&HELD_BACK, &DENIED, &WITHOUT_CREDENTIALS, &ASKING, &WITHOUT_A_TURN, &PROMISED, &GIVEN_UP];
+        [&HELD_BACK, &DENIED, &WITHOUT_CREDENTIALS, &ASKING, &WITHOUT_A_TURN, &ACCEPTED, &GIVEN_UP];
     UNSEEN.into_iter().chain(rows.concat().into_iter().map(|(name, ..)| name)).collect()
 }
 
@@ -180,17 +180,17 @@ fn reason(status: &str) -> Value {
 #[tokio::test]
 async fn a_pending_export_leaves_the_committed_status() {
     let timing = json!({"timing": {"overdueAfter": "3s", "overduePollInterval": "300ms"}});
-    let world = World::with("left-promised", &[], timing).await;
+    let world = World::with("left-accepted", &[], timing).await;
     let _operator = world.operator().await;
     let stuck = json!({
         "status": "TERMINATED", "ageSeconds": 60, "sessionLengthSeconds": 60,
         "export": {"status": "PENDING", "outputUri": "s3://exports/upload-overdue/", "frozen": true},
     });
-    for (name, ..) in PROMISED {
+    for (name, ..) in ACCEPTED {
         let session = if name == "upload-overdue" { stuck.clone() } else { json!({}) };
         world.both(name, session, json!({})).await;
     }
-    for (name, ..) in PROMISED.iter().filter(|(name, ..)| *name != "upload-overdue") {
+    for (name, ..) in ACCEPTED.iter().filter(|(name, ..)| *name != "upload-overdue") {
         for (suffix, _) in KINDS {
             world.reason(&format!("{name}{suffix}"), "ExportPending").await;
         }
@@ -204,7 +204,7 @@ async fn a_pending_export_leaves_the_committed_status() {
     let theirs = json!("s3://exports/theirs/it.zip");
     world.turn_into("export-conflict-after-acceptance", ended("SUCCEEDED", theirs.clone())).await;
     world.turn_into("export-conflict-failed", ended("FAILED", theirs)).await;
-    world.left(&PROMISED).await;
+    world.left(&ACCEPTED).await;
 }
 
 #[tokio::test]

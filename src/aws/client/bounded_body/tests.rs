@@ -23,7 +23,7 @@ fn only_a_page_of_a_list_has_the_larger_bound() {
     }
 }
 
-/// A body of so many pieces of one byte, without a length, and with trailers.
+/// A body of `count` frames of one byte, without a length, and with trailers.
 fn in_single_bytes(count: usize) -> BoundedBody {
     let pieces = (0..count).map(|_| Frame::data(Bytes::from_static(b"x")));
     let trailers = Frame::trailers(http::HeaderMap::new());

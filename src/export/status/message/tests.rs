@@ -4,6 +4,7 @@ use crate::authorization::patterns::OutputPrefix;
 use crate::authorization::rules::{RequestedExport, Rules, print_missing_rule};
 use crate::authorization::{Authorization, Uncovered};
 use crate::aws::identifiers::{OutputUri, Region, StreamGroupId};
+use crate::aws::operation::Operation;
 use crate::export::fixtures::{export, identity};
 use crate::export::status::message::{event_note, is_plain, message, printable_text, shown_aws_text};
 use crate::export::status::principals::tests::{arn_of_a_principal, is_left};
@@ -141,6 +142,15 @@ fn the_rule_to_add_stays_yaml() {
 fn a_rival_is_named_only_where_it_may_be() {
     let named = message(&Row::Held(Held::WaitingForOtherExport { rival: Some("y".to_owned()) }));
     let unnamed = message(&Row::Held(Held::WaitingForOtherExport { rival: None }));
-    assert!(named.starts_with("SessionExport y has claimed"));
-    assert!(unnamed.starts_with("Another SessionExport has claimed"));
+    assert!(named.starts_with("SessionExport y exports"));
+    assert!(unnamed.starts_with("Another SessionExport exports"));
+}
+
+#[test]
+fn only_a_denied_export_call_names_the_permission_on_the_destination() {
+    for operation in Operation::ALL {
+        let text = message(&Row::Held(Held::AccessDenied { stalled: false, operation }));
+        assert!(text.contains(&format!("gameliftstreams:{operation}")), "{text}");
+        assert_eq!(text.contains("s3:PutObject"), operation == Operation::Export, "{text}");
+    }
 }

@@ -1,6 +1,6 @@
-//! What AWS has promised: waiting, finishing, failing.
+//! What AWS has accepted: waiting, finishing, failing.
 
-use crate::status::{DONE, FAILED, OVERDUE, PENDING, PROMISED, message};
+use crate::status::{ACCEPTED, DONE, FAILED, OVERDUE, PENDING, message};
 use crate::world::World;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -135,12 +135,12 @@ async fn ready_at_acceptance_stays_until_a_final_failure() {
     for (session, uri) in [("good", "s3://exports/a/"), ("bad", "s3://denied/a/")] {
         world.simulator.session(session, json!({})).await;
         world.export_with(session, session, uri, early.clone()).await;
-        world.shows(session, PROMISED, "ExportPending").await;
+        world.shows(session, ACCEPTED, "ExportPending").await;
     }
     // Failures to read do not take it back.
     world.simulator.fault(json!({"operation": "GetStreamSession", "action": {"type": "throttle"}})).await;
     world.reads("good", 2).await;
-    world.shows("good", PROMISED, "ExportPending").await;
+    world.shows("good", ACCEPTED, "ExportPending").await;
     world.simulator.no_faults().await;
     world.simulator.end("good").await;
     world.simulator.end("bad").await;
@@ -165,7 +165,7 @@ async fn a_pending_export_without_a_result_is_overdue_and_may_still_succeed() {
         world.export_with(session, session, "s3://exports/a/", json!({"readyWhen": ready_when})).await;
     }
     let overdue = world.shows("late", OVERDUE, "UploadOverdue").await;
-    world.shows("early", PROMISED, "UploadOverdue").await;
+    world.shows("early", ACCEPTED, "UploadOverdue").await;
     let writes = world.status_writes("late");
     world.reads("late", 3).await;
     assert_eq!(world.status_writes("late"), writes, "looked at without a write");
