@@ -94,7 +94,7 @@ func TestTheTestThatGoesWithHealthLua(t *testing.T) {
 // What a person sees in Argo CD is the operator's own sentence.
 func TestTheMessageIsThatOfReady(t *testing.T) {
 	for name, object := range objects(t) {
-		got, want := judged(t, object).Message, "Waiting for the operator to look at it"
+		got, want := judged(t, object).Message, "Waiting for the operator"
 		conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
 		for _, condition := range conditions {
 			if condition.(map[string]any)["type"] == "Ready" && !strings.HasPrefix(name, "edited") {

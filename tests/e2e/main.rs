@@ -9,6 +9,8 @@
 )]
 
 mod api_server;
+// The slowest tests, early in the alphabet: what runs last runs alone.
+mod api_server_watch;
 mod conditions;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
@@ -35,5 +37,5 @@ mod simulator;
 mod status;
 mod status_fixtures;
 mod status_policy;
-mod watch;
+
 mod world;

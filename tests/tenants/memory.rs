@@ -30,7 +30,7 @@ async fn kind_6_objects_of_0_9_mb_cost_little_memory_where_lists_are_not_streame
     cluster.restart().await;
     cluster.operator().ready("leading").await;
     assert!(cluster.victim_is_unharmed(bound).await, "kind 6, after a restart");
-    assert!(cluster.operator().log().contains("streams no lists"), "it lists");
+    assert!(cluster.operator().log().contains("can't stream lists"), "it lists");
     let peak = cluster.operator().peak_memory();
     println!("peak: {peak} MiB");
     assert!(peak <= 192, "{peak} MiB");

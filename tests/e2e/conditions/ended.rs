@@ -66,7 +66,7 @@ async fn a_pending_export_whose_session_is_not_found_has_an_unknown_outcome() {
     world.simulator.fault(json!({"operation": "GetStreamSession", "action": {"type": "notFound"}})).await;
     for name in ["late", "early"] {
         let unknown = world.shows(name, UNKNOWN, "SessionNotFound").await;
-        assert!(message(&unknown).contains("outcome unknown"), "{}", message(&unknown));
+        assert!(message(&unknown).contains("outcome is unknown"), "{}", message(&unknown));
         assert!(message(&unknown).contains("may still arrive"), "{}", message(&unknown));
         world.tells(&unknown, &["Normal ExportPending", "Warning SessionNotFound"]).await;
         assert_eq!((world.simulator.exports(name).await, world.status_writes(name)), (1, 3));

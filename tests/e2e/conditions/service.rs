@@ -100,7 +100,7 @@ async fn a_lost_reply_is_answered_by_a_read_and_not_by_a_second_call() {
 async fn a_failed_read_of_a_pending_export_writes_nothing() {
     let world = World::new("row-accepted-reads").await;
     let operator = world.operator().await;
-    // Throttling apart: it slows all others down. The session's own word says nothing about a accepted export.
+    // Throttling apart: it slows all others down. The session's own word says nothing about an accepted export.
     let mut troubles: Vec<_> =
         troubles().into_iter().filter(|(name, _)| !["throttle", "word"].contains(name)).collect();
     troubles.push(("export-word", json!({"type": "unknownEnum", "field": "export", "value": "HIBERNATING"})));

@@ -9,7 +9,7 @@ end
 -- The status is of an older spec, or there is none yet (observedGeneration is -1 then).
 if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation or conditions["Ready"] == nil then
   hs.status = "Progressing"
-  hs.message = "Waiting for the operator to look at it"
+  hs.message = "Waiting for the operator"
   return hs
 end
 
