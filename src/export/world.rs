@@ -15,7 +15,7 @@ use crate::export::status::row::{Outcome, Row};
 use crate::export::world_aws::{Aws, Shown};
 use crate::polling::request::ReadKind;
 use crate::state::{CallRollback, SessionState};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -71,6 +71,8 @@ struct Flight {
     begins: Option<Instant>,
     plan: CallPlan,
     effect: Option<Instant>,
+    /// When it was decided, in seconds.
+    decided: u64,
     ends: Instant,
     answer: Option<Result<(), FailureClass>>,
     /// The process that made the call has crashed.
@@ -113,6 +115,8 @@ pub(crate) struct World {
     /// Seconds from the decision to call until the call is sent.
     pub(crate) slot_wait: u64,
     flights: Vec<Flight>,
+    /// The objects whose calls AWS has accepted, by session.
+    callers: BTreeMap<SessionArn, BTreeSet<Uid>>,
 }
 
 impl World {
@@ -138,6 +142,7 @@ impl World {
             poll_interval: Duration::from_secs(10),
             slot_wait: 0,
             flights: Vec::new(),
+            callers: BTreeMap::new(),
         }
     }
 
@@ -310,6 +315,9 @@ impl World {
         if flight.effect.is_some_and(|effect| effect <= until) {
             flight.effect = None;
             let done = self.aws.export(&flight.target.arn, &flight.target.uri, true, now);
+            if done.is_ok() {
+                self.callers.entry(flight.target.arn.clone()).or_default().insert(flight.uid.clone());
+            }
             flight.answer = flight.answer.map(|_| done);
             self.one_destination(&flight.target);
             self.one_session_of_a_zip(&flight);
@@ -564,6 +572,7 @@ impl World {
             target: target.clone(),
             before: None,
             begins: Some(begins),
+            decided: self.seconds,
             plan,
             effect: None,
             ends: begins,
@@ -599,16 +608,25 @@ impl World {
         assert!(armed.is_none_or(|uris| uris.len() < 2), "two destinations for one session: {armed:?}");
     }
 
-    /// A second session would overwrite the first one's `.zip`, unless that export failed or its object was deleted.
+    /// A second session would overwrite the first one's `.zip`, unless that export failed or its object was deleted. The
+    /// export of a deleted object holds the `.zip` again once another object has recorded it as its own.
     fn one_session_of_a_zip(&self, flight: &Flight) {
         let Target { arn, uri } = &flight.target;
         let lives = |object: &&Object| object.export.status.export_status != Some(ExportStatus::Failed);
         let mut sharers = self.tenants_objects().filter(|object| object.target.uri == *uri).filter(lives);
         let called_for = sharers.clone().any(|object| object.export.uid == flight.uid);
         if uri.is_zip() && called_for && self.aws.asked(arn) == Some(uri.as_str()) {
-            let other = sharers.find(|o| o.target.arn != *arn && self.aws.asked(&o.target.arn) == Some(uri.as_str()));
+            let holds = |object: &Object| self.has_called(object) || has_recorded_before(object, flight.decided);
+            let other = sharers.find(|object| {
+                let asked = self.aws.asked(&object.target.arn);
+                object.target.arn != *arn && asked == Some(uri.as_str()) && holds(object)
+            });
             assert!(other.is_none(), "two sessions for {uri} at {}", self.seconds);
         }
+    }
+
+    fn has_called(&self, object: &Object) -> bool {
+        self.callers.get(&object.target.arn).is_some_and(|callers| callers.contains(&object.export.uid))
     }
 
     fn judge_write(&self, export: &Export, target: &Target, row: &Row, after: &SessionExportStatus) {
@@ -643,4 +661,9 @@ impl World {
 fn whole_seconds(moment: Instant) -> u64 {
     let passed = moment.saturating_duration_since(at(0).mono);
     passed.as_secs() + u64::from(passed.subsec_nanos() > 0)
+}
+
+/// True if the object's status had recorded AWS's acceptance before this second.
+fn has_recorded_before(object: &Object, seconds: u64) -> bool {
+    object.export.status.request_time.as_ref().is_some_and(|time| time.0 < wall(seconds))
 }

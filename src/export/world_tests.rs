@@ -185,6 +185,20 @@ fn deleting_frees_a_zip_but_not_the_session() {
 }
 
 #[test]
+fn a_deleted_objects_zip_is_held_again_once_another_object_has_recorded_its_export() {
+    let mut world = World::new(documented());
+    world.create(x().to(ZIP));
+    world.run(40);
+    world.delete("x");
+    world.create(x().named("y").with_uid("y").to(ZIP));
+    world.run(40);
+    assert_eq!((word(&world, "y").as_str(), world.calls_made), ("ExportPending", 1));
+    world.create(x().named("z").of_session("sess2").to(ZIP));
+    world.run(120);
+    assert_eq!((word(&world, "z").as_str(), world.calls_made), ("ExportConflict", 1));
+}
+
+#[test]
 fn a_deleted_objects_unanswered_claim_is_freed_by_two_empty_reads() {
     let mut world = World::new(documented());
     world.create(x());
