@@ -130,9 +130,13 @@ async fn a_forbidden_rival_blocks_no_other() {
 
 #[tokio::test]
 async fn a_denied_rival_blocks_no_other() {
-    // The second is created, however slow the machine, before the first may call again.
-    let timing = json!({"timing": {"deniedRetryMin": "12s", "deniedRetryMax": "12s"}});
-    let world = World::with("rivals-denied", &[], timing).await;
+    // Each destination has a prefix of its own, so that the denial of one says nothing about the other. The second is
+    // created, however slow the machine, before the first may call again.
+    let changes = json!({
+        "rules": [{"namespaces": ["*"], "streamGroups": ["*"], "outputPrefixes": ["s3://exports/one/", "s3://exports/two/"]}],
+        "timing": {"deniedRetryMin": "60s", "deniedRetryMax": "60s"},
+    });
+    let world = World::with("rivals-denied", &[], changes).await;
     let history = History::of(&world);
     let _operator = world.operator().await;
     world.simulator.session("d1", json!({})).await;
