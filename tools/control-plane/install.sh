@@ -7,7 +7,8 @@
 #
 #   1. $KUBEBUILDER_ASSETS, when all four are in it
 #   2. the cache
-#   3. the official release binaries, checked against their published checksums
+#   3. the official releases: Kubernetes' is checked against the checksum that the file checksums pins, etcd's against
+#      the one that is published beside it
 #   4. a build from the Go modules that go.mod names and go.sum pins
 #
 # The cache lies outside the checkout, so that the next clone finds it. It is filled
@@ -15,11 +16,15 @@
 # that place is never half made.
 #
 #   KUBERNETES_DOWNLOADS, ETCD_DOWNLOADS   take the releases from another mirror
+#   KUBERNETES_CHECKSUMS                   another file of pinned checksums
 #   CONTROL_PLANE_HEARTBEAT                seconds between signs of life (30)
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/session-export-operator/control-plane
+
+# shellcheck source=tools/download.sh
+. "$here/../download.sh"
 
 say() { printf 'control-plane: %s\n' "$*" >&2; }
 
@@ -72,36 +77,22 @@ narrated() {
 	wait "$finished"
 }
 
-# A stalled mirror counts as none: under 10 kB/s for 20 s.
-fetch() {
-	curl --fail --silent --show-error --location --connect-timeout 5 \
-		--speed-limit 10000 --speed-time 20 --output "$2" "$1"
-}
-
-# A file that is not what its publisher says is no case for a second source.
-verify() {
-	local file=$1 expected=$2 got
-	got=$(sha256sum "$file" | cut -d' ' -f1)
-	[[ $got == "$expected" ]] || die "refused: $(basename "$file") has the wrong checksum
-  expected sha256 $expected
-  got      sha256 $got
-nothing was installed"
-}
-
 is_sha256() { [[ $1 =~ ^[0-9a-f]{64}$ ]]; }
 
+# One archive has all programs of Kubernetes, a node's too.
 download_kubernetes() {
-	local into=$1 base=${KUBERNETES_DOWNLOADS:-https://dl.k8s.io/release} name url sum
-	for name in "${binaries[@]}"; do
-		[[ $name != etcd ]] || continue
-		url=$base/$kubernetes/bin/linux/$arch/$name
-		fetch "$url.sha256" "$into/$name.sha256" || return 1
-		sum=$(cut -d' ' -f1 "$into/$name.sha256")
-		is_sha256 "$sum" || return 1
-		narrated "downloading $name $kubernetes" fetch "$url" "$into/$name" || return 1
-		verify "$into/$name" "$sum"
-		rm "$into/$name.sha256"
-	done
+	local into=$1 base=${KUBERNETES_DOWNLOADS:-https://dl.k8s.io} name sum members=()
+	local archive=kubernetes-server-linux-$arch.tar.gz
+	sum=$(pinned_sum "${KUBERNETES_CHECKSUMS:-$here/checksums}" "$kubernetes/$archive")
+	[[ -n $sum ]] || {
+		say "no checksum of $kubernetes/$archive is pinned in checksums"
+		return 1
+	}
+	narrated "downloading Kubernetes $kubernetes (400 MB)" fetch "$base/$kubernetes/$archive" "$into/$archive" || return 1
+	verify 512 "$into/$archive" "$sum"
+	for name in "${binaries[@]}"; do [[ $name == etcd ]] || members+=("kubernetes/server/bin/$name"); done
+	tar -xzf "$into/$archive" -C "$into" --strip-components=3 --no-same-owner "${members[@]}" || return 1
+	rm "$into/$archive"
 }
 
 download_etcd() {
@@ -109,16 +100,15 @@ download_etcd() {
 	local into=$1 base=${ETCD_DOWNLOADS:-https://github.com/etcd-io/etcd/releases/download}
 	local name=etcd-$etcd-linux-$arch sum
 	fetch "$base/$etcd/SHA256SUMS" "$into/SHA256SUMS" || return 1
-	sum=$(awk -v file="$name.tar.gz" '$2 == file { print $1 }' "$into/SHA256SUMS")
+	sum=$(pinned_sum "$into/SHA256SUMS" "$name.tar.gz")
 	is_sha256 "$sum" || return 1
 	narrated "downloading etcd $etcd" fetch "$base/$etcd/$name.tar.gz" "$into/$name.tar.gz" || return 1
-	verify "$into/$name.tar.gz" "$sum"
+	verify 256 "$into/$name.tar.gz" "$sum"
 	tar -xzf "$into/$name.tar.gz" -C "$into" --strip-components=1 --no-same-owner "$name/etcd" || return 1
 	rm "$into/SHA256SUMS" "$into/$name.tar.gz"
 }
 
 download() {
-	command -v curl >/dev/null || return 1
 	download_kubernetes "$1" && download_etcd "$1" && chmod +x "$1"/*
 }
 

@@ -31,15 +31,18 @@ fail() {
 kubernetes=v$(sed -nE 's#^require k8s.io/kubernetes v([0-9.]+).*#\1#p' "$here/go.mod")
 etcd=v$(sed -nE 's#^require go.etcd.io/etcd/server/v3 v([0-9.]+).*#\1#p' "$here/go.mod")
 arch=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+archive=kubernetes-server-linux-$arch.tar.gz
 
 # A mirror whose binaries print "downloaded", with checksums that hold.
 make_mirror() {
-	local releases=$1/$kubernetes/bin/linux/$arch etcd_name=etcd-$etcd-linux-$arch name
-	mkdir -p "$releases" "$1/$etcd/$etcd_name"
+	local etcd_name=etcd-$etcd-linux-$arch name
+	mkdir -p "$1/$kubernetes/kubernetes/server/bin" "$1/$etcd/$etcd_name"
 	for name in kube-apiserver kube-controller-manager kubectl kubelet kube-proxy kube-scheduler; do
-		printf '#!/bin/sh\necho downloaded\n' >"$releases/$name"
-		sha256sum "$releases/$name" | cut -d' ' -f1 >"$releases/$name.sha256"
+		printf '#!/bin/sh\necho downloaded\n' >"$1/$kubernetes/kubernetes/server/bin/$name"
+		chmod +x "$1/$kubernetes/kubernetes/server/bin/$name"
 	done
+	tar -czf "$1/$kubernetes/$archive" -C "$1/$kubernetes" kubernetes
+	(cd "$1" && sha512sum "$kubernetes/$archive" >checksums)
 	printf '#!/bin/sh\necho downloaded\n' >"$1/$etcd/$etcd_name/etcd"
 	chmod +x "$1/$etcd/$etcd_name/etcd"
 	tar -czf "$1/$etcd/$etcd_name.tar.gz" -C "$1/$etcd" "$etcd_name"
@@ -67,6 +70,7 @@ make_go() {
 install() {
 	PATH=$PWD/bin:$PATH XDG_CACHE_HOME=$PWD/cache KUBEBUILDER_ASSETS=${assets:-} \
 		KUBERNETES_DOWNLOADS=$mirror/$1 ETCD_DOWNLOADS=$mirror/$1 CONTROL_PLANE_HEARTBEAT=1 \
+		KUBERNETES_CHECKSUMS=${checksums:-$mirror_root/right/checksums} \
 		"$here/install.sh" "${@:2}" >answer 2>messages
 }
 
@@ -101,10 +105,10 @@ second_run_asks_nobody() {
 
 wrong_checksum_refuses() {
 	make_go go1.26.0
-	not install wrong-kubectl
-	says "refused: kubectl has the wrong checksum"
-	says "expected sha256 0000"
-	says "got      sha256 $(sha256sum "$mirror_root/right/$kubernetes/bin/linux/$arch/kubectl" | cut -d' ' -f1)"
+	not install wrong-kubernetes
+	says "refused: $archive has the wrong checksum"
+	says "expected sha512 $(cut -d' ' -f1 "$mirror_root/right/checksums")"
+	says "got      sha512 $(sha512sum "$mirror_root/wrong-kubernetes/$kubernetes/$archive" | cut -d' ' -f1)"
 	not test -s answer
 	not test -e builds
 	nothing_is_left
@@ -122,6 +126,20 @@ a_page_instead_of_a_checksum_falls_through_to_the_build() {
 	make_go go1.26.0
 	install page
 	all_say built
+}
+
+a_release_without_a_pinned_checksum_falls_through_to_the_build() {
+	make_go go1.26.0
+	checksums=/dev/null install right
+	all_say built
+	says "no checksum of $kubernetes/$archive is pinned"
+}
+
+the_release_in_go_mod_has_pinned_checksums() {
+	local of
+	for of in amd64 arm64; do
+		grep -Eq "^[0-9a-f]{128}  $kubernetes/kubernetes-server-linux-$of.tar.gz\$" "$here/checksums"
+	done
 }
 
 not_found_falls_through_to_the_build() {
@@ -338,13 +356,11 @@ a_used_folder_is_refused() {
 # --- all of them ------------------------------------------------------------------
 
 mirror_root=$work/mirror
-for flavour in right wrong-kubectl wrong-etcd page; do
-	make_mirror "$mirror_root/$flavour"
-done
-zeros=$(printf '0%.0s' {1..64})
-echo "$zeros" >"$mirror_root/wrong-kubectl/$kubernetes/bin/linux/$arch/kubectl.sha256"
-echo "$zeros  etcd-$etcd-linux-$arch.tar.gz" >"$mirror_root/wrong-etcd/$etcd/SHA256SUMS"
-echo '<html>please log in</html>' >"$mirror_root/page/$kubernetes/bin/linux/$arch/kubectl.sha256"
+make_mirror "$mirror_root/right"
+for flavour in wrong-kubernetes wrong-etcd page; do cp -a "$mirror_root/right" "$mirror_root/$flavour"; done
+echo >>"$mirror_root/wrong-kubernetes/$kubernetes/$archive"
+echo "$(printf '0%.0s' {1..64})  etcd-$etcd-linux-$arch.tar.gz" >"$mirror_root/wrong-etcd/$etcd/SHA256SUMS"
+echo '<html>please log in</html>' >"$mirror_root/page/$etcd/SHA256SUMS"
 
 setpriv --pdeathsig KILL python3 -u -m http.server 0 --bind 127.0.0.1 --directory "$mirror_root" >"$work/mirror.log" 2>/dev/null &
 mirror_pid=$!
@@ -359,6 +375,8 @@ for name in \
 	wrong_checksum_refuses \
 	wrong_checksum_of_the_archive_refuses \
 	a_page_instead_of_a_checksum_falls_through_to_the_build \
+	a_release_without_a_pinned_checksum_falls_through_to_the_build \
+	the_release_in_go_mod_has_pinned_checksums \
 	not_found_falls_through_to_the_build \
 	no_network_falls_through_to_the_build \
 	an_old_go_is_named_with_what_is_needed \
