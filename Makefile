@@ -12,6 +12,8 @@ CRD := crds/sessionexport.dev_sessionexports.yaml
 CHART := charts/session-export-operator
 
 CARGO_TEST := cargo test --workspace --locked --no-fail-fast
+# End-to-end tests wait most of the time.
+AT_ONCE := -- --test-threads 8
 WITH_TOOLS := @CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
 	tools/stage.sh
 # Test binaries that take no more than a control plane and Helm. tests/cluster takes a node; all others belong to test-all.
@@ -34,7 +36,7 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	$(STAGE) "helm" tools/helm.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "build" cargo build --workspace --locked
-	$(WITH_TOOLS) "integration tests" $(CARGO_TEST) $(addprefix --test ,$(TESTS)) -- --test-threads 4
+	$(WITH_TOOLS) "integration tests" $(CARGO_TEST) $(addprefix --test ,$(TESTS)) $(AT_ONCE)
 	$(STAGE) "documentation's examples" $(CARGO_TEST) --doc
 	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
 	$(STAGE) "demo" tools/demo.sh
@@ -50,6 +52,7 @@ test-all: test ## all histories, all batches of hostile objects, dependencies, s
 	$(STAGE) "kube-state-metrics" tools/kube-state-metrics.sh
 	$(STAGE) "dependencies" tools/cargo-deny.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
+	$(STAGE) "helm's script" tools/helm/test.sh
 	$(WITH_TOOLS) "other integration tests" $(CARGO_TEST) $(addprefix --test ,$(OTHER_TESTS)) -- --test-threads 4
 	@$(MAKE) --no-print-directory cluster-test
 	$(STAGE) "GitOps tools' verdicts" go -C gitops test -mod=readonly -count=1 ./...
@@ -59,7 +62,7 @@ test-all: test ## all histories, all batches of hostile objects, dependencies, s
 	@tools/stage.sh --table
 
 e2e: ## The end-to-end suite alone: the operator's process, a real API server, the simulator
-	$(WITH_TOOLS) "end-to-end tests" $(CARGO_TEST) --test e2e -- --test-threads 4
+	$(WITH_TOOLS) "end-to-end tests" $(CARGO_TEST) --test e2e $(AT_ONCE)
 
 cluster-test: ## The chart and the image on a real node: kubelet, containerd, Pods (Linux, root; with CI=true it must run)
 	$(STAGE) "node's scripts" tools/node/scripts-test.sh
