@@ -49,11 +49,11 @@ struct RunArguments {
     /// Log level: error, warn, info, debug, trace, or directives such as info,session_export_operator=debug.
     #[arg(long, value_name = "LEVEL", env = "RUST_LOG", default_value = "info")]
     log_level: LogLevel,
-    /// Address of the metrics (/metrics).
-    #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_LISTEN", default_value = "0.0.0.0:8080", value_parser = parse_address)]
+    /// Address of the metrics (/metrics). [::] is every address, of IPv4 too.
+    #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_LISTEN", default_value = "[::]:8080", value_parser = parse_address)]
     listen: SocketAddr,
-    /// Address of the probes (/healthz, /readyz).
-    #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_HEALTH_LISTEN", default_value = "0.0.0.0:8081", value_parser = parse_address)]
+    /// Address of the probes (/healthz, /readyz). [::] is every address, of IPv4 too.
+    #[arg(long, value_name = "ADDRESS", env = "SESSION_EXPORT_HEALTH_LISTEN", default_value = "[::]:8081", value_parser = parse_address)]
     health_listen: SocketAddr,
 }
 

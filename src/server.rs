@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -43,6 +43,9 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest head of a request. Hyper's own limit of 400 KB for each connection would add up to 200 MB.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
+/// Linux' error for a family of addresses that the kernel lacks. `io::ErrorKind` has no name for it.
+const EAFNOSUPPORT: i32 = 97;
+
 /// The server, bound to its address.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -52,16 +55,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Binds `address`; port 0 takes a free one.
+    /// Binds `address`; port 0 takes a free one. `[::]` takes connections of both IP versions, and of IPv4 where the
+    /// kernel has no IPv6.
     ///
     /// # Errors
     /// When the address cannot be bound.
     pub(crate) fn bind_listener(address: SocketAddr, endpoints: Endpoints) -> io::Result<Self> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        // A restart must not wait for the connections of its predecessor to expire.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        Ok(Self { listener: socket.listen(BACKLOG)?, endpoints, limits: LIMITS })
+        let listener = bind_address(address).or_else(|error| match ipv4_instead_of(address, &error) {
+            Some(address) => bind_address(address),
+            None => Err(error),
+        })?;
+        Ok(Self { listener, endpoints, limits: LIMITS })
     }
 
     /// The address that was bound.
@@ -90,6 +94,21 @@ impl Server {
             }
         }
     }
+}
+
+fn bind_address(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for the connections of its predecessor to expire.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// The IPv4 address for `[::]` if the error says that the kernel has no IPv6.
+fn ipv4_instead_of(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
+    let no_ipv6 = error.raw_os_error() == Some(EAFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable;
+    let any = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    (any && no_ipv6).then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
 }
 
 /// The open connections, shared by the tasks that serve them. Dropping a sender displaces its connection.

@@ -104,7 +104,7 @@ fn bad_flags_are_refused_with_what_is_accepted() {
 fn help_names_flags_and_their_environment() {
     let help = text(&operator(&["run", "--help"]).stdout);
     let flags = ["--config", "SESSION_EXPORT_CONFIG", "--log-format", "--log-level", "RUST_LOG"];
-    let listeners = ["SESSION_EXPORT_LISTEN", "0.0.0.0:8080", "SESSION_EXPORT_HEALTH_LISTEN", "0.0.0.0:8081"];
+    let listeners = ["SESSION_EXPORT_LISTEN", "[::]:8080", "SESSION_EXPORT_HEALTH_LISTEN", "[::]:8081"];
     for fragment in flags.into_iter().chain(listeners) {
         assert!(help.contains(fragment), "lacks {fragment:?}:\n{help}");
     }

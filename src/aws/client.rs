@@ -6,6 +6,7 @@
 
 pub(crate) mod bounded_body;
 pub(crate) mod credentials;
+mod proxy;
 pub(crate) mod response;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,8 @@ use crate::aws::error_class::{printable_word, to_call_failure};
 use crate::aws::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};
 use crate::aws::model::{CallFailure, FailureClass, Filter, PageToken, ReadSource, SessionPage, SessionRead};
 use crate::aws::operation::{CallMetrics, Operation};
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::ProvideRegion;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -78,15 +81,21 @@ impl Client {
     ///
     /// Never fails: missing credentials surface at the call, as [`FailureClass::Credentials`].
     pub(crate) async fn load(region: Option<&Region>, call_timeout: Duration, observer: Arc<dyn CallMetrics>) -> Self {
+        let configured = region.map(|region| aws_config::Region::new(region.as_str().to_owned()));
+        // STS is called in the Pod's own Region, which the stream groups need not share: a private Region may reach no
+        // other endpoint of STS. EKS sets AWS_REGION together with a role.
+        let own = EnvironmentVariableRegionProvider::new().region().await;
         let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(region) = region {
-            loader = loader.region(aws_config::Region::new(region.as_str().to_owned()));
+        if let Some(region) = own.or(configured.clone()) {
+            loader = loader.region(region);
         }
         // For the chain's own requests: STS, ECS, EKS Pod Identity, instance metadata.
         if let Some(http) = bounded_https_client() {
             loader = loader.http_client(http);
         }
-        Self::new(loader.load().await, call_timeout, observer)
+        let config = loader.load().await;
+        let region = configured.or_else(|| config.region().cloned());
+        Self::new(config.into_builder().region(region).build(), call_timeout, observer)
     }
 
     /// A client of any identity. The configuration's retries, time-outs, identity cache and HTTP client are replaced;

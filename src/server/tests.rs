@@ -57,6 +57,32 @@ async fn exchange(address: SocketAddr, request: &str) -> String {
     read_answer(stream).await
 }
 
+#[tokio::test]
+async fn the_unspecified_address_takes_connections_of_both_ip_versions() {
+    let server = Server::bind_listener((Ipv6Addr::UNSPECIFIED, 0).into(), probes()).unwrap();
+    let bound = server.local_address().unwrap();
+    tokio::spawn(server.serve());
+    let loopbacks = [IpAddr::from(LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    // On a machine without IPv6 the listener has an IPv4 address.
+    for loopback in loopbacks.into_iter().filter(|loopback| loopback.is_ipv4() || bound.is_ipv6()) {
+        let mut stream = TcpStream::connect((loopback, bound.port())).await.unwrap();
+        stream.write_all(READYZ.as_bytes()).await.unwrap();
+        assert!(read_answer(stream).await.starts_with("HTTP/1.1 200"), "{loopback}");
+    }
+}
+
+#[test]
+fn only_the_unspecified_address_gives_way_to_ipv4_and_only_where_there_is_no_ipv6() {
+    let any: SocketAddr = "[::]:8080".parse().unwrap();
+    let no_family = io::Error::from_raw_os_error(EAFNOSUPPORT);
+    let no_address = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    assert_eq!(ipv4_instead_of(any, &no_family), Some("0.0.0.0:8080".parse().unwrap()));
+    assert_eq!(ipv4_instead_of(any, &no_address), Some("0.0.0.0:8080".parse().unwrap()));
+    assert_eq!(ipv4_instead_of(any, &io::ErrorKind::AddrInUse.into()), None);
+    assert_eq!(ipv4_instead_of("[::1]:8080".parse().unwrap(), &no_family), None);
+    assert_eq!(ipv4_instead_of("0.0.0.0:8080".parse().unwrap(), &no_address), None);
+}
+
 /// Asserts that a request from 127.0.0.1 is answered well within a probe's time-out, which is 2 s in the chart.
 async fn assert_answered(address: SocketAddr, request: &str) {
     let begun = Instant::now();

@@ -3,15 +3,14 @@
 //! The SDK buffers each body whole before it parses it, however long it is; an endless one of AWS, or of a proxy on
 //! the way there, takes all memory within the call's time-out.
 //!
-//! Owns: the bounds, and the error of a body beyond them. Connections, TLS, proxies and time-outs are those of the
-//! SDK's default client, which it wraps.
+//! Owns: the bounds, and the error of a body beyond them. Connections, TLS and time-outs are those of the client that
+//! it wraps ([`crate::aws::client::proxy`]).
 //! Never: interprets a body, retries, or undoes a Content-Encoding (nor does the SDK: a body is kept as it arrives).
 
 #[cfg(test)]
 mod tests;
 
-use aws_config::BehaviorVersion;
-use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
+use crate::aws::client::proxy::https_client;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
@@ -19,7 +18,6 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
-use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use hyper::body::{Body, Bytes, Frame};
@@ -58,12 +56,9 @@ pub(crate) enum OversizedBody {
     NoRoom,
 }
 
-/// The SDK's default HTTPS client with bounded answers. Returns `None` if the SDK was built without one: it sends
-/// nothing then.
+/// An HTTPS client with bounded answers. Returns `None` if the SDK was built without one: it sends nothing then.
 pub(super) fn bounded_https_client() -> Option<SharedHttpClient> {
-    let defaults = default_http_client_plugin_v2(BehaviorVersion::latest())?;
-    let components = RuntimeComponentsBuilder::new("session-export-operator");
-    let client = defaults.runtime_components(&components).http_client()?;
+    let client = https_client()?;
     Some(SharedHttpClient::new(BoundedClient { client, room: Arc::new(Semaphore::new(SHARED_BYTES)) }))
 }
 

@@ -10,6 +10,10 @@ use std::sync::atomic::Ordering;
 
 /// The variable with a call's time-out in the child process, in seconds.
 const TIMEOUT_VARIABLE: &str = "STREAMS_TEST_CALL_TIMEOUT";
+/// The variable with the configured Region in the child process.
+const REGION_VARIABLE: &str = "STREAMS_TEST_REGION";
+/// What EKS Pod Identity gives with each request for credentials.
+const AUTHORIZATION_TOKEN: &str = "pod-identity-token";
 
 /// Runs [`as_the_environment_says`] in a child process with only this environment.
 fn child(environment: &[(&str, &str)]) -> String {
@@ -36,7 +40,8 @@ async fn as_the_environment_says() {
     if let Some(seconds) = std::env::var(TIMEOUT_VARIABLE).ok().and_then(|text| text.parse().ok()) {
         call_timeout = Duration::from_secs(seconds);
     }
-    let client = Client::load(None, call_timeout, Arc::new(())).await;
+    let configured = std::env::var(REGION_VARIABLE).ok().map(|region| region.parse::<Region>().unwrap());
+    let client = Client::load(configured.as_ref(), call_timeout, Arc::new(())).await;
     let outcome = client.get(&arn()).await.map_err(|failure| failure.class);
     println!("region {:?} outcome {:?}", client.resolved_region(), outcome.map(|reading| reading.found.is_some()));
     println!("peak {} MiB", peak_memory());
@@ -260,6 +265,64 @@ async fn calls_go_through_the_proxy_that_the_environment_names() {
     assert!(printed.contains("outcome Ok(true)"), "{printed}");
     let requests = seen.requests.lock();
     assert!(requests[0].starts_with("GET http://nowhere.invalid/streamgroups/"), "{}", requests[0]);
+}
+
+/// A child whose credentials come from `source`, and whose calls go through `proxy`.
+async fn child_behind_a_proxy(proxy: &str, source: &str) -> String {
+    let (proxy, source) = (proxy.to_owned(), source.to_owned());
+    let running = tokio::task::spawn_blocking(move || {
+        child(&[
+            ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", "http://nowhere.invalid"),
+            ("AWS_REGION", "us-west-2"),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &source),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN", AUTHORIZATION_TOKEN),
+            ("HTTP_PROXY", &proxy),
+            ("HTTPS_PROXY", &proxy),
+        ])
+    });
+    running.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_proxy_never_gets_a_request_for_credentials() {
+    let credentials = r#"{"AccessKeyId":"AKIAIOSFODNN7EXAMPLE","SecretAccessKey":"s","Token":"t","Expiration":"2099-01-01T00:00:00Z"}"#;
+    let (source, asked) = serve(json("200 OK", "", credentials)).await;
+    let (proxy, seen) = serve(json("200 OK", "", SESSION)).await;
+    let printed = child_behind_a_proxy(&proxy, &source).await;
+    assert!(printed.contains("outcome Ok(true)"), "{printed}");
+    assert!(asked.requests.lock()[0].contains(AUTHORIZATION_TOKEN));
+    let requests = seen.requests.lock();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert!(requests[0].starts_with("GET http://nowhere.invalid/streamgroups/"), "{}", requests[0]);
+    assert!(!requests[0].contains(AUTHORIZATION_TOKEN));
+}
+
+#[tokio::test]
+async fn a_proxy_never_gets_a_request_to_a_link_local_address() {
+    let (proxy, seen) = serve(json("200 OK", "", SESSION)).await;
+    let printed = child_behind_a_proxy(&proxy, "http://169.254.170.23/v1/credentials").await;
+    assert!(printed.contains("outcome Err("), "{printed}");
+    assert_eq!(seen.connections.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn sts_is_called_in_the_pods_region_and_the_service_in_the_configured_one() {
+    let (proxy, seen) = serve(json("200 OK", "", SESSION)).await;
+    let token = std::env::temp_dir().join(format!("streams-test-region-{}", std::process::id()));
+    std::fs::write(&token, "token").unwrap();
+    let printed = tokio::task::spawn_blocking(move || {
+        child(&[
+            ("AWS_REGION", "eu-central-1"),
+            (REGION_VARIABLE, "us-west-2"),
+            ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/r"),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+            ("HTTPS_PROXY", &proxy),
+        ])
+    });
+    let printed = printed.await.unwrap();
+    assert!(printed.contains("region Some(Region(\"us-west-2\"))"), "{printed}");
+    let requests = seen.requests.lock();
+    assert!(requests[0].starts_with("CONNECT sts.eu-central-1."), "{}", requests[0]);
 }
 
 #[derive(Debug)]
