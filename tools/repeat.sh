@@ -19,8 +19,8 @@ record=${2:-tests/repeat.tsv}
 output=target/repeat
 
 start_busy_loops() {
-	local n
-	for n in 1 2; do
+	local _
+	for _ in 1 2; do
 		(while :; do :; done) &
 		loops+=($!)
 	done

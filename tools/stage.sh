@@ -28,8 +28,8 @@ case $status in
 *) outcome=FAILED ;;
 esac
 printf '==== %s: %s after %d s\n' "$name" "$outcome" "$SECONDS"
-stages=${STAGES:-/dev/null}
-mkdir -p "$(dirname "$stages")"
-printf '%s\t%s\t%d\n' "$name" "$outcome" "$SECONDS" >>"$stages"
+record=${STAGES:-/dev/null}
+mkdir -p "$(dirname "$record")"
+printf '%s\t%s\t%d\n' "$name" "$outcome" "$SECONDS" >>"$record"
 [[ $status != 77 || -n ${CI:-} ]] || exit 0
 exit "$status"
