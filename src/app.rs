@@ -5,7 +5,7 @@ pub mod preflight;
 
 use crate::app::leader::{LeaderContext, run_leader_term};
 use crate::app::preflight::PreflightError;
-use crate::aws::client::Client as AwsClient;
+use crate::aws::client::{CaBundleError, Client as AwsClient};
 use crate::aws::identifiers::Region;
 use crate::config::Config;
 use crate::leader::{Fence, LeaderElector, Leadership, LeaseDurations, OverlapGuard, TieBreak};
@@ -60,6 +60,9 @@ pub enum RunError {
     /// Signals can't be received.
     #[error("signals can't be received")]
     Signals(#[source] std::io::Error),
+    /// The certificates to trust can't be read.
+    #[error(transparent)]
+    CaBundle(#[from] CaBundleError),
     /// No Region anywhere.
     #[error("no AWS Region: set aws.region in the configuration, or AWS_REGION")]
     NoRegion,
@@ -103,7 +106,8 @@ pub async fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
     let leases = lease_client(kube_config.clone())?;
     let (events, worker) = EventRecorder::new(events_client(kube_config.clone())?, &options.identity, metrics.clone());
     tokio::spawn(worker.run());
-    let aws = AwsClient::load(config.aws.region.as_ref(), config.timing.call_timeout, Arc::new(metrics.clone())).await;
+    let aws =
+        AwsClient::load(config.aws.region.as_ref(), config.timing.call_timeout, Arc::new(metrics.clone())).await?;
     let region = config.aws.region.clone().or_else(|| aws.resolved_region()).ok_or(RunError::NoRegion)?;
     let process = Process {
         kube: api_client(kube_config.clone())?,

@@ -6,7 +6,7 @@
 
 pub(crate) mod bounded_body;
 pub(crate) mod credentials;
-mod proxy;
+pub(crate) mod https;
 pub(crate) mod response;
 #[cfg(test)]
 mod tests;
@@ -14,6 +14,8 @@ mod tests;
 pub(super) use crate::aws::client::bounded_body::OversizedBody;
 use crate::aws::client::bounded_body::bounded_https_client;
 use crate::aws::client::credentials::TimeoutCredentials;
+pub(crate) use crate::aws::client::https::CaBundleError;
+use crate::aws::client::https::load_trust;
 use crate::aws::error_class::{printable_word, to_call_failure};
 use crate::aws::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};
 use crate::aws::model::{CallFailure, FailureClass, Filter, PageToken, ReadSource, SessionPage, SessionRead};
@@ -29,6 +31,7 @@ use aws_sdk_gameliftstreams as sdk;
 use aws_sdk_gameliftstreams::config::IdentityCache;
 use aws_sdk_gameliftstreams::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_gameliftstreams::operation::RequestId;
+use aws_smithy_http_client::tls::TlsContext;
 use aws_smithy_runtime_api::http::Response;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -79,8 +82,16 @@ impl Client {
     /// The operator's own identity, as the SDK's default chain finds it: environment (also
     /// `AWS_ENDPOINT_URL_GAMELIFTSTREAMS`), profile, web identity, container, instance.
     ///
-    /// Never fails: missing credentials surface at the call, as [`FailureClass::Credentials`].
-    pub(crate) async fn load(region: Option<&Region>, call_timeout: Duration, observer: Arc<dyn CallMetrics>) -> Self {
+    /// Missing credentials surface at the call, as [`FailureClass::Credentials`].
+    ///
+    /// # Errors
+    /// If `AWS_CA_BUNDLE` names a file that can't be used.
+    pub(crate) async fn load(
+        region: Option<&Region>,
+        call_timeout: Duration,
+        observer: Arc<dyn CallMetrics>,
+    ) -> Result<Self, CaBundleError> {
+        let trust = load_trust()?;
         let configured = region.map(|region| aws_config::Region::new(region.as_str().to_owned()));
         // STS is called in the Pod's own Region, which the stream groups need not share: a private Region may reach no
         // other endpoint of STS. EKS sets AWS_REGION together with a role.
@@ -90,17 +101,19 @@ impl Client {
             loader = loader.region(region);
         }
         // For the chain's own requests: STS, ECS, EKS Pod Identity, instance metadata.
-        if let Some(http) = bounded_https_client() {
-            loader = loader.http_client(http);
-        }
-        let config = loader.load().await;
+        let config = loader.http_client(bounded_https_client(&trust)).load().await;
         let region = configured.or_else(|| config.region().cloned());
-        Self::new(config.into_builder().region(region).build(), call_timeout, observer)
+        Ok(Self::new(config.into_builder().region(region).build(), call_timeout, observer, &trust))
     }
 
     /// A client of any identity. The configuration's retries, time-outs, identity cache and HTTP client are replaced;
     /// its credentials provider and endpoint are used in all Regions. A tenant gets a `Client` of its own.
-    pub(crate) fn new(config: SdkConfig, call_timeout: Duration, observer: Arc<dyn CallMetrics>) -> Self {
+    pub(crate) fn new(
+        config: SdkConfig,
+        call_timeout: Duration,
+        observer: Arc<dyn CallMetrics>,
+        trust: &TlsContext,
+    ) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT.min(call_timeout.mul_f64(0.375)))
             .operation_attempt_timeout(call_timeout)
@@ -113,8 +126,8 @@ impl Client {
             .timeout_config(timeouts)
             // The time-outs above are shorter than the protection's grace period.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .identity_cache(IdentityCache::lazy().build());
-        config.set_http_client(bounded_https_client());
+            .identity_cache(IdentityCache::lazy().build())
+            .http_client(bounded_https_client(trust));
         if let Some(source) = source {
             // A source that hangs must fail as such before the call's own time-out makes it "unanswered".
             let bounded = TimeoutCredentials::new(source, call_timeout.mul_f64(0.75));

@@ -4,13 +4,14 @@
 //! the way there, takes all memory within the call's time-out.
 //!
 //! Owns: the bounds, and the error of a body beyond them. Connections, TLS and time-outs are those of the client that
-//! it wraps ([`crate::aws::client::proxy`]).
+//! it wraps ([`crate::aws::client::https`]).
 //! Never: interprets a body, retries, or undoes a Content-Encoding (nor does the SDK: a body is kept as it arrives).
 
 #[cfg(test)]
 mod tests;
 
-use crate::aws::client::proxy::https_client;
+use crate::aws::client::https::https_client;
+use aws_smithy_http_client::tls::TlsContext;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
@@ -56,10 +57,10 @@ pub(crate) enum OversizedBody {
     NoRoom,
 }
 
-/// An HTTPS client with bounded answers. Returns `None` if the SDK was built without one: it sends nothing then.
-pub(super) fn bounded_https_client() -> Option<SharedHttpClient> {
-    let client = https_client()?;
-    Some(SharedHttpClient::new(BoundedClient { client, room: Arc::new(Semaphore::new(SHARED_BYTES)) }))
+/// An HTTPS client with bounded answers.
+pub(super) fn bounded_https_client(trust: &TlsContext) -> SharedHttpClient {
+    let room = Arc::new(Semaphore::new(SHARED_BYTES));
+    SharedHttpClient::new(BoundedClient { client: https_client(trust), room })
 }
 
 /// The most bytes that the body of the answer to a request may have, by the request's URI.

@@ -24,7 +24,7 @@ fn client_with(call_timeout: Duration, url: &str, observer: Arc<dyn CallMetrics>
         .behavior_version(BehaviorVersion::latest())
         .credentials_provider(SharedCredentialsProvider::new(keys))
         .endpoint_url(url);
-    Client::new(config.build(), call_timeout, observer)
+    Client::new(config.build(), call_timeout, observer, &TlsContext::default())
 }
 
 fn arn() -> SessionArn {

@@ -1,11 +1,14 @@
 //! Configuration from the environment: Region, endpoints, credentials.
 
 use crate::aws::client::bounded_body::PAGE_BOUND;
+use crate::aws::client::https::trust_of;
 use crate::aws::client::tests::server::{Reply, endless, http, json, serve};
 use crate::aws::client::tests::{CALL_TIMEOUT, SESSION, arn};
 use crate::aws::client::*;
 use crate::aws::model::ExportFilesStatus;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
 
 /// The variable with a call's time-out in the child process, in seconds.
@@ -41,7 +44,7 @@ async fn as_the_environment_says() {
         call_timeout = Duration::from_secs(seconds);
     }
     let configured = std::env::var(REGION_VARIABLE).ok().map(|region| region.parse::<Region>().unwrap());
-    let client = Client::load(configured.as_ref(), call_timeout, Arc::new(())).await;
+    let client = Client::load(configured.as_ref(), call_timeout, Arc::new(())).await.unwrap();
     let outcome = client.get(&arn()).await.map_err(|failure| failure.class);
     println!("region {:?} outcome {:?}", client.resolved_region(), outcome.map(|reading| reading.found.is_some()));
     println!("peak {} MiB", peak_memory());
@@ -51,7 +54,7 @@ async fn as_the_environment_says() {
 #[ignore = "run by the tests below, in a process of its own"]
 async fn many_pages_at_once() {
     let call_timeout = Duration::from_secs(5);
-    let (client, group) = (Client::load(None, call_timeout, Arc::new(())).await, arn().stream_group());
+    let (client, group) = (Client::load(None, call_timeout, Arc::new(())).await.unwrap(), arn().stream_group());
     let pending = || Filter::Export(ExportFilesStatus::Pending);
     let pages = futures::future::join_all((0..MAX_IN_FLIGHT).map(|_| client.list(&group, pending(), None))).await;
     let refused = pages.iter().filter(|page| page.as_ref().is_err_and(|failure| failure.http.is_some())).count();
@@ -325,6 +328,94 @@ async fn sts_is_called_in_the_pods_region_and_the_service_in_the_configured_one(
     assert!(requests[0].starts_with("CONNECT sts.eu-central-1."), "{}", requests[0]);
 }
 
+/// Runs openssl in this folder.
+fn openssl(folder: &Path, arguments: &str) {
+    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A folder with `ca.pem`, and with `leaf.pem` and `leaf.key` of a server at 127.0.0.1 whom that authority vouches for.
+fn own_authority(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("streams-test-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("leaf.ext"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
+    let new = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(&folder, &format!("req -x509 {new} -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"));
+    openssl(&folder, &format!("req -new {new} -subj /CN=server -keyout leaf.key -out leaf.csr"));
+    openssl(
+        &folder,
+        "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile leaf.ext -out leaf.pem",
+    );
+    folder
+}
+
+/// A server with the leaf of [`own_authority`], which answers every request with a page. Returns its address.
+fn serve_tls(folder: &Path) -> (Child, String) {
+    let mut server = Command::new("openssl")
+        .args(["s_server", "-www", "-accept", "127.0.0.1:0", "-cert", "leaf.pem", "-key", "leaf.key"])
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| line.strip_prefix("ACCEPT ").map(str::to_owned)).unwrap();
+    (server, address)
+}
+
+/// A child that calls this address over TLS with this `AWS_CA_BUNDLE`.
+fn child_with_bundle(address: &str, bundle: &Path) -> String {
+    child(&[
+        ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", &format!("https://{address}")),
+        ("AWS_REGION", "us-west-2"),
+        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ("AWS_CA_BUNDLE", bundle.to_str().unwrap()),
+    ])
+}
+
+#[test]
+fn only_the_certificates_of_the_bundle_are_trusted() {
+    let (trusted, other) = (own_authority("trusted"), own_authority("other"));
+    let (mut server, address) = serve_tls(&trusted);
+    let by_bundle = child_with_bundle(&address, &trusted.join("ca.pem"));
+    let by_another = child_with_bundle(&address, &other.join("ca.pem"));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    // The server's page is no answer of AWS.
+    assert!(by_bundle.contains("outcome Err(Unavailable)"), "{by_bundle}");
+    assert!(by_another.contains("outcome Err(Unreachable)"), "{by_another}");
+}
+
+#[test]
+fn a_bundle_that_cannot_be_used_is_refused_by_name() {
+    let folder = own_authority("broken");
+    let good = std::fs::read_to_string(folder.join("ca.pem")).unwrap();
+    let garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let written = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).unwrap();
+        folder.join(name)
+    };
+    let bundles = [
+        (folder.join("absent.pem"), "No such file"),
+        (folder.clone(), "Is a directory"),
+        (written("empty.pem", ""), "it has no certificate"),
+        (folder.join("leaf.key"), "it has no certificate"),
+        (written("garbled.pem", garbled), "certificate 1"),
+        (written("second.pem", &format!("{good}{garbled}")), "certificate 2"),
+        (written("cut.pem", &good[..good.len() / 2]), "certificate 1"),
+    ];
+    for (bundle, problem) in bundles {
+        let error = trust_of(Some(bundle.clone().into())).unwrap_err().to_string();
+        for part in ["AWS_CA_BUNDLE", bundle.to_str().unwrap(), problem, "accepted is a file of certificates in PEM"] {
+            assert!(error.contains(part), "lacks {part:?}: {error}");
+        }
+    }
+    for usable in [None, Some("".into()), Some(written("two.pem", &format!("{good}\n{good}")).into())] {
+        trust_of(usable).unwrap();
+    }
+}
+
 #[derive(Debug)]
 struct Hanging;
 
@@ -342,7 +433,7 @@ async fn every_call_that_waits_for_the_same_credentials_fails_with_them() {
     let (url, seen) = serve(json("200 OK", "", SESSION)).await;
     let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).endpoint_url(url);
     let config = config.credentials_provider(SharedCredentialsProvider::new(Hanging)).build();
-    let (client, arn) = (Client::new(config, CALL_TIMEOUT, seen.clone()), arn());
+    let (client, arn) = (Client::new(config, CALL_TIMEOUT, seen.clone(), &TlsContext::default()), arn());
     for call in futures::future::join_all((0..20).map(|_| client.get(&arn))).await {
         assert_eq!(call.unwrap_err().class, FailureClass::Unreachable);
     }

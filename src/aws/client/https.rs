@@ -1,16 +1,17 @@
-//! The SDK's HTTPS client, for which no request to a loopback or link-local address goes through a proxy.
+//! The HTTPS client of the AWS SDK: which certificates it trusts, and which requests go through a proxy.
 //!
-//! The SDK's default client sends every request by `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, those for credentials
-//! too: ECS, EKS Pod Identity and instance metadata answer at such addresses over plain HTTP, and the first two get an
-//! authorization token with each request. A proxy can't reach them, but it would read the token.
+//! The SDK's default client ignores `AWS_CA_BUNDLE`, and sends every request by `HTTP_PROXY`, `HTTPS_PROXY` and
+//! `NO_PROXY`. Here the variable counts as it does for the AWS CLI, and no request to a loopback or link-local address
+//! goes through a proxy. Those are the requests for credentials: ECS, EKS Pod Identity and instance metadata answer at
+//! such addresses over plain HTTP, and the first two get an authorization token with each request. A proxy can't reach
+//! them, but it would read the token.
 //!
-//! Owns: which requests are sent without a proxy. Never: reads the environment itself; the SDK does.
+//! Owns: both decisions. Never: opens a connection; the SDK does.
 
-use aws_config::BehaviorVersion;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime::client::defaults::default_http_client_plugin_v2;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
@@ -18,19 +19,75 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
-use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_types::config_bag::ConfigBag;
 use http::Uri;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 
-/// The client. Returns `None` if the SDK was built without one: it sends nothing then.
-pub(super) fn https_client() -> Option<SharedHttpClient> {
-    let defaults = default_http_client_plugin_v2(BehaviorVersion::latest())?;
-    let components = RuntimeComponentsBuilder::new("session-export-operator");
-    let by_environment = defaults.runtime_components(&components).http_client()?;
-    // A client of the builder has no proxy unless it is given one.
-    let direct = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
-    Some(SharedHttpClient::new(ProxyClient { by_environment, direct }))
+/// The variable that names a file of certificates to trust instead of the system's (AWS SDKs and Tools Reference Guide,
+/// "General configuration settings").
+const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// Why the file that `AWS_CA_BUNDLE` names can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("AWS_CA_BUNDLE: {path}: {problem}: accepted is a file of certificates in PEM")]
+pub struct CaBundleError {
+    path: PathBuf,
+    problem: String,
+}
+
+/// The trusted certificates: those of the file that `AWS_CA_BUNDLE` names, or else the system's.
+///
+/// # Errors
+/// If there is such a file, and it can't be read or has anything but valid certificates.
+pub(crate) fn load_trust() -> Result<TlsContext, CaBundleError> {
+    trust_of(std::env::var_os(CA_BUNDLE))
+}
+
+pub(super) fn trust_of(bundle: Option<OsString>) -> Result<TlsContext, CaBundleError> {
+    let Some(path) = bundle.filter(|path| !path.is_empty()).map(PathBuf::from) else {
+        return Ok(TlsContext::default());
+    };
+    let pem = std::fs::read(&path).map_err(|error| error.to_string());
+    match pem.and_then(|pem| check_certificates(&pem).map(|()| pem)) {
+        Ok(pem) => Ok(trust_only(pem)),
+        Err(problem) => Err(CaBundleError { path, problem }),
+    }
+}
+
+fn trust_only(pem: Vec<u8>) -> TlsContext {
+    TlsContext::builder().with_trust_store(TrustStore::empty().with_pem_certificate(pem)).build().unwrap_or_default()
+}
+
+/// The SDK panics at a certificate that it can't use.
+fn check_certificates(pem: &[u8]) -> Result<(), String> {
+    let mut trusted = RootCertStore::empty();
+    for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
+        let certificate = certificate.map_err(|error| format!("certificate {}: {error}", index + 1))?;
+        trusted.add(certificate).map_err(|error| format!("certificate {}: {error}", index + 1))?;
+    }
+    if trusted.is_empty() { Err("it has no certificate".to_owned()) } else { Ok(()) }
+}
+
+/// The client.
+pub(super) fn https_client(trust: &TlsContext) -> SharedHttpClient {
+    let by_environment = client_with(trust.clone(), ProxyConfig::from_env());
+    SharedHttpClient::new(ProxyClient { by_environment, direct: client_with(trust.clone(), ProxyConfig::disabled()) })
+}
+
+/// The SDK's own client but for trust and proxy.
+fn client_with(trust: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let connector = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        let mut connector = connector.tls_context(trust.clone()).proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
 }
 
 /// True if a request to this URI must not go through a proxy.
@@ -53,9 +110,9 @@ fn is_aws_local(address: Ipv6Addr) -> bool {
 
 #[derive(Debug)]
 struct ProxyClient {
-    /// The SDK's default client.
+    /// Its proxies are those of the environment.
     by_environment: SharedHttpClient,
-    /// One without proxies.
+    /// It has none.
     direct: SharedHttpClient,
 }
 
