@@ -10,12 +10,14 @@
     reason = "these are tests, helpers included"
 )]
 
+mod collisions;
 mod configuration;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
 mod fence;
 mod helm;
 mod notes;
+mod nulls;
 mod ports;
 mod process;
 mod refused;
@@ -24,3 +26,4 @@ mod rights;
 mod schema;
 mod server;
 mod status_policy;
+mod strings;
