@@ -16,6 +16,7 @@ mod configuration;
 mod control_plane;
 mod fence;
 mod helm;
+mod knobs;
 mod notes;
 mod nulls;
 mod ports;

@@ -44,22 +44,22 @@ fn it_passes_the_strict_lint() {
 fn leaves(values: &Value, path: &str, found: &mut Vec<String>) {
     const FREE: [&str; 14] = [
         "/commonLabels",
+        "/commonAnnotations",
+        "/deploymentAnnotations",
+        "/crds/annotations",
+        "/dnsConfig",
         "/serviceAccount/annotations",
         "/resources",
         "/affinity",
         "/nodeSelector",
         "/podLabels",
         "/podAnnotations",
-        "/serviceMonitor/labels",
-        "/podMonitor/labels",
-        "/prometheusRule/labels",
-        "/grafanaDashboard/labels",
         "/grafanaDashboard/annotations",
         "/config/timing",
         "/config/rules",
     ];
     match values.as_object() {
-        Some(map) if !FREE.contains(&path) => {
+        Some(map) if !FREE.contains(&path) && !path.ends_with("/labels") => {
             map.iter().for_each(|(key, value)| leaves(value, &format!("{path}/{key}"), found));
         }
         Some(_) | None => found.push(path.to_owned()),

@@ -95,6 +95,8 @@ fn values_with(name: &str, label: &str, annotation: &str) -> Value {
     for pointer in ANNOTATION_MAPS {
         *values.pointer_mut(pointer).unwrap() = annotations.clone();
     }
+    let alert = json!({"on": label, "null": label});
+    *values.pointer_mut("/prometheusRule/alerts/SessionExportHeld/labels").unwrap() = alert;
     for pointer in NAME_VALUES {
         *values.pointer_mut(pointer).unwrap() = json!(name);
     }
@@ -110,8 +112,19 @@ const LABEL_MAPS: [&str; 7] = [
     "/prometheusRule/labels",
     "/grafanaDashboard/labels",
 ];
-const ANNOTATION_MAPS: [&str; 3] = ["/podAnnotations", "/serviceAccount/annotations", "/grafanaDashboard/annotations"];
-const NAME_VALUES: [&str; 9] = [
+const ANNOTATION_MAPS: [&str; 6] = [
+    "/commonAnnotations",
+    "/deploymentAnnotations",
+    "/crds/annotations",
+    "/podAnnotations",
+    "/serviceAccount/annotations",
+    "/grafanaDashboard/annotations",
+];
+const NAME_VALUES: [&str; 13] = [
+    "/namespaceOverride",
+    "/global/imagePullSecrets/0",
+    "/serviceMonitor/namespace",
+    "/podMonitor/namespace",
     "/nameOverride",
     "/fullnameOverride",
     "/imagePullSecrets/0/name",

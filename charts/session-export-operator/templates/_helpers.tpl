@@ -41,6 +41,10 @@
 {{- regexReplaceAll "[.-]+$" (trunc 50 $name) "" -}}
 {{- end }}
 
+{{- define "seo.namespace" -}}
+{{ .Values.namespaceOverride | default .Release.Namespace }}
+{{- end }}
+
 {{- /* The name of a Service begins with a letter and has no dot, unlike all others. */}}
 {{- define "seo.serviceName" -}}
 {{- $name := include "seo.fullname" . -}}
@@ -70,7 +74,7 @@ namespace: {{ . | quote }}
 {{- end }}
 labels:
   {{- include "seo.labels" . | nindent 2 }}
-{{- with include "seo.mergedStrings" (list .userAnnotations .annotations) }}
+{{- with include "seo.mergedStrings" (list .root.Values.commonAnnotations .userAnnotations .annotations) }}
 annotations:
   {{- . | nindent 2 }}
 {{- end }}
@@ -105,9 +109,23 @@ annotations:
 {{- end }}
 
 {{- define "seo.image" -}}
-{{- with .Values.image -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}
+{{- $repository := .Values.image.repository -}}
+{{- with .Values.global.imageRegistry -}}
+{{- /* As in all references of images: the first part is a registry if it has a dot or a port, or is localhost. */ -}}
+{{- $repository = regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "" | printf "%s/%s" (trimSuffix "/" .) -}}
 {{- end -}}
+{{- with .Values.image -}}
+{{ $repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end -}}
+{{- end }}
+
+{{- /* The names of the Secrets for the image, each once, as a list in JSON. */}}
+{{- define "seo.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
+{{- $names = append $names (ternary . (get (ternary dict . (kindIs "string" .)) "name") (kindIs "string" .)) -}}
+{{- end -}}
+{{- uniq $names | toJson -}}
 {{- end }}
 
 {{- define "seo.leaseName" -}}
@@ -120,7 +138,7 @@ annotations:
 {{- $aws := dict -}}
 {{- with .Values.aws.region }}{{ $_ := set $aws "region" . }}{{ end -}}
 {{- with .Values.aws.accountId }}{{ $_ := set $aws "accountId" . }}{{ end -}}
-{{- $lease := dict "namespace" .Release.Namespace "name" (include "seo.leaseName" .) -}}
+{{- $lease := dict "namespace" (include "seo.namespace" .) "name" (include "seo.leaseName" .) -}}
 {{- dict "aws" $aws "rules" .Values.config.rules "quota" .Values.config.quota "watch" .Values.watch "lease" $lease
   "timing" .Values.config.timing | toYaml }}
 {{- end }}
@@ -233,6 +251,14 @@ request.operation == 'CREATE' || (
 {{- concat $all .Values.extraEnv | toYaml }}
 {{- end }}
 
+{{- /* Without a value the default of Kubernetes; on the network of the node that would not resolve names of Services. */}}
+{{- define "seo.dnsPolicy" -}}
+{{- if and (eq .Values.dnsPolicy "None") (not .Values.dnsConfig.nameservers) -}}
+{{- fail "dnsPolicy: None needs at least one entry of dnsConfig.nameservers" -}}
+{{- end -}}
+{{ .Values.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" .Values.hostNetwork) }}
+{{- end }}
+
 {{- /* What the operator asks the API server for, each with its reason. */}}
 {{- define "seo.workRules" -}}
 - apiGroups: [sessionexport.dev]
@@ -260,12 +286,14 @@ request.operation == 'CREATE' || (
 {{- define "seo.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "seo.serviceAccountName" . | quote }}
-  namespace: {{ .Release.Namespace | quote }}
+  namespace: {{ include "seo.namespace" . | quote }}
 {{- end }}
 
 {{- /* The labels of this release's series, as a ServiceMonitor or a PodMonitor makes them. */}}
 {{- define "seo.series" -}}
-{{- $own := printf "namespace=\"%s\",job=~\"(%s/)?%s|%s\"" .Release.Namespace .Release.Namespace (include "seo.fullname" .) (include "seo.serviceName" .) -}}
+{{- $namespace := include "seo.namespace" . -}}
+{{- $podMonitor := printf "(%s/)?%s" (.Values.podMonitor.namespace | default $namespace) (include "seo.fullname" .) -}}
+{{- $own := printf "namespace=\"%s\",job=~\"%s|%s\"" $namespace $podMonitor (include "seo.serviceName" .) -}}
 {{ .Values.prometheusRule.selector | default $own }}
 {{- end }}
 
@@ -274,6 +302,14 @@ request.operation == 'CREATE' || (
   path: /metrics
   interval: {{ .interval | quote }}
   scrapeTimeout: {{ .scrapeTimeout | quote }}
+  {{- with .relabelings }}
+  relabelings:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .metricRelabelings }}
+  metricRelabelings:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end }}
 
 {{- /* A value with the templates in its strings evaluated, as {"value": ...} in JSON. Each string by itself, so that its
