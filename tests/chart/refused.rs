@@ -153,13 +153,21 @@ fn values_that_contradict_each_other_are_refused_by_their_path() {
         values["aws"] = json!({"accountId": account, "region": region});
         values
     };
+    const OTHER_PARTITION: &str = "is not in AWS's partition aws";
     let arn = "arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1";
+    let gov = "arn:aws:gameliftstreams:us-gov-west-1:111122223333:streamgroup/sg-1";
+    let china = "arn:aws-cn:gameliftstreams:cn-north-1:111122223333:streamgroup/sg-1";
     let with_regions = |groups: Value| rule(&json!({"streamGroups": groups, "regions": ["us-west-2"]}));
     let wrong = complaints(vec![
         (with_account("", "sg-1", ""), &["aws.accountId: is required when there are config.rules"]),
         (with_account("999999999999", arn, "us-west-2"), &["config.rules[0].streamGroups[0]: is of another account"]),
         (with_regions(json!([arn])), &["config.rules[0].regions: is for stream groups by id or *", "leave it out"]),
         (json!({"serviceAccount": {"create": false}}), &["serviceAccount.name: is required"]),
+        (with_account("111122223333", "sg-1", "us-gov-west-1"), &["aws.region: \"us-gov-west-1\"", OTHER_PARTITION]),
+        (with_account("111122223333", "sg-1", "eusc-de-east-1"), &["aws.region: \"eusc-de-east-1\"", OTHER_PARTITION]),
+        (with_account("111122223333", gov, ""), &["config.rules[0].streamGroups[0]: ", OTHER_PARTITION]),
+        (with_account("111122223333", china, ""), &["config.rules[0].streamGroups[0]: ", OTHER_PARTITION]),
+        (rule(&json!({"regions": ["us-west-2", "cn-north-1"]})), &["config.rules[0].regions[1]: ", OTHER_PARTITION]),
         (json!({"dnsPolicy": "None"}), &["dnsPolicy: None needs at least one entry of dnsConfig.nameservers"]),
         (
             alert(&json!({"labels": {"severity": "page"}})),

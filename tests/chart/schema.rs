@@ -65,9 +65,30 @@ fn near_misses() -> Vec<(&'static str, Value)> {
     let long = [format!("{arn}{}", "a".repeat(69)), format!("{arn}{}", "a".repeat(70)), "a".repeat(129)];
     let keys =
         ["", "a/", "a", "a//", "/", "*/", "./", "../", "a/../", "a./", ".../", "\u{e9} /", "\u{85}/", "\n/", "a/x.zip"];
-    let buckets = ["ab", "abc", "a.b", "a..b", "a.-b", "a-.b", "-ab", "Abc", "192.168.0.1", "a_b", "abc\n"];
+    let buckets = [
+        "ab",
+        "abc",
+        "a.b",
+        "a..b",
+        "a.-b",
+        "a-.b",
+        "-ab",
+        "Abc",
+        "192.168.0.1",
+        "1.2.3",
+        "1.2.3.4.5",
+        "123",
+        "a_b",
+        "Legacy_Bucket",
+        "a b",
+        "abc\n",
+    ];
+    let lengths_of_buckets = [255, 256].map(|length| format!("s3://{}/", "a".repeat(length)));
     let uris = keys.iter().map(|key| format!("s3://bucket/{key}"));
-    let uris = uris.chain(buckets.iter().map(|bucket| format!("s3://{bucket}/"))).chain(["s3:/b/".to_owned()]);
+    let uris = uris
+        .chain(buckets.iter().map(|bucket| format!("s3://{bucket}/")))
+        .chain(["s3:/b/".to_owned()])
+        .chain(lengths_of_buckets);
     let selectors = words(&[
         "",
         " ",
@@ -104,6 +125,10 @@ fn near_misses() -> Vec<(&'static str, Value)> {
     let regions = words(&[
         "us-west-2",
         "us-gov-west-1",
+        "us-isob-east-1",
+        "eu-isoe-west-1",
+        "cn-north-1",
+        "eusc-de-east-1",
         "xx-made-1",
         "us-west-22",
         "us-west",

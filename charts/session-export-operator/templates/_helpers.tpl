@@ -143,13 +143,28 @@ annotations:
   "timing" .Values.config.timing | toYaml }}
 {{- end }}
 
+{{- /* A Region or an ARN, given by its path and value, is in the only partition that ARNs of the service know. */}}
+{{- define "seo.checkPartition" -}}
+{{- $other := "(cn-|us-gov-|us-iso|eu-iso|eusc-)" -}}
+{{- if regexMatch (printf "^(%s|arn:aws-|arn:aws:gameliftstreams:%s)" $other $other) .value -}}
+{{- fail (printf "%s: %q is not in AWS's partition aws, as us-west-2 is. ARNs of Amazon GameLift Streams know no other, so that Regions of cn-, us-gov-, us-iso, eu-iso and eusc- are refused" .path .value) -}}
+{{- end -}}
+{{- end }}
+
 {{- /* What the schema can't say of aws and config.rules together. */}}
 {{- define "seo.checkRules" -}}
 {{- $aws := .Values.aws -}}
+{{- include "seo.checkPartition" (dict "path" "aws.region" "value" $aws.region) -}}
 {{- if and .Values.config.rules (not $aws.accountId) -}}
 {{- fail "aws.accountId: is required when there are config.rules: the account of the operator's role, 12 digits in quotes" -}}
 {{- end -}}
 {{- range $r, $rule := .Values.config.rules -}}
+{{- range $n, $region := $rule.regions -}}
+{{- include "seo.checkPartition" (dict "path" (printf "config.rules[%d].regions[%d]" $r $n) "value" $region) -}}
+{{- end -}}
+{{- range $g, $group := $rule.streamGroups -}}
+{{- include "seo.checkPartition" (dict "path" (printf "config.rules[%d].streamGroups[%d]" $r $g) "value" $group) -}}
+{{- end -}}
 {{- $inRegions := false -}}
 {{- range $g, $group := $rule.streamGroups -}}
 {{- if not (hasPrefix "arn:" $group) -}}

@@ -38,7 +38,11 @@ async fn as_the_environment_says() {
     }
     let client = Client::load(None, call_timeout, Arc::new(())).await;
     let outcome = client.get(&arn()).await.map_err(|failure| failure.class);
-    println!("region {:?} outcome {:?}", client.resolved_region(), outcome.map(|reading| reading.found.is_some()));
+    println!(
+        "region {:?} outcome {:?}",
+        client.resolved_region().unwrap(),
+        outcome.map(|reading| reading.found.is_some())
+    );
     println!("peak {} MiB", peak_memory());
 }
 
