@@ -21,7 +21,7 @@ pub(crate) fn apply(control: &ControlPlane, file: &str, objects: &[Value], more:
 #[tokio::test]
 async fn every_rendered_object_is_accepted() {
     let control = ControlPlane::shared().await;
-    for namespace in [NAMESPACE, "exports", "team-a", "team-b"] {
+    for namespace in [NAMESPACE, "exports", "leases", "team-a", "team-b"] {
         control.namespace(namespace).await;
     }
     let cluster_wide = json!({"replicaCount": 1, "podDisruptionBudget": {"minAvailable": 1}});

@@ -120,7 +120,8 @@ const ANNOTATION_MAPS: [&str; 6] = [
     "/serviceAccount/annotations",
     "/grafanaDashboard/annotations",
 ];
-const NAME_VALUES: [&str; 13] = [
+const NAME_VALUES: [&str; 14] = [
+    "/config/lease/namespace",
     "/namespaceOverride",
     "/global/imagePullSecrets/0",
     "/serviceMonitor/namespace",

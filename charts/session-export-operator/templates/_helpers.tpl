@@ -132,13 +132,17 @@ annotations:
 {{ .Values.config.lease.name | default (include "seo.fullname" .) }}
 {{- end }}
 
+{{- define "seo.leaseNamespace" -}}
+{{ .Values.config.lease.namespace | default (include "seo.namespace" .) }}
+{{- end }}
+
 {{- /* The operator's configuration file. */}}
 {{- define "seo.config" -}}
 {{- include "seo.checkRules" . -}}
 {{- $aws := dict -}}
 {{- with .Values.aws.region }}{{ $_ := set $aws "region" . }}{{ end -}}
 {{- with .Values.aws.accountId }}{{ $_ := set $aws "accountId" . }}{{ end -}}
-{{- $lease := dict "namespace" (include "seo.namespace" .) "name" (include "seo.leaseName" .) -}}
+{{- $lease := dict "namespace" (include "seo.leaseNamespace" .) "name" (include "seo.leaseName" .) -}}
 {{- dict "aws" $aws "rules" .Values.config.rules "quota" .Values.config.quota "watch" .Values.watch "lease" $lease
   "timing" .Values.config.timing | toYaml }}
 {{- end }}
