@@ -1,6 +1,7 @@
 //! The Helm chart: what it renders, what it refuses, and what the real API server says of it.
 //!
-//! `UPDATE_SNAPSHOTS=1 cargo test --test chart rendered` writes `snapshots/` again; then read the diff.
+//! `UPDATE_SNAPSHOTS=1 cargo test --test chart rendered` writes `snapshots/` and the chart's copy of its values again;
+//! then read the diff.
 
 #![allow(
     clippy::unwrap_used,

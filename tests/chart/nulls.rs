@@ -66,16 +66,6 @@ fn a_limit_is_removed_by_null() {
     assert!(!rendered.contains("limits:"), "{rendered}");
 }
 
-#[test]
-fn a_copy_of_the_defaults_is_in_the_chart() {
-    let [copy, original] = ["files/values.yaml", "values.yaml"].map(|file| Path::new(CHART).join(file));
-    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        fs::copy(&original, &copy).unwrap();
-    }
-    let [copy, original] = [copy, original].map(|path| fs::read_to_string(path).unwrap());
-    assert!(copy == original, "files/values.yaml is old: see the head of tests/chart/main.rs for how to regenerate");
-}
-
 /// A template that doesn't begin so may be the first that is rendered.
 #[test]
 fn every_template_restores_the_defaults_first() {
