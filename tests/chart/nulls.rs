@@ -123,10 +123,16 @@ fn it_is_a_dependency_with_a_condition_globals_and_empty_sections() {
     assert!(!with(json!({"enabled": false})).unwrap().contains("kind: Deployment"));
     let refused = with(json!({"enabled": true, "replicas": 3})).unwrap_err();
     assert!(refused.contains("'replicas' not allowed"), "{refused}");
-    for section in default_values().as_object().unwrap().keys() {
+    for pointer in all_pointers() {
         let mut own = json!({"enabled": true});
-        own[section] = Value::Null;
-        let with_null = with(own).unwrap_or_else(|why| panic!("{section}: {why}"));
-        assert!(with_null == rendered, "{section}");
+        merge(&mut own, &null_at(&pointer));
+        let with_null = with(own).unwrap_or_else(|why| panic!("{pointer}: {why}"));
+        assert!((with_null == rendered) != is_removed(&pointer) || pointer.ends_with("grafana_dashboard"), "{pointer}");
     }
+    let global = |global: Value| render(&json!({"exporter": {"enabled": true}, "global": global})).unwrap();
+    for nothing in [json!(null), json!({"imageRegistry": null, "imagePullSecrets": null})] {
+        assert!(global(nothing.clone()) == rendered, "{nothing}");
+    }
+    let mirrored = global(json!({"imageRegistry": "mirror.example.com"}));
+    assert!(mirrored.contains("image: \"mirror.example.com/session-export-operator:"), "{mirrored}");
 }
