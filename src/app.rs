@@ -6,7 +6,7 @@ pub mod preflight;
 use crate::app::leader::{LeaderContext, run_leader_term};
 use crate::app::preflight::PreflightError;
 use crate::aws::client::{CaBundleError, Client as AwsClient};
-use crate::aws::identifiers::Region;
+use crate::aws::identifiers::{Malformed, Region};
 use crate::config::Config;
 use crate::leader::{Fence, LeaderElector, Leadership, LeaseDurations, OverlapGuard, TieBreak};
 use crate::metrics::Metrics;
@@ -66,6 +66,9 @@ pub enum RunError {
     /// No Region anywhere.
     #[error("no AWS Region: set aws.region in the configuration, or AWS_REGION")]
     NoRegion,
+    /// The Region that was found is none of the service.
+    #[error("the AWS Region of the environment or the profile can't be used (aws.region is not set)")]
+    UnusableRegion(#[source] Malformed),
 }
 
 /// Everything that lives as long as the process.
@@ -108,7 +111,10 @@ pub async fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
     tokio::spawn(worker.run());
     let aws =
         AwsClient::load(config.aws.region.as_ref(), config.timing.call_timeout, Arc::new(metrics.clone())).await?;
-    let region = config.aws.region.clone().or_else(|| aws.resolved_region()).ok_or(RunError::NoRegion)?;
+    let region = match &config.aws.region {
+        Some(region) => region.clone(),
+        None => aws.resolved_region().map_err(RunError::UnusableRegion)?.ok_or(RunError::NoRegion)?,
+    };
     let process = Process {
         kube: api_client(kube_config.clone())?,
         watch: watch_client(kube_config)?,

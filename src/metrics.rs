@@ -5,11 +5,13 @@
 //! registry.
 //! Never: puts a session, an object, a namespace or a message in a label.
 
+pub(crate) mod format;
 pub(crate) mod preset;
 pub(crate) mod registry;
 #[cfg(test)]
 mod tests;
 
+pub use format::TextFormat;
 pub use preset::{ERROR_CLASSES, NEW, SILENT_KIND, UNRECOGNIZED};
 
 use crate::aws::model::FailureClass;
@@ -24,9 +26,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-
-/// The content type of [`Metrics::encode`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The cumulative steps of remaining time in `sessionexport_unaccepted_exports`; the last has no bound.
 pub const WITHIN: [(&str, Duration); 5] = [
@@ -238,6 +237,18 @@ impl Metrics {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.0.registry)?;
         Ok(text)
+    }
+
+    /// The metrics in a text format.
+    ///
+    /// # Errors
+    /// As [`Metrics::encode`].
+    pub fn encode_as(&self, format: TextFormat) -> Result<String, fmt::Error> {
+        let open_metrics = self.encode()?;
+        Ok(match format {
+            TextFormat::OpenMetrics => open_metrics,
+            TextFormat::Prometheus => format::convert_to_prometheus(&open_metrics),
+        })
     }
 
     /// Whether this replica leads.

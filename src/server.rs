@@ -148,7 +148,7 @@ async fn serve_connection(stream: TcpStream, endpoints: Endpoints, mut connectio
     let (open, id) = (connection.open.clone(), connection.id);
     let service = service_fn(|request: Request<Incoming>| {
         open.0.lock().mark_busy(id);
-        let answer = endpoints.respond_to(request.method(), request.uri().path());
+        let answer = endpoints.respond_to(request.method(), request.uri().path(), request.headers());
         std::future::ready(Ok::<_, Infallible>(answer))
     });
     let served = hyper::server::conn::http1::Builder::new()

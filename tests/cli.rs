@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests, helpers included")]
 
+use serde_json::json;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -74,6 +75,33 @@ fn a_bad_file_is_refused_with_its_place_by_both_commands() {
     for command in ["check-config", "run"] {
         let output = operator(&[command, "--config", &bad]);
         refused(&output, &[&format!("{bad}:2:22: timing.consistencyWindow"), "30s, 2m or 25h", "no unit"]);
+    }
+}
+
+/// The Region of the environment is known only at the start.
+#[test]
+fn a_region_of_another_partition_is_refused_by_check_config_and_at_the_start() {
+    let configured = file("partition.yaml", "aws:\n  region: us-gov-west-1\n");
+    for command in ["check-config", "run"] {
+        let output = operator(&[command, "--config", &configured]);
+        refused(&output, &[&format!("{configured}:2:11: aws.region"), "must be in AWS's partition aws", "us-gov-"]);
+    }
+    let empty = file("no-region.yaml", "{}");
+    let cluster = json!({"name": "c", "cluster": {"server": "http://127.0.0.1:1"}});
+    let context = json!({"name": "c", "context": {"cluster": "c", "user": "u"}});
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c", "clusters": [cluster], "contexts": [context],
+        "users": [{"name": "u", "user": {}}],
+    });
+    let kubeconfig = file("kubeconfig.json", &kubeconfig.to_string());
+    for region in ["us-gov-west-1", "cn-north-1", "us-isob-east-1", "eusc-de-east-1"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_session-export-operator"));
+        command.args(["run", "--config", &empty, "--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0"]);
+        command.env("KUBECONFIG", &kubeconfig).env("AWS_REGION", region).env("AWS_EC2_METADATA_DISABLED", "true");
+        let output = command.output().unwrap();
+        let said = text(&output.stderr) + &text(&output.stdout);
+        assert!(!output.status.success() && said.contains("aws.region is not set"), "{region}: {said}");
+        assert!(said.contains("must be in AWS's partition aws"), "{region}: {said}");
     }
 }
 

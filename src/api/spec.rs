@@ -56,7 +56,11 @@ pub struct SessionExportSpec {
     /// `arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1AB2C3De4`. Upper and lower case differ.
     /// At most 128 characters. Immutable.
     #[schemars(length(max = MAX_IDENTIFIER))]
-    #[x_kube(validation = validation::valid_stream_group(), validation = validation::immutable_field())]
+    #[x_kube(
+        validation = validation::valid_stream_group(),
+        validation = validation::arn_of_one_partition(),
+        validation = validation::immutable_field()
+    )]
     pub stream_group_identifier: String,
 
     /// The stream session whose files are exported: its id, such as `ABC123def4567` (StartStreamSession returns it),
@@ -65,7 +69,11 @@ pub struct SessionExportSpec {
     /// If both identifiers are ARNs, they must be of the same Region and account; a group that this ARN names must be
     /// the one of streamGroupIdentifier. Upper and lower case differ. At most 128 characters. Immutable.
     #[schemars(length(max = MAX_IDENTIFIER))]
-    #[x_kube(validation = validation::valid_stream_session(), validation = validation::immutable_field())]
+    #[x_kube(
+        validation = validation::valid_stream_session(),
+        validation = validation::arn_of_one_partition(),
+        validation = validation::immutable_field()
+    )]
     pub stream_session_identifier: String,
 
     /// Where the ZIP goes. Either a prefix that ends in `/`, such as `s3://exports/team-a/`: AWS then names the
@@ -89,7 +97,11 @@ pub struct SessionExportSpec {
     /// the ARNs. Immutable: may be neither added nor removed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 32))]
-    #[x_kube(validation = validation::valid_region(), validation = validation::immutable_field())]
+    #[x_kube(
+        validation = validation::valid_region(),
+        validation = validation::region_of_one_partition(),
+        validation = validation::immutable_field()
+    )]
     pub region: Option<String>,
 
     /// The ServiceAccount in this namespace, such as `game-backend`, whose IAM role

@@ -5,27 +5,45 @@
 //! expression has already accepted.
 
 use crate::api::MAX_TTL_SECONDS;
+use crate::aws::identifiers::ONE_PARTITION;
 use kube::core::{Message, Rule};
 
 /// As `aws::identifiers::Region`; its length is checked separately.
 const REGION: &str = "[a-z]{2}(-[a-z]+)+-[0-9]{1,2}";
 const MAX_REGION: usize = 32;
+/// How a Region of another partition than `aws` begins, as `aws::identifiers` has it.
+const OTHER_PARTITION: &str = "(cn-|us-gov-|us-iso|eu-iso|eusc-)";
 const ID: &str = "[A-Za-z0-9-]+";
 /// The prefix that two ARNs must share: partition, service, Region, account.
 const ARN_PREFIX: &str = "^arn:aws:gameliftstreams:[a-z0-9-]+:[0-9]{12}:";
-const BUCKET_LABEL: &str = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
+const NAME_LABEL: &str = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
 
 /// A CEL rule whose message is itself an expression.
 fn explained_rule(rule: String, message: String) -> Rule {
     Rule::new(rule).message(Message::Expression(message))
 }
 
+/// Whether a text is an ARN of another partition. The other rules take such a text, so that the refusal has one reason.
+fn arn_of_other_partition() -> String {
+    format!("self.matches('^arn:(aws-|aws:gameliftstreams:{OTHER_PARTITION})')")
+}
+
 /// `ID` or an ARN whose resource is `resource`. A Region has at most 32 characters.
 fn valid_identifier(resource: &str) -> String {
     format!(
-        "self.matches('^({ID}|arn:aws:gameliftstreams:{REGION}:[0-9]{{12}}:{resource})$') \
-         && (!self.contains(':') || self.split(':')[3].size() <= {MAX_REGION})"
+        "{} || (self.matches('^({ID}|arn:aws:gameliftstreams:{REGION}:[0-9]{{12}}:{resource})$') \
+         && (!self.contains(':') || self.split(':')[3].size() <= {MAX_REGION}))",
+        arn_of_other_partition()
     )
+}
+
+pub(super) fn arn_of_one_partition() -> Rule {
+    Rule::new(format!("!{}", arn_of_other_partition())).message(Message::Message(format!("must be {ONE_PARTITION}")))
+}
+
+pub(super) fn region_of_one_partition() -> Rule {
+    Rule::new(format!("!self.matches('^{OTHER_PARTITION}')"))
+        .message(Message::Message(format!("must be {ONE_PARTITION}")))
 }
 
 pub(super) fn valid_stream_group() -> Rule {
@@ -43,13 +61,11 @@ pub(super) fn valid_stream_session() -> Rule {
 }
 
 pub(super) fn valid_bucket() -> Rule {
-    Rule::new(format!(
-        "self.matches('^s3://{BUCKET_LABEL}([.]{BUCKET_LABEL})*/') && !self.matches('^s3://[0-9.]+/') \
-         && self.find('^s3://[^/]*').size() >= 8 && self.find('^s3://[^/]*').size() <= 68"
-    ))
-    .message(
-        "must begin with s3://BUCKET/, where BUCKET is the name of an S3 bucket (3 to 63 lower-case letters, \
-         digits, hyphens and dots), such as s3://exports/sessions/ or s3://exports/crash.zip",
+    let is_name = "self.matches('^s3://[A-Za-z0-9._-]{3,255}/')";
+    let is_address = "self.matches('^s3://[0-9]{1,3}([.][0-9]{1,3}){3}/')";
+    Rule::new(format!("{is_name} && !{is_address}")).message(
+        "must begin with s3://BUCKET/, where BUCKET is the name of an S3 bucket (3 to 255 letters, digits, hyphens, \
+         dots and underscores, but no IP address), such as s3://exports/sessions/ or s3://exports/crash.zip",
     )
 }
 
@@ -79,11 +95,12 @@ pub(super) fn uri_characters() -> Rule {
 }
 
 pub(super) fn valid_region() -> Rule {
-    Rule::new(format!("self.matches('^{REGION}$')")).message("must be an AWS Region, such as us-west-2")
+    Rule::new(format!("self.matches('^({REGION}$|{OTHER_PARTITION})')"))
+        .message("must be an AWS Region, such as us-west-2")
 }
 
 pub(super) fn valid_service_account() -> Rule {
-    Rule::new(format!("self.matches('^{BUCKET_LABEL}([.]{BUCKET_LABEL})*$')")).message(
+    Rule::new(format!("self.matches('^{NAME_LABEL}([.]{NAME_LABEL})*$')")).message(
         "must be the name of a ServiceAccount in the same namespace: \
          lower-case letters, digits, hyphens and dots, such as game-backend",
     )

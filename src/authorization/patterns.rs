@@ -1,6 +1,8 @@
 //! Patterns in the entries of a rule, parsed once. All are case-sensitive.
 
-use crate::aws::identifiers::{Home, OutputUri, Region, StreamGroupId, StreamGroupIdentifier};
+use crate::aws::identifiers::{
+    Home, Malformed, ONE_PARTITION, OutputUri, Region, StreamGroupId, StreamGroupIdentifier,
+};
 use std::fmt;
 use std::str::FromStr;
 
@@ -97,11 +99,11 @@ impl FromStr for GroupPattern {
         if text == "*" {
             return Ok(Self::Any);
         }
-        text.parse().map(Self::Named).map_err(|_| {
-            invalid_pattern(
-                "the id of a stream group such as sg-1AB2C3De4, \
-                 its ARN such as arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1AB2C3De4, or *",
-            )
+        let accepted = "the id of a stream group such as sg-1AB2C3De4, \
+                        its ARN such as arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1AB2C3De4, or *";
+        text.parse().map(Self::Named).map_err(|refused: Malformed| {
+            let reason = if refused.accepted == ONE_PARTITION { ONE_PARTITION } else { accepted };
+            invalid_pattern(reason)
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::aws::client::credentials::TimeoutCredentials;
 pub(crate) use crate::aws::client::https::CaBundleError;
 use crate::aws::client::https::load_trust;
 use crate::aws::error_class::{printable_word, to_call_failure};
-use crate::aws::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};
+use crate::aws::identifiers::{Malformed, OutputUri, Region, SessionArn, StreamGroupArn};
 use crate::aws::model::{CallFailure, FailureClass, Filter, PageToken, ReadSource, SessionPage, SessionRead};
 use crate::aws::operation::{CallMetrics, Operation};
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
@@ -140,9 +140,12 @@ impl Client {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The Region that the SDK's chain found, for objects that name none; `None` if it found none or an invalid one.
-    pub(crate) fn resolved_region(&self) -> Option<Region> {
-        self.inner.config.region()?.as_ref().parse().ok()
+    /// The Region that the SDK's chain found, for objects that name none.
+    ///
+    /// # Errors
+    /// If it found one that is none of the service.
+    pub(crate) fn resolved_region(&self) -> Result<Option<Region>, Malformed> {
+        self.inner.config.region().map(|region| region.as_ref().parse()).transpose()
     }
 
     /// Reads one session (GetStreamSession). ResourceNotFoundException is an answer too: `found: None`.

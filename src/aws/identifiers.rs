@@ -34,7 +34,7 @@ const fn malformed(what: &'static str, accepted: &'static str) -> Malformed {
 }
 
 macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $accepted:literal, $valid:path) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $check:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
@@ -49,7 +49,7 @@ macro_rules! name_type {
         impl FromStr for $name {
             type Err = Malformed;
             fn from_str(text: &str) -> Result<Self, Malformed> {
-                if $valid(text) { Ok(Self(text.into())) } else { Err(malformed($what, $accepted)) }
+                $check(text).map(|()| Self(text.into())).map_err(|accepted| malformed($what, accepted))
             }
         }
 
@@ -63,30 +63,61 @@ macro_rules! name_type {
 
 name_type!(
     /// An AWS Region, such as `us-west-2`.
-    Region, "region", "an AWS Region such as us-west-2", is_region
+    Region, "region", check_region
 );
 name_type!(
     /// An AWS account: twelve digits.
-    AccountId, "account", "12 digits", is_account
+    AccountId, "account", check_account
 );
 name_type!(
     /// The id of a stream group, such as `sg-1AB2C3De4`. Case counts.
-    StreamGroupId, "streamGroupIdentifier", "letters, digits and hyphens, at most 128", is_id
+    StreamGroupId, "streamGroupIdentifier", check_id
 );
 name_type!(
     /// The id of a stream session, such as `ABC123def4567`. Case counts.
-    StreamSessionId, "streamSessionIdentifier", "letters, digits and hyphens, at most 128", is_id
+    StreamSessionId, "streamSessionIdentifier", check_id
 );
 
-fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.len() <= MAX_IDENTIFIER && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+/// What is accepted, if the text is not.
+type Check = Result<(), &'static str>;
+
+fn check_id(text: &str) -> Check {
+    let is_id = !text.is_empty()
+        && text.len() <= MAX_IDENTIFIER
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    is_id.then_some(()).ok_or("letters, digits and hyphens, at most 128")
 }
 
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+fn check_account(text: &str) -> Check {
+    let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    is_account.then_some(()).ok_or("12 digits")
 }
 
-/// `us-west-2`, `ap-northeast-1`, `us-gov-west-1`: `^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`, at most 32 characters.
+fn check_region(text: &str) -> Check {
+    if is_in_other_partition(text) {
+        return Err(ONE_PARTITION);
+    }
+    is_region(text).then_some(()).ok_or("an AWS Region such as us-west-2")
+}
+
+/// What is accepted where a text names a Region or an ARN of another partition than `aws`. The pattern of `Identifier`
+/// in the service's API model of 2018-05-10 begins with `arn:aws:`.
+pub const ONE_PARTITION: &str = "in AWS's partition aws, as us-west-2 is: ARNs of Amazon GameLift Streams know no \
+                                 other, so that Regions of cn-, us-gov-, us-iso, eu-iso and eusc- are refused";
+
+/// How Regions of the other partitions begin (`partitions.json` of AWS's SDKs): China, GovCloud, the isolated
+/// partitions, the European Sovereign Cloud.
+fn is_in_other_partition(region: &str) -> bool {
+    ["cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"].iter().any(|start| region.starts_with(start))
+}
+
+/// Whether a text is an ARN of another partition, by its first part or by its Region.
+fn is_arn_of_other_partition(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("arn:") else { return false };
+    rest.starts_with("aws-") || rest.strip_prefix("aws:gameliftstreams:").is_some_and(is_in_other_partition)
+}
+
+/// `us-west-2`, `ap-northeast-1`: `^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`, at most 32 characters.
 /// The Region becomes part of a host name, so nothing else may get through.
 fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
@@ -150,6 +181,9 @@ impl FromStr for StreamGroupIdentifier {
         if text.len() > MAX_IDENTIFIER {
             return Err(refused);
         }
+        if is_arn_of_other_partition(text) {
+            return Err(malformed("streamGroupIdentifier", ONE_PARTITION));
+        }
         if let Ok(id) = text.parse() {
             return Ok(Self { id, home: None });
         }
@@ -170,6 +204,9 @@ impl FromStr for StreamSessionIdentifier {
         );
         if text.len() > MAX_IDENTIFIER {
             return Err(refused);
+        }
+        if is_arn_of_other_partition(text) {
+            return Err(malformed("streamSessionIdentifier", ONE_PARTITION));
         }
         if let Ok(id) = text.parse() {
             return Ok(Self { id, group: None, home: None });

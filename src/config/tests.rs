@@ -48,6 +48,14 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
     ("\nclocks: {}", "2:1", &["unknown field `clocks`", "`timing`"]),
     ("aws:\n  region: us_west", "2:11", &["aws.region", "us-west-2"]),
     ("aws:\n  accountId: 12345", "2:14", &["aws.accountId", "12 digits"]),
+    ("aws: {region: us-gov-west-1}", "1:15", &["aws.region", "in AWS's partition aws", "us-gov-"]),
+    ("aws: {region: eusc-de-east-1}", "1:15", &["aws.region", "in AWS's partition aws", "eusc-"]),
+    ("rules:\n- regions: [us-west-2, cn-north-1]\n", "2:24", &["rules[0].regions[1]", "in AWS's partition aws", "cn-"]),
+    (
+        "rules:\n- streamGroups: ['arn:aws-cn:gameliftstreams:cn-north-1:111122223333:streamgroup/sg-1']\n",
+        "2:18",
+        &["rules[0].streamGroups[0]", "in AWS's partition aws"],
+    ),
     ("aws: {region: us-west-2, region: us-west-2}", "1:6", &["aws", "duplicate field"]),
     (
         "rules: [{namespaces: [a], streamGroups: [sg-1], outputPrefixes: ['s3://b-b/']}]",

@@ -7,9 +7,9 @@
 #[cfg(test)]
 mod tests;
 
-use crate::metrics::{CONTENT_TYPE, Metrics};
+use crate::metrics::{Metrics, TextFormat};
 use crate::server::health::Health;
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use std::fmt;
@@ -35,7 +35,7 @@ impl fmt::Display for Endpoints {
 }
 
 impl Endpoints {
-    pub(super) fn respond_to(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    pub(super) fn respond_to(&self, method: &Method, path: &str, headers: &HeaderMap) -> Response<Full<Bytes>> {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         match (self, path) {
             (Self::Probes(_), "/healthz" | "/readyz") | (Self::Metrics(_), "/metrics") if !is_read => {
@@ -43,7 +43,7 @@ impl Endpoints {
             }
             (Self::Probes(health), "/healthz") => report_liveness(health),
             (Self::Probes(health), "/readyz") => report_readiness(health),
-            (Self::Metrics(metrics), "/metrics") => encode_metrics(metrics),
+            (Self::Metrics(metrics), "/metrics") => encode_metrics(metrics, requested_format(headers)),
             (Self::Probes(_), _) => plain_text(StatusCode::NOT_FOUND, "/healthz or /readyz\n"),
             (Self::Metrics(_), _) => plain_text(StatusCode::NOT_FOUND, "/metrics\n"),
         }
@@ -64,9 +64,14 @@ fn report_readiness(health: &Health) -> Response<Full<Bytes>> {
     plain_text(status, format!("{state}\n"))
 }
 
-fn encode_metrics(metrics: &Metrics) -> Response<Full<Bytes>> {
-    match metrics.encode() {
-        Ok(body) => reply_to(StatusCode::OK, CONTENT_TYPE, body),
+fn requested_format(headers: &HeaderMap) -> TextFormat {
+    let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    TextFormat::negotiate(&accept.join(","))
+}
+
+fn encode_metrics(metrics: &Metrics, format: TextFormat) -> Response<Full<Bytes>> {
+    match metrics.encode_as(format) {
+        Ok(body) => reply_to(StatusCode::OK, format.content_type(), body),
         Err(error) => plain_text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }

@@ -11,7 +11,7 @@ const SILENT: usize = 300;
 const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const READYZ: &str = "GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n";
-const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n";
+const METRICS: &str = "GET /metrics HTTP/1.1\r\nhost: x\r\naccept: application/openmetrics-text\r\n\r\n";
 
 fn probes() -> Endpoints {
     let health = Health::new(Metrics::new());
@@ -111,6 +111,32 @@ async fn speaks_http_on_a_free_port_and_survives_nonsense() {
     assert!(answer.contains("content-type: application/openmetrics-text"), "{answer}");
     let head = exchange(address, "HEAD /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn the_metrics_come_in_the_format_that_was_asked_for() {
+    let address = serve(metrics()).await;
+    for (accept, content_type, counter) in [
+        ("", "text/plain; version=0.0.4; charset=utf-8", "# TYPE sessionexport_reconciles_total counter\n"),
+        (
+            "accept: text/plain;version=0.0.4\r\n",
+            "text/plain; version=0.0.4; charset=utf-8",
+            "# TYPE sessionexport_reconciles_total counter\n",
+        ),
+        (
+            "accept: application/openmetrics-text;version=1.0.0\r\naccept: text/plain;q=0.5\r\n",
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            "# TYPE sessionexport_reconciles counter\n",
+        ),
+    ] {
+        let answer = exchange(address, &format!("GET /metrics HTTP/1.1\r\nhost: x\r\n{accept}\r\n")).await;
+        assert!(answer.contains(&format!("content-type: {content_type}\r\n")), "{accept}: {answer}");
+        assert!(
+            answer.contains(counter) && answer.contains("\nsessionexport_reconciles_total 0\n"),
+            "{accept}: {answer}"
+        );
+        assert_eq!(answer.ends_with("# EOF\n"), content_type.starts_with("application"), "{accept}");
+    }
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ fn the_configuration_says_what_the_values_say() {
     assert_eq!((quota.export, quota.get, quota.list, quota.allow_above_default), (19.5, 12.0, 25.0, true));
     assert_eq!(config.watch.namespaces, ["team-a", "team-b"]);
     assert_eq!(config.watch.label_selector, full()["watch"]["labelSelector"].as_str().unwrap());
-    assert_eq!((config.lease.namespace.as_deref(), config.lease.name.as_str()), (Some("ops"), "exports-leader"));
+    assert_eq!((config.lease.namespace.as_deref(), config.lease.name.as_str()), (Some("leases"), "exports-leader"));
     assert_eq!((config.timing.consistency_window.as_secs(), config.timing.not_found_reads), (45, 4));
 }
 

@@ -49,7 +49,13 @@ pub(crate) fn helm(arguments: &[&str], values: &Value) -> Output {
 
 /// The manifests as text, or what Helm complains of. For the oldest cluster that is supported, unless said otherwise.
 pub(crate) fn template(values: &Value, more: &[&str]) -> Result<String, String> {
-    let arguments = ["template", "exports", CHART, "--namespace", NAMESPACE, "--kube-version", "1.33.0"];
+    template_release(("exports", NAMESPACE), values, more)
+}
+
+/// The manifests of a release, given by its name and namespace.
+pub(crate) fn template_release(release: (&str, &str), values: &Value, more: &[&str]) -> Result<String, String> {
+    let (name, namespace) = release;
+    let arguments = ["template", name, CHART, "--namespace", namespace, "--kube-version", "1.33.0"];
     let arguments = [&arguments, more].concat();
     let output = helm(&arguments, values);
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
@@ -64,6 +70,16 @@ pub(crate) fn objects(values: &Value) -> Vec<Value> {
 pub(crate) fn parse(manifests: &str) -> Vec<Value> {
     let documents = serde_yaml::Deserializer::from_str(manifests).map(|d| Value::deserialize(d).unwrap());
     documents.filter(|document| !document.is_null()).collect()
+}
+
+/// The same, by a reader that refuses a key which is there twice, and keys that are not strings.
+pub(crate) fn parse_strictly(manifests: &str) -> Result<Vec<Value>, String> {
+    let read = |document: serde_yaml::Deserializer<'_>| {
+        let strict = serde_yaml::Value::deserialize(document).map_err(|error| error.to_string())?;
+        serde_json::to_value(strict).map_err(|error| error.to_string())
+    };
+    let documents: Result<Vec<Value>, String> = serde_yaml::Deserializer::from_str(manifests).map(read).collect();
+    Ok(documents?.into_iter().filter(|document| !document.is_null()).collect())
 }
 
 /// The only object of a kind.

@@ -61,6 +61,30 @@ async fn the_notes_print_an_export_that_works() {
     assert!(!notes.contains("NOTHING M") && !notes.contains("create-pod-identity"), "{notes}");
 }
 
+/// Each state of the values that somebody should know of.
+#[tokio::test]
+async fn the_notes_have_a_sentence_for_each_state() {
+    let by_default = notes(&json!({})).await;
+    for (values, sentence, shown_by_default) in [
+        (json!({"aws": {"region": "us-west-2"}}), "aws.region is not set: the Pods take AWS_REGION", true),
+        (json!({"replicaCount": 0}), "replicaCount is 0: nothing runs", false),
+        (json!({"replicaCount": 1}), "One replica only", false),
+        (json!({"hostNetwork": true}), "hostNetwork is true: each replica", false),
+        (json!({"rbac": {"create": false}}), "rbac.create is false: the operator stays not ready", false),
+        (json!({"admissionPolicy": {"enabled": false}}), "admissionPolicy.enabled is false", false),
+        (json!({"statusPolicy": {"enabled": false}}), "statusPolicy.enabled is false", false),
+        (json!({"namespaceOverride": "elsewhere"}), "is installed in namespace elsewhere.", false),
+        (json!({"namespaceOverride": "elsewhere"}), "--namespace elsewhere \\", false),
+    ] {
+        assert_eq!(by_default.contains(sentence), shown_by_default, "{sentence}");
+        assert_eq!(notes(&values).await.contains(sentence), !shown_by_default, "{values}: {sentence}");
+    }
+    assert!(by_default.contains("NOTHING MAY BE EXPORTED YET: there is no rule."), "{by_default}");
+    // Helm looks for the release where it was installed.
+    let elsewhere = notes(&json!({"namespaceOverride": "elsewhere"})).await;
+    assert!(elsewhere.contains("CHART -n ops -f YOUR_VALUES"), "{elsewhere}");
+}
+
 /// The ResourceQuota that the notes print.
 fn printed_quota(notes: &str) -> Option<Value> {
     let (_, after) = notes.split_once("for each\nnamespace:\n\n")?;

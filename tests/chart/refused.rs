@@ -15,6 +15,10 @@ fn metrics_from(peer: &Value) -> Value {
     json!({"networkPolicy": {"metricsFrom": [peer]}})
 }
 
+fn alert(options: &Value) -> Value {
+    json!({"prometheusRule": {"enabled": true, "alerts": {"SessionExportHeld": options}}})
+}
+
 /// Values, and what Helm has to say of them.
 fn table() -> Vec<(Value, &'static [&'static str])> {
     vec![
@@ -89,11 +93,37 @@ fn table() -> Vec<(Value, &'static [&'static str])> {
             json!({"grafanaDashboard": {"labels": {"grafana_dashboard": 1}}}),
             &["/grafanaDashboard/labels", "want string"],
         ),
+        (json!({"global": {"imageRegistry": 5000}}), &["/global/imageRegistry", "want string"]),
+        (json!({"global": {"imagePullSecrets": "a"}}), &["/global/imagePullSecrets", "want array"]),
+        (json!({"global": {"imagePullSecrets": [{"secret": "a"}]}}), &["/global/imagePullSecrets/0", "'name'"]),
+        (json!({"enabled": "yes"}), &["/enabled", "want boolean"]),
+        (json!({"namespaceOverride": "a.b"}), &["/namespaceOverride"]),
+        (json!({"commonAnnotations": {"a": 1}}), &["/commonAnnotations/a", "want string"]),
+        (json!({"deploymentAnnotations": {"a b": "c"}}), &["/deploymentAnnotations", "a b"]),
+        (json!({"crds": {"annotations": {"a": true}}}), &["/crds/annotations/a", "want string"]),
+        (json!({"dnsPolicy": "default"}), &["/dnsPolicy", "'ClusterFirst', 'ClusterFirstWithHostNet', 'Default'"]),
+        (json!({"dnsConfig": {"servers": []}}), &["/dnsConfig", "'servers' not allowed"]),
+        (json!({"dnsConfig": {"options": [{"value": "1"}]}}), &["/dnsConfig/options/0", "'name'"]),
+        (json!({"dnsConfig": {"options": [{"name": "ndots", "value": 1}]}}), &["/dnsConfig/options/0/value", "string"]),
+        (json!({"hostAliases": [{"ip": "10.0.0.7"}]}), &["/hostAliases/0", "'hostnames'"]),
+        (json!({"hostNetwork": "true"}), &["/hostNetwork", "want boolean"]),
+        (json!({"serviceMonitor": {"relabelings": [{"source_labels": ["a"]}]}}), &["/serviceMonitor/relabelings/0"]),
+        (
+            json!({"podMonitor": {"metricRelabelings": [{"action": "remove"}]}}),
+            &["/podMonitor/metricRelabelings/0/action"],
+        ),
+        (json!({"podMonitor": {"namespace": "*"}}), &["/podMonitor/namespace"]),
+        (json!({"prometheusRule": {"alerts": {"SessionExportLost": {}}}}), &["/prometheusRule/alerts", "not allowed"]),
+        (alert(&json!({"for": "5 minutes"})), &["/prometheusRule/alerts/SessionExportHeld/for"]),
+        (alert(&json!({"severity": ""})), &["/prometheusRule/alerts/SessionExportHeld/severity"]),
+        (alert(&json!({"labels": {"a-b": "c"}})), &["/prometheusRule/alerts/SessionExportHeld/labels", "a-b"]),
+        (alert(&json!({"enable": false})), &["/prometheusRule/alerts/SessionExportHeld", "'enable' not allowed"]),
         (json!({"extraEnv": {"A": "b"}}), &["/extraEnv", "want array"]),
         (json!({"extraEnv": [{"name": "A", "value": 1}]}), &["/extraEnv/0/value", "want string"]),
         (json!({"extraVolumeMounts": [{"name": "a", "mountPath": "etc"}]}), &["/extraVolumeMounts/0/mountPath"]),
         (json!({"extraObjects": [{"kind": "ConfigMap"}]}), &["/extraObjects/0", "'apiVersion'"]),
         (json!({"commonLabels": {"team": "a b"}}), &["/commonLabels/team"]),
+        (json!({"podLabels": {"a b": "c"}}), &["/podLabels", "'a b' not allowed"]),
         (json!({"fullnameOverride": "Exports"}), &["/fullnameOverride"]),
     ]
 }
@@ -123,13 +153,26 @@ fn values_that_contradict_each_other_are_refused_by_their_path() {
         values["aws"] = json!({"accountId": account, "region": region});
         values
     };
+    const OTHER_PARTITION: &str = "is not in AWS's partition aws";
     let arn = "arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1";
+    let gov = "arn:aws:gameliftstreams:us-gov-west-1:111122223333:streamgroup/sg-1";
+    let china = "arn:aws-cn:gameliftstreams:cn-north-1:111122223333:streamgroup/sg-1";
     let with_regions = |groups: Value| rule(&json!({"streamGroups": groups, "regions": ["us-west-2"]}));
     let wrong = complaints(vec![
         (with_account("", "sg-1", ""), &["aws.accountId: is required when there are config.rules"]),
         (with_account("999999999999", arn, "us-west-2"), &["config.rules[0].streamGroups[0]: is of another account"]),
         (with_regions(json!([arn])), &["config.rules[0].regions: is for stream groups by id or *", "leave it out"]),
         (json!({"serviceAccount": {"create": false}}), &["serviceAccount.name: is required"]),
+        (with_account("111122223333", "sg-1", "us-gov-west-1"), &["aws.region: \"us-gov-west-1\"", OTHER_PARTITION]),
+        (with_account("111122223333", "sg-1", "eusc-de-east-1"), &["aws.region: \"eusc-de-east-1\"", OTHER_PARTITION]),
+        (with_account("111122223333", gov, ""), &["config.rules[0].streamGroups[0]: ", OTHER_PARTITION]),
+        (with_account("111122223333", china, ""), &["config.rules[0].streamGroups[0]: ", OTHER_PARTITION]),
+        (rule(&json!({"regions": ["us-west-2", "cn-north-1"]})), &["config.rules[0].regions[1]: ", OTHER_PARTITION]),
+        (json!({"dnsPolicy": "None"}), &["dnsPolicy: None needs at least one entry of dnsConfig.nameservers"]),
+        (
+            alert(&json!({"labels": {"severity": "page"}})),
+            &["prometheusRule.alerts.SessionExportHeld.labels.severity: the severity of an alert is", "Held.severity"],
+        ),
     ]);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for fine in [with_regions(json!([arn, "sg-1"])), with_regions(json!(["*"])), with_account("111122223333", arn, "")]

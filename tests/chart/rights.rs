@@ -73,6 +73,10 @@ fn nothing_is_granted_but_what_the_operator_needs() {
         (json!({}), needed(&[], "exports-session-export-operator")),
         (json!({"watch": {"namespaces": ["a", "b"]}}), needed(&["a", "b"], "exports-session-export-operator")),
         (json!({"config": {"lease": {"name": "mine"}}}), needed(&[], "mine")),
+        (
+            json!({"config": {"lease": {"name": "mine", "namespace": "leases"}}}),
+            preflight::required_permissions(&[], ("leases", "mine")),
+        ),
     ] {
         let granted = granted(&objects(&values));
         assert_eq!(granted.len(), needed.len(), "{granted:?}");
@@ -122,7 +126,12 @@ pub(crate) fn install(control: &ControlPlane, name: &str, rendered: &[Value]) {
 
 /// A kubeconfig with the ServiceAccount's token.
 pub(crate) async fn kubeconfig(control: &ControlPlane, account: &str) -> Value {
-    let accounts: Api<ServiceAccount> = Api::namespaced(control.client().await, NAMESPACE);
+    kubeconfig_in(control, NAMESPACE, account).await
+}
+
+/// The same for a ServiceAccount of any namespace.
+pub(crate) async fn kubeconfig_in(control: &ControlPlane, namespace: &str, account: &str) -> Value {
+    let accounts: Api<ServiceAccount> = Api::namespaced(control.client().await, namespace);
     let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": []}, "metadata": {}})).unwrap();
     let token = accounts.create_token_request(account, &PostParams::default(), &request).await.unwrap();
     let admins = std::fs::read_to_string(control.kubeconfig()).unwrap();

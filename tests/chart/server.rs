@@ -21,7 +21,7 @@ pub(crate) fn apply(control: &ControlPlane, file: &str, objects: &[Value], more:
 #[tokio::test]
 async fn every_rendered_object_is_accepted() {
     let control = ControlPlane::shared().await;
-    for namespace in [NAMESPACE, "team-a", "team-b"] {
+    for namespace in [NAMESPACE, "exports", "leases", "team-a", "team-b"] {
         control.namespace(namespace).await;
     }
     let cluster_wide = json!({"replicaCount": 1, "podDisruptionBudget": {"minAvailable": 1}});
@@ -51,7 +51,9 @@ async fn the_pods_are_admitted_under_the_restricted_standard() {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "restricted");
     let pods: Api<Pod> = Api::namespaced(client, "restricted");
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
-    for values in [json!({}), full()] {
+    let mut all = full();
+    all["hostNetwork"] = json!(false);
+    for values in [json!({}), all] {
         let mut pod = pod(&objects(&values));
         let account = json!({"metadata": {"name": pod.spec.as_ref().unwrap().service_account_name}});
         accounts.create(&PostParams::default(), &serde_json::from_value(account).unwrap()).await.unwrap();

@@ -18,6 +18,7 @@ mod markdown;
 mod marks;
 mod names;
 mod picture;
+mod releases;
 
 /// A generated file is as committed. With `UPDATE_DOCS` it is written first.
 fn assert_committed(file: &str, generated: &str) {

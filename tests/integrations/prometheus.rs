@@ -1,9 +1,10 @@
 //! promtool's verdict on the metrics, the alerts and the dashboard's queries.
 
-use crate::catalogue::exposition;
+use crate::catalogue::leader_metrics;
 use crate::helm::{self, full, tmp};
 use crate::rendered::{alerts, dashboard, default_rule, rule, targets, text};
 use serde_json::{Value, json};
+use session_export_operator::metrics::TextFormat;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
@@ -32,27 +33,10 @@ fn promtool(arguments: &[&str], input: &str) -> Result<String, String> {
     if output.status.success() { Ok(said) } else { Err(said) }
 }
 
-/// promtool reads the older text format, in which a counter's and an info's name has its ending everywhere.
-fn in_the_older_format(text: &str) -> String {
-    let line = |line: &str| {
-        let words: Vec<&str> = line.splitn(4, ' ').collect();
-        let kind = |name: &str| text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} ")));
-        match words[..] {
-            ["#", what @ ("HELP" | "TYPE"), name, rest] => match kind(name).unwrap() {
-                "counter" => format!("# {what} {name}_total {rest}\n"),
-                "info" => format!("# {what} {name}_info {}\n", rest.replace("info", "gauge")),
-                _ => format!("{line}\n"),
-            },
-            _ => format!("{line}\n"),
-        }
-    };
-    text.lines().map(line).collect()
-}
-
 #[test]
 fn the_metrics_are_named_as_prometheus_wants_it() {
-    let said =
-        promtool(&["check", "metrics"], &in_the_older_format(&exposition())).unwrap_or_else(|why| panic!("{why}"));
+    let said = promtool(&["check", "metrics"], &leader_metrics().encode_as(TextFormat::Prometheus).unwrap())
+        .unwrap_or_else(|why| panic!("{why}"));
     assert_eq!(said, "");
     // It does look.
     let bare = promtool(&["check", "metrics"], "# TYPE a_milliseconds counter\na_milliseconds 1\n").unwrap_err();

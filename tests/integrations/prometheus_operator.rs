@@ -1,7 +1,7 @@
 //! The monitors and alerts that the chart renders, judged by an API server with the Prometheus operator's definitions.
 
 use crate::control_plane::ControlPlane;
-use crate::helm::{NAMESPACE, full, objects, text, tmp};
+use crate::helm::{full, objects, text, tmp};
 use serde_json::json;
 use std::process::Command;
 
@@ -28,7 +28,9 @@ fn install_definitions(control: &ControlPlane) {
 #[tokio::test]
 async fn every_monitor_and_rule_is_accepted() {
     let control = ControlPlane::shared().await;
-    control.namespace(NAMESPACE).await;
+    for namespace in ["exports", "monitoring", "monitoring-2"] {
+        control.namespace(namespace).await;
+    }
     install_definitions(control);
     let mut objects = objects(&full());
     objects.retain(|object| object["apiVersion"] == "monitoring.coreos.com/v1");

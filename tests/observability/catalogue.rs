@@ -20,6 +20,11 @@ pub(crate) struct Metric {
 
 /// What a leader at work shows.
 pub(crate) fn exposition() -> String {
+    leader_metrics().encode().unwrap()
+}
+
+/// The metrics of a leader at work.
+pub(crate) fn leader_metrics() -> Metrics {
     let metrics = Metrics::new();
     for operation in Operation::ALL.map(Operation::name) {
         metrics.set_quota(QuotaStats { operation, configured: 10.0, share: 10.0, tokens: 1.0, waiting: 0 });
@@ -30,7 +35,7 @@ pub(crate) fn exposition() -> String {
         let remaining = Some(Duration::from_secs(60));
         metrics.set_unaccepted(Unaccepted { reason, remaining, within: [1; WITHIN.len()] });
     }
-    metrics.encode().unwrap()
+    metrics
 }
 
 /// All metrics, in the order of the registry.

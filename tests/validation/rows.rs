@@ -26,6 +26,7 @@ pub(crate) fn identifiers() -> Vec<Row> {
     let session = |value: Value| json!({ "streamSessionIdentifier": value });
     const GROUP: &[&str] =
         &["spec.streamGroupIdentifier", "Invalid value", "such as sg-1AB2C3De4", "streamgroup/sg-1AB2C3De4"];
+    const OTHER_GROUP: &[&str] = &["spec.streamGroupIdentifier", "must be in AWS's partition aws", "us-gov-"];
     const SESSION: &[&str] = &[
         "spec.streamSessionIdentifier",
         "Invalid value",
@@ -38,7 +39,15 @@ pub(crate) fn identifiers() -> Vec<Row> {
         (group(json!("a".repeat(128))), Fine),
         (group(json!("a".repeat(129))), Malformed(&["spec.streamGroupIdentifier", "Too long", "128"])),
         (group(json!(format!("{WEST}:streamgroup/sg-1AB2C3De4"))), Fine),
-        (group(json!("arn:aws:gameliftstreams:us-gov-west-1:111122223333:streamgroup/sg-1")), Fine),
+        (group(json!("arn:aws:gameliftstreams:us-gov-west-1:111122223333:streamgroup/sg-1")), Malformed(OTHER_GROUP)),
+        (
+            group(json!("arn:aws-us-gov:gameliftstreams:us-gov-west-1:111122223333:streamgroup/sg")),
+            Malformed(OTHER_GROUP),
+        ),
+        (
+            group(json!("arn:aws-eusc:gameliftstreams:eusc-de-east-1:111122223333:streamgroup/s")),
+            Malformed(OTHER_GROUP),
+        ),
         (group(json!("")), Malformed(GROUP)),
         (group(json!("..")), Malformed(GROUP)),
         (group(json!("../sg-1")), Malformed(GROUP)),
@@ -57,7 +66,8 @@ pub(crate) fn identifiers() -> Vec<Row> {
         (group(json!(format!("{WEST}:streamsession/sg-1"))), Malformed(GROUP)),
         (group(json!(format!("{WEST}:streamgroup/sg-1:x"))), Malformed(GROUP)),
         (group(json!(format!(" {WEST}:streamgroup/sg-1"))), Malformed(GROUP)),
-        (group(json!("arn:aws-cn:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1")), Malformed(GROUP)),
+        (group(json!("arn:aws-cn:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1")), Malformed(OTHER_GROUP)),
+        (group(json!("arn:aws2:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1")), Malformed(GROUP)),
         (group(json!("arn:aws:gamelift:us-west-2:111122223333:streamgroup/sg-1")), Malformed(GROUP)),
         (group(json!("arn:aws:gameliftstreams::111122223333:streamgroup/sg-1")), Malformed(GROUP)),
         (group(json!("arn:aws:gameliftstreams:*:111122223333:streamgroup/sg-1")), Malformed(GROUP)),
@@ -70,6 +80,10 @@ pub(crate) fn identifiers() -> Vec<Row> {
         (group(json!("arn:aws:gameliftstreams:us-west-2:1111222233334:streamgroup/sg-1")), Malformed(GROUP)),
         (group(json!(null)), Malformed(&["spec.streamGroupIdentifier", "Required value"])),
         (group(json!(7)), Malformed(&["spec.streamGroupIdentifier", "must be of type string"])),
+        (
+            session(json!("arn:aws:gameliftstreams:us-isob-east-1:111122223333:streamsession/a")),
+            Malformed(&["spec.streamSessionIdentifier", "must be in AWS's partition aws"]),
+        ),
         (session(json!("abc-DEF-0")), Fine),
         (session(json!(format!("{WEST}:streamsession/sg-1AB2C3De4/ABC123def4567"))), Fine),
         (session(json!(format!("{WEST}:streamsession/ABC123def4567"))), Fine),
@@ -146,7 +160,7 @@ pub(crate) fn agreements() -> Vec<Row> {
 
 pub(crate) fn destinations() -> Vec<Row> {
     let to = |uri: &str| json!({ "outputUri": uri });
-    const BUCKET: &[&str] = &["spec.outputUri", "Invalid value", "must begin with s3://BUCKET/", "3 to 63"];
+    const BUCKET: &[&str] = &["spec.outputUri", "Invalid value", "must begin with s3://BUCKET/", "3 to 255 letters"];
     const ENDING: &[&str] = &["spec.outputUri", "Invalid value", "must end in /", ".zip or .ZIP"];
     const SEGMENT: &[&str] = &["spec.outputUri", "Invalid value", "no empty, . or .. segment"];
     const CHARACTERS: &[&str] = &["spec.outputUri", "Invalid value", KEY_CHARACTERS];
@@ -176,12 +190,13 @@ pub(crate) fn destinations() -> Vec<Row> {
         (to("s3://exports"), Malformed(BUCKET)),
         (to("s3://exports.zip"), Malformed(BUCKET)),
         (to("s3://ab/"), Malformed(BUCKET)),
-        (to(&format!("s3://{}/", "a".repeat(64))), Malformed(BUCKET)),
-        (to("s3://Exports/"), Malformed(BUCKET)),
-        (to("s3://ex_ports/"), Malformed(BUCKET)),
-        (to("s3://-exports/"), Malformed(BUCKET)),
-        (to("s3://exports-/"), Malformed(BUCKET)),
-        (to("s3://ex..ports/"), Malformed(BUCKET)),
+        // Buckets of us-east-1 from before March 2018.
+        (to(&format!("s3://{}/", "a".repeat(255))), Fine),
+        (to("s3://Legacy_Bucket/"), Fine),
+        (to("s3://-ex..ports_/a.zip"), Fine),
+        (to("s3://2018/"), Fine),
+        (to(&format!("s3://{}/", "a".repeat(256))), Malformed(BUCKET)),
+        (to("s3://ex ports/"), Malformed(BUCKET)),
         (to("s3://192.168.0.1/"), Malformed(BUCKET)),
         (to("s3://user@exports/"), Malformed(BUCKET)),
         (to("s3://arn:aws:s3:us-west-2:111122223333:accesspoint/x/"), Malformed(BUCKET)),
@@ -212,7 +227,8 @@ pub(crate) fn destinations() -> Vec<Row> {
 }
 
 pub(crate) fn others() -> Vec<Row> {
-    const REGION: &[&str] = &["spec.region", "Invalid value", "such as us-west-2"];
+    const REGION: &[&str] = &["spec.region", "Invalid value", "must be an AWS Region, such as us-west-2"];
+    const PARTITION: &[&str] = &["spec.region", "Invalid value", "must be in AWS's partition aws, as us-west-2 is"];
     const ACCOUNT: &[&str] = &["spec.serviceAccountName", "Invalid value", "such as game-backend"];
     const TTL: &[&str] = &["spec.ttlSecondsAfterFinished", "Invalid value", "from 0", "31536000 (a year)"];
     let region = |value: &str| json!({ "region": value });
@@ -221,6 +237,10 @@ pub(crate) fn others() -> Vec<Row> {
     vec![
         (region("ap-northeast-1"), Fine),
         (json!({"region": null}), Fine),
+        (region("us-gov-west-1"), Malformed(PARTITION)),
+        (region("cn-north-1"), Malformed(PARTITION)),
+        (region("us-isof-south-1"), Malformed(PARTITION)),
+        (region("eusc-de-east-1"), Malformed(PARTITION)),
         (region(""), Malformed(REGION)),
         (region("us-west"), Malformed(REGION)),
         (region("US-WEST-2"), Malformed(REGION)),

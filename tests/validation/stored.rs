@@ -62,11 +62,11 @@ async fn kubectl_explains_every_field_and_shows_the_columns() {
                 "s3://exports/team-a/",
                 "enum: Accepted, Exported",
                 "86400 for a day",
-                "suspended at the start",
+                "suspended when a session starts",
             ],
         ),
         ("sx.spec.outputUri", &["a prefix that ends in `/`", "crash-4711.zip", "ASCII letters, digits", "Immutable"]),
-        ("sx.status", &["Finished means that this is set", "PENDING", "-1 until the operator has seen"]),
+        ("sx.status", &["has finished if and only if this is set", "PENDING", "-1 until the operator has seen"]),
         ("sx.status.session", &["idleTimeout"]),
     ] {
         let text = kubectl(&["explain", path]);

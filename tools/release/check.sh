@@ -58,15 +58,18 @@ versions() {
 render() { "$helm" template exports "$@" --namespace "$name" --kube-version 1.33.0; }
 
 chart() {
-	local helm package image=registry.example.com/published
+	local helm package image=registry.example.com/published source=https://git.example.com/published
 	helm=$(tools/helm.sh)
-	package=$(tools/release/chart.sh "$work" "$image")
+	package=$(tools/release/chart.sh "$work" "$image" "$source")
 	"$helm" lint --strict "$package"
 	same "the package's name" "${package##*/}" "$name-$(version).tgz"
 	render "$package" >"$work/published.yaml"
+	render "$package" --set image.repository=null >"$work/null.yaml"
+	same "the packaged chart, image that is null," "$(only '^ +image: "(.*)"$' "$work/null.yaml")" "$image:$(version)"
+	same "the packaged chart, home," "$("$helm" show chart "$package" | sed -n 's/^home: //p')" "$source"
 	same "the packaged chart, image," "$(only '^ +image: "(.*)"$' "$work/published.yaml")" "$image:$(version)"
 	same "the packaged chart, label of the version," \
-		"$(sed -n 's#^ *app.kubernetes.io/version: ##p' "$work/published.yaml" | sort -u)" "$(version)"
+		"$(sed -n 's#^ *"app.kubernetes.io/version": "\(.*\)"$#\1#p' "$work/published.yaml" | sort -u)" "$(version)"
 }
 
 sbom() {
@@ -104,6 +107,7 @@ stand_ins() {
 # run_job PATH COMMAND...: publish.sh as in the workflow, in a copy of what it needs.
 run_job() {
 	env PATH="$1" REGISTRY=registry.example.com GITHUB_REPOSITORY=Owner/Repository GITHUB_REPOSITORY_OWNER=Owner \
+		GITHUB_SERVER_URL=https://git.example.com \
 		GITHUB_REF_NAME="v$version" GITHUB_OUTPUT="$work/output" "$work/repository/tools/release/publish.sh" "${@:2}"
 }
 
@@ -153,7 +157,8 @@ manifests() {
 	helm=$(tools/helm.sh)
 	mkdir "$work/manifests"
 	render "$chart" >"$work/manifests/default.yaml"
-	render "$chart" --values tests/chart/values/full.yaml >"$work/manifests/full.yaml"
+	# hostNetwork is off by default. CKV_K8S_19 is right about those who need it.
+	render "$chart" --values tests/chart/values/full.yaml --set hostNetwork=false >"$work/manifests/full.yaml"
 	cp examples/install.yaml "$work/manifests/"
 	# It asks its maker's server for links to explanations, unless told not to.
 	BC_SKIP_MAPPING=TRUE LOG_LEVEL=ERROR "$checkov" --config-file .checkov.yaml --directory "$work/manifests"

@@ -52,7 +52,7 @@ index_and_chart() {
 	cosign attest --yes --type cyclonedx --predicate "$sbom" "$image@$digest"
 	cosign sign-blob --yes --bundle "$sbom.sigstore.json" "$sbom"
 
-	package=$(tools/release/chart.sh dist "$image")
+	package=$(tools/release/chart.sh dist "$image" "$GITHUB_SERVER_URL/$GITHUB_REPOSITORY")
 	chart_digest=$("$HELM" push "$package" "oci://$charts" 2>&1 | tee /dev/stderr | sed -n 's/^Digest: //p')
 	cosign sign --yes "$charts/session-export-operator@$chart_digest"
 	cosign sign-blob --yes --bundle "$package.sigstore.json" "$package"

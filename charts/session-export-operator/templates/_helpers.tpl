@@ -1,25 +1,92 @@
+{{- /* Gives each value that is null its default: Helm removes such a value. Every template begins with this.
+       files/values.yaml is a copy of values.yaml, which a template can't read. */}}
+{{- define "seo.restoreDefaults" -}}
+{{- include "seo.restoreSection" (dict "values" .Values "defaults" (.Files.Get "files/values.yaml" | fromYaml)) -}}
+{{- end }}
+
+{{- /* One section and those below it. Entries of resources and labels are the user's own: null removes one. */}}
+{{- define "seo.restoreSection" -}}
+{{- $values := .values -}}
+{{- range $key, $default := .defaults -}}
+{{- if kindIs "invalid" (index $values $key) -}}
+{{- $_ := set $values $key $default -}}
+{{- else if and (kindIs "map" $default) (not (has $key (list "resources" "labels"))) -}}
+{{- include "seo.restoreSection" (dict "values" (index $values $key) "defaults" $default) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Several maps of strings as one, with each key once: the last map that has a key wins. Keys and values are quoted,
+       because 123, on, null and others are no strings in YAML. */}}
+{{- define "seo.mergedStrings" -}}
+{{- $merged := dict -}}
+{{- range . }}{{ range $key, $value := . }}{{ $_ := set $merged $key $value }}{{ end }}{{ end -}}
+{{- $lines := list -}}
+{{- range $key, $value := $merged }}{{ $lines = append $lines (printf "%s: %s" (quote $key) (quote $value)) }}{{ end -}}
+{{- join "\n" $lines -}}
+{{- end }}
+
 {{- define "seo.name" -}}
 {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
 {{- /* 50: room for the endings that the objects' names get. */}}
 {{- define "seo.fullname" -}}
+{{- $name := printf "%s-%s" .Release.Name (include "seo.name" .) -}}
 {{- if .Values.fullnameOverride -}}
-{{ .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- $name = .Values.fullnameOverride -}}
 {{- else if contains (include "seo.name" .) .Release.Name -}}
-{{ .Release.Name | trunc 50 | trimSuffix "-" }}
-{{- else -}}
-{{ printf "%s-%s" .Release.Name (include "seo.name" .) | trunc 50 | trimSuffix "-" }}
+{{- $name = .Release.Name -}}
 {{- end -}}
+{{- regexReplaceAll "[.-]+$" (trunc 50 $name) "" -}}
+{{- end }}
+
+{{- define "seo.namespace" -}}
+{{ .Values.namespaceOverride | default .Release.Namespace }}
+{{- end }}
+
+{{- /* The name of a Service begins with a letter and has no dot, unlike all others. */}}
+{{- define "seo.serviceName" -}}
+{{- $name := include "seo.fullname" . -}}
+{{- ternary (print $name "-metrics") (printf "metrics-%s" $name | replace "." "-") (regexMatch "^[a-z][a-z0-9-]*$" $name) -}}
 {{- end }}
 
 {{- /* What a Deployment selects by: it may never change. */}}
 {{- define "seo.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "seo.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+"app.kubernetes.io/name": {{ include "seo.name" . | quote }}
+"app.kubernetes.io/instance": {{ .Release.Name | quote }}
+{{- end }}
+
+{{- /* What the ServiceMonitor selects by. A key of the chart's own, because Kustomize and Argo CD may set the others to
+       values of theirs. */}}
+{{- define "seo.serviceLabels" -}}
+"sessionexport.dev/metrics-service": {{ include "seo.fullname" . | quote }}
+{{- end }}
+
+{{- /* The metadata of an object, from a map: root; name; namespace (left out: cluster-wide); labels, which something
+       selects by, and annotations of the chart; userLabels and userAnnotations, for this kind of object. */}}
+{{- define "seo.metadata" -}}
+{{- with .name -}}
+name: {{ . | quote }}
+{{- end }}
+{{- with .namespace }}
+namespace: {{ . | quote }}
+{{- end }}
+labels:
+  {{- include "seo.labels" . | nindent 2 }}
+{{- with include "seo.mergedStrings" (list .root.Values.commonAnnotations .userAnnotations .annotations) }}
+annotations:
+  {{- . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "seo.labels" -}}
+{{- with .root -}}
+{{- range $key, $_ := .Values.commonLabels -}}
+{{- if hasPrefix "rbac.authorization.k8s.io/" $key -}}
+{{- fail (printf "commonLabels.%s: would add the operator's own rights to other roles: leave it out. rbac.aggregateToView, aggregateToEdit and aggregateToAdmin add those for users" $key) -}}
+{{- end -}}
+{{- end -}}
 {{- $own := dict
   "app.kubernetes.io/name" (include "seo.name" .)
   "app.kubernetes.io/instance" .Release.Name
@@ -27,7 +94,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   "app.kubernetes.io/managed-by" .Release.Service
   "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
 }}
-{{- merge $own .Values.commonLabels | toYaml }}
+{{- include "seo.mergedStrings" (list .Values.commonLabels $.userLabels $own $.labels) }}
+{{- end }}
 {{- end }}
 
 {{- define "seo.serviceAccountName" -}}
@@ -41,13 +109,31 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "seo.image" -}}
-{{- with .Values.image -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}
+{{- $repository := .Values.image.repository -}}
+{{- with .Values.global.imageRegistry -}}
+{{- /* As in all references of images: the first part is a registry if it has a dot or a port, or is localhost. */ -}}
+{{- $repository = regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "" | printf "%s/%s" (trimSuffix "/" .) -}}
 {{- end -}}
+{{- with .Values.image -}}
+{{ $repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}
+{{- end -}}
+{{- end }}
+
+{{- /* The names of the Secrets for the image, each once, as a list in JSON. */}}
+{{- define "seo.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
+{{- $names = append $names (ternary . (get (ternary dict . (kindIs "string" .)) "name") (kindIs "string" .)) -}}
+{{- end -}}
+{{- uniq $names | toJson -}}
 {{- end }}
 
 {{- define "seo.leaseName" -}}
 {{ .Values.config.lease.name | default (include "seo.fullname" .) }}
+{{- end }}
+
+{{- define "seo.leaseNamespace" -}}
+{{ .Values.config.lease.namespace | default (include "seo.namespace" .) }}
 {{- end }}
 
 {{- /* The operator's configuration file. */}}
@@ -56,18 +142,33 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $aws := dict -}}
 {{- with .Values.aws.region }}{{ $_ := set $aws "region" . }}{{ end -}}
 {{- with .Values.aws.accountId }}{{ $_ := set $aws "accountId" . }}{{ end -}}
-{{- $lease := dict "namespace" .Release.Namespace "name" (include "seo.leaseName" .) -}}
+{{- $lease := dict "namespace" (include "seo.leaseNamespace" .) "name" (include "seo.leaseName" .) -}}
 {{- dict "aws" $aws "rules" .Values.config.rules "quota" .Values.config.quota "watch" .Values.watch "lease" $lease
   "timing" .Values.config.timing | toYaml }}
+{{- end }}
+
+{{- /* A Region or an ARN, given by its path and value, is in the only partition that ARNs of the service know. */}}
+{{- define "seo.checkPartition" -}}
+{{- $other := "(cn-|us-gov-|us-iso|eu-iso|eusc-)" -}}
+{{- if regexMatch (printf "^(%s|arn:aws-|arn:aws:gameliftstreams:%s)" $other $other) .value -}}
+{{- fail (printf "%s: %q is not in AWS's partition aws, as us-west-2 is. ARNs of Amazon GameLift Streams know no other, so that Regions of cn-, us-gov-, us-iso, eu-iso and eusc- are refused" .path .value) -}}
+{{- end -}}
 {{- end }}
 
 {{- /* What the schema can't say of aws and config.rules together. */}}
 {{- define "seo.checkRules" -}}
 {{- $aws := .Values.aws -}}
+{{- include "seo.checkPartition" (dict "path" "aws.region" "value" $aws.region) -}}
 {{- if and .Values.config.rules (not $aws.accountId) -}}
 {{- fail "aws.accountId: is required when there are config.rules: the account of the operator's role, 12 digits in quotes" -}}
 {{- end -}}
 {{- range $r, $rule := .Values.config.rules -}}
+{{- range $n, $region := $rule.regions -}}
+{{- include "seo.checkPartition" (dict "path" (printf "config.rules[%d].regions[%d]" $r $n) "value" $region) -}}
+{{- end -}}
+{{- range $g, $group := $rule.streamGroups -}}
+{{- include "seo.checkPartition" (dict "path" (printf "config.rules[%d].streamGroups[%d]" $r $g) "value" $group) -}}
+{{- end -}}
 {{- $inRegions := false -}}
 {{- range $g, $group := $rule.streamGroups -}}
 {{- if not (hasPrefix "arn:" $group) -}}
@@ -169,6 +270,14 @@ request.operation == 'CREATE' || (
 {{- concat $all .Values.extraEnv | toYaml }}
 {{- end }}
 
+{{- /* Without a value the default of Kubernetes; on the network of the node that would not resolve names of Services. */}}
+{{- define "seo.dnsPolicy" -}}
+{{- if and (eq .Values.dnsPolicy "None") (not .Values.dnsConfig.nameservers) -}}
+{{- fail "dnsPolicy: None needs at least one entry of dnsConfig.nameservers" -}}
+{{- end -}}
+{{ .Values.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" .Values.hostNetwork) }}
+{{- end }}
+
 {{- /* What the operator asks the API server for, each with its reason. */}}
 {{- define "seo.workRules" -}}
 - apiGroups: [sessionexport.dev]
@@ -195,19 +304,50 @@ request.operation == 'CREATE' || (
 
 {{- define "seo.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "seo.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "seo.serviceAccountName" . | quote }}
+  namespace: {{ include "seo.namespace" . | quote }}
 {{- end }}
 
 {{- /* The labels of this release's series, as a ServiceMonitor or a PodMonitor makes them. */}}
 {{- define "seo.series" -}}
-{{- $own := printf "namespace=\"%s\",job=~\"(%s/)?%s(-metrics)?\"" .Release.Namespace .Release.Namespace (include "seo.fullname" .) -}}
+{{- $namespace := include "seo.namespace" . -}}
+{{- $podMonitor := printf "(%s/)?%s" (.Values.podMonitor.namespace | default $namespace) (include "seo.fullname" .) -}}
+{{- $own := printf "namespace=\"%s\",job=~\"%s|%s\"" $namespace $podMonitor (include "seo.serviceName" .) -}}
 {{ .Values.prometheusRule.selector | default $own }}
 {{- end }}
 
 {{- define "seo.monitorEndpoint" -}}
 - port: metrics
   path: /metrics
-  interval: {{ .interval }}
-  scrapeTimeout: {{ .scrapeTimeout }}
+  interval: {{ .interval | quote }}
+  scrapeTimeout: {{ .scrapeTimeout | quote }}
+  {{- with .relabelings }}
+  relabelings:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .metricRelabelings }}
+  metricRelabelings:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{- /* A value with the templates in its strings evaluated, as {"value": ...} in JSON. Each string by itself, so that its
+       result is a string, whatever it looks like. */}}
+{{- define "seo.evaluated" -}}
+{{- $root := .root -}}
+{{- $result := .value -}}
+{{- if kindIs "map" .value -}}
+{{- $result = dict -}}
+{{- range $key, $below := .value -}}
+{{- $_ := set $result (tpl $key $root) (include "seo.evaluated" (dict "root" $root "value" $below) | fromJson).value -}}
+{{- end -}}
+{{- else if kindIs "slice" .value -}}
+{{- $result = list -}}
+{{- range .value -}}
+{{- $result = append $result (include "seo.evaluated" (dict "root" $root "value" .) | fromJson).value -}}
+{{- end -}}
+{{- else if kindIs "string" .value -}}
+{{- $result = tpl .value $root -}}
+{{- end -}}
+{{- dict "value" $result | toJson -}}
 {{- end }}

@@ -70,18 +70,14 @@ fn parse_output_uri(text: &str) -> Option<OutputUri> {
     fits.then(|| OutputUri { uri: text.into(), bucket_end: SCHEME.len() + bucket.len() })
 }
 
-/// S3's rules for the names of general purpose buckets (S3 User Guide, "General purpose bucket naming rules").
-/// Names with a reserved prefix or suffix (`xn--`, `-s3alias`) are left to AWS.
+/// What S3 ever took as the name of a bucket: in us-east-1, before March 2018, up to 255 letters, digits, dots, hyphens
+/// and underscores (S3 User Guide, "General purpose bucket naming rules"). Such buckets still exist. The narrower rules
+/// for newer names are left to AWS.
 fn is_bucket(name: &str) -> bool {
-    let label = |l: &str| {
-        !l.is_empty()
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    (3..=63).contains(&name.len())
-        && name.split('.').all(label)
-        && !name.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    let has_characters = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    let is_number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    let is_address = name.split('.').count() == 4 && name.split('.').all(is_number);
+    (3..=255).contains(&name.len()) && has_characters && !is_address
 }
 
 /// A folder or a `.zip`, without empty, `.` or `..` segments and control characters. `s3://bucket/` is a folder.

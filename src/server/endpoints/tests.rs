@@ -8,7 +8,7 @@ fn health() -> Health {
 }
 
 async fn get(endpoints: &Endpoints, path: &str) -> (u16, String) {
-    let answer = endpoints.respond_to(&Method::GET, path);
+    let answer = endpoints.respond_to(&Method::GET, path, &HeaderMap::new());
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
@@ -63,7 +63,7 @@ async fn each_listener_answers_its_own_paths_only() {
     for path in ["/", "/healthz", "/readyz", "/metrics/x"] {
         assert_eq!(get(&metrics, path).await, (404, "/metrics\n".to_owned()), "{path}");
     }
-    assert!(get(&metrics, "/metrics").await.1.ends_with("# EOF\n"));
+    assert!(get(&metrics, "/metrics").await.1.contains("\nsessionexport_leader 0\n"));
 }
 
 #[tokio::test]
@@ -75,8 +75,8 @@ async fn other_methods_are_refused() {
     ];
     for (endpoints, path) in own {
         for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
-            assert_eq!(endpoints.respond_to(&method, path).status(), 405, "{method} {path}");
+            assert_eq!(endpoints.respond_to(&method, path, &HeaderMap::new()).status(), 405, "{method} {path}");
         }
-        assert_ne!(endpoints.respond_to(&Method::HEAD, path).status(), 405, "{path}");
+        assert_ne!(endpoints.respond_to(&Method::HEAD, path, &HeaderMap::new()).status(), 405, "{path}");
     }
 }

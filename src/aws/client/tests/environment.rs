@@ -46,7 +46,11 @@ async fn as_the_environment_says() {
     let configured = std::env::var(REGION_VARIABLE).ok().map(|region| region.parse::<Region>().unwrap());
     let client = Client::load(configured.as_ref(), call_timeout, Arc::new(())).await.unwrap();
     let outcome = client.get(&arn()).await.map_err(|failure| failure.class);
-    println!("region {:?} outcome {:?}", client.resolved_region(), outcome.map(|reading| reading.found.is_some()));
+    println!(
+        "region {:?} outcome {:?}",
+        client.resolved_region().unwrap(),
+        outcome.map(|reading| reading.found.is_some())
+    );
     println!("peak {} MiB", peak_memory());
 }
 
