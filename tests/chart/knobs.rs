@@ -26,6 +26,48 @@ fn the_network_and_the_names_of_a_pod_are_as_given() {
 }
 
 #[test]
+fn the_security_contexts_can_be_replaced_key_by_key_and_removed() {
+    let (pod, container) = (pod_spec(&json!({})), |pod: &Value| pod["containers"][0]["securityContext"].clone());
+    let of_openshift = json!({"podSecurityContext": {"runAsUser": null, "runAsGroup": null, "fsGroup": null}});
+    let mut expected = pod["securityContext"].clone();
+    for key in ["runAsUser", "runAsGroup", "fsGroup"] {
+        assert!(expected.as_object_mut().unwrap().remove(key).is_some(), "{key}");
+    }
+    assert_eq!(pod_spec(&of_openshift)["securityContext"], expected);
+    for (key, value) in pod["securityContext"].as_object().unwrap() {
+        let without = pod_spec(&json!({"podSecurityContext": {key: null}}));
+        assert!(without["securityContext"].get(key).is_none(), "{key}");
+        let other = if value.is_number() { json!(70000) } else { json!({"type": "Unconfined"}) };
+        let other = if value.is_boolean() { json!(false) } else { other };
+        let replaced = pod_spec(&json!({"podSecurityContext": {key: other}}));
+        assert_eq!(replaced["securityContext"][key], other, "{key}");
+    }
+    for key in container(&pod).as_object().unwrap().keys() {
+        assert!(container(&pod_spec(&json!({"securityContext": {key: null}}))).get(key).is_none(), "{key}");
+    }
+    let added = container(&pod_spec(&json!({"securityContext": {"capabilities": {"add": ["NET_BIND_SERVICE"]}}})));
+    assert_eq!(added["capabilities"], json!({"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]}));
+}
+
+#[test]
+fn pods_run_on_linux_and_on_the_nodes_that_are_named() {
+    assert_eq!(pod_spec(&json!({}))["nodeSelector"], json!({"kubernetes.io/os": "linux"}));
+    let named = pod_spec(&json!({"nodeSelector": {"kubernetes.io/arch": "arm64"}}));
+    assert_eq!(named["nodeSelector"], json!({"kubernetes.io/arch": "arm64", "kubernetes.io/os": "linux"}));
+    assert_eq!(pod_spec(&json!({"nodeSelector": {"kubernetes.io/os": null}})).get("nodeSelector"), None);
+}
+
+#[test]
+fn names_are_resolved_at_the_given_ports() {
+    let objects = objects(&json!({"networkPolicy": {"dnsPorts": [53, 5353]}}));
+    let ports = &only(&objects, "NetworkPolicy")["spec"]["egress"][0]["ports"];
+    let found: Vec<_> = ports.as_array().unwrap().iter().map(|port| (&port["protocol"], &port["port"])).collect();
+    let expected =
+        [("UDP", 53), ("TCP", 53), ("UDP", 5353), ("TCP", 5353)].map(|(name, port)| (json!(name), json!(port)));
+    assert_eq!(found, expected.iter().map(|(name, port)| (name, port)).collect::<Vec<_>>());
+}
+
+#[test]
 fn the_globals_say_where_the_image_comes_from() {
     let image = |repository: &str, registry: &str| {
         let given = json!({"image": {"repository": repository, "tag": "1"}, "global": {"imageRegistry": registry}});

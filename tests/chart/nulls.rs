@@ -2,6 +2,7 @@
 
 use crate::helm::{CHART, NAMESPACE, helm, template, text, tmp, values};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +10,10 @@ fn default_values() -> Value {
     values("charts/session-export-operator/values.yaml")
 }
 
-/// Every section, subsection and value of the chart, and one of each with all below it.
+/// Every section, subsection and value of the chart, as JSON pointers.
 fn pointers(values: &Value, path: &str, found: &mut Vec<String>) {
     for (key, below) in values.as_object().into_iter().flatten() {
-        let path = format!("{path}/{key}");
+        let path = format!("{path}/{}", key.replace('/', "~1"));
         pointers(below, &path, found);
         found.push(path);
     }
@@ -20,12 +21,17 @@ fn pointers(values: &Value, path: &str, found: &mut Vec<String>) {
 
 /// The value as a user writes it: `{a: {b: null}}` for `/a/b`.
 fn null_at(pointer: &str) -> Value {
-    pointer.rsplit('/').filter(|key| !key.is_empty()).fold(Value::Null, |below, key| json!({ key: below }))
+    pointer
+        .rsplit('/')
+        .filter(|key| !key.is_empty())
+        .fold(Value::Null, |below, key| json!({ key.replace("~1", "/"): below }))
 }
 
-/// Null removes these: their keys are the user's own.
+/// Null removes these: they are maps as Kubernetes has them.
 fn is_removed(pointer: &str) -> bool {
-    pointer.starts_with("/resources/") || pointer.starts_with("/grafanaDashboard/labels/")
+    const MAPS: [&str; 5] =
+        ["/resources/", "/grafanaDashboard/labels/", "/nodeSelector/", "/podSecurityContext/", "/securityContext/"];
+    MAPS.iter().any(|map| pointer.starts_with(map))
 }
 
 fn all_pointers() -> Vec<String> {
@@ -35,19 +41,37 @@ fn all_pointers() -> Vec<String> {
     found
 }
 
+/// The values that are not their defaults when they are null. Those of one depth are null at once; only if that makes a
+/// difference is each tried alone. `on` is what the values are merged with, and its own are left out.
+fn values_without_default(on: &Value, render: impl Fn(&Value) -> Result<String, String>) -> Vec<String> {
+    let rendered = render(on).unwrap();
+    let differs = |pointers: &[String]| {
+        let mut values = on.clone();
+        pointers.iter().for_each(|pointer| merge(&mut values, &null_at(pointer)));
+        render(&values) != Ok(rendered.clone())
+    };
+    let mut by_depth = BTreeMap::<usize, Vec<String>>::new();
+    for pointer in all_pointers().into_iter().filter(|pointer| !is_removed(pointer) && on.pointer(pointer).is_none()) {
+        by_depth.entry(pointer.matches('/').count()).or_default().push(pointer);
+    }
+    let differing = by_depth.into_values().filter(|pointers| differs(pointers));
+    differing.flatten().filter(|pointer| differs(std::slice::from_ref(pointer))).collect()
+}
+
 #[test]
 fn null_is_the_default_for_each_value_and_section() {
     let on = json!({
         "serviceMonitor": {"enabled": true}, "podMonitor": {"enabled": true}, "prometheusRule": {"enabled": true},
         "grafanaDashboard": {"enabled": true},
     });
+    assert_eq!(values_without_default(&on, |values| template(values, &[])), [""; 0]);
     let rendered = template(&on, &[]).unwrap();
-    for pointer in all_pointers() {
-        let mut with_null = on.clone();
-        merge(&mut with_null, &null_at(&pointer));
-        let switched_off = on.pointer(&pointer).is_some_and(|value| value.is_boolean() || value.is_object());
-        let with_null = template(&with_null, &[]).unwrap_or_else(|why| panic!("{pointer}: {why}"));
-        assert!(switched_off || (with_null == rendered) != is_removed(&pointer), "{pointer}");
+    for pointer in all_pointers().iter().filter(|pointer| is_removed(pointer)) {
+        let mut without = on.clone();
+        merge(&mut without, &null_at(pointer));
+        // A profile without its type is refused.
+        let refused = |why: &String| why.contains("missing property 'type'");
+        assert!(template(&without, &[]).map_or_else(|why| refused(&why), |text| text != rendered), "{pointer}");
     }
 }
 
@@ -123,12 +147,8 @@ fn it_is_a_dependency_with_a_condition_globals_and_empty_sections() {
     assert!(!with(json!({"enabled": false})).unwrap().contains("kind: Deployment"));
     let refused = with(json!({"enabled": true, "replicas": 3})).unwrap_err();
     assert!(refused.contains("'replicas' not allowed"), "{refused}");
-    for pointer in all_pointers() {
-        let mut own = json!({"enabled": true});
-        merge(&mut own, &null_at(&pointer));
-        let with_null = with(own).unwrap_or_else(|why| panic!("{pointer}: {why}"));
-        assert!((with_null == rendered) != is_removed(&pointer) || pointer.ends_with("grafana_dashboard"), "{pointer}");
-    }
+    let own_values = |own: &Value| with(own.clone());
+    assert_eq!(values_without_default(&json!({"enabled": true}), own_values), [""; 0]);
     let global = |global: Value| render(&json!({"exporter": {"enabled": true}, "global": global})).unwrap();
     for nothing in [json!(null), json!({"imageRegistry": null, "imagePullSecrets": null})] {
         assert!(global(nothing.clone()) == rendered, "{nothing}");

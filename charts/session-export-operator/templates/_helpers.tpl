@@ -4,13 +4,13 @@
 {{- include "seo.restoreSection" (dict "values" .Values "defaults" (.Files.Get "files/values.yaml" | fromYaml)) -}}
 {{- end }}
 
-{{- /* One section and those below it. Entries of resources and labels are the user's own: null removes one. */}}
+{{- /* One section and those below it. In a map as Kubernetes has it, null removes an entry. */}}
 {{- define "seo.restoreSection" -}}
 {{- $values := .values -}}
 {{- range $key, $default := .defaults -}}
 {{- if kindIs "invalid" (index $values $key) -}}
 {{- $_ := set $values $key $default -}}
-{{- else if and (kindIs "map" $default) (not (has $key (list "resources" "labels"))) -}}
+{{- else if and (kindIs "map" $default) (not (has $key (list "resources" "labels" "nodeSelector" "podSecurityContext" "securityContext"))) -}}
 {{- include "seo.restoreSection" (dict "values" (index $values $key) "defaults" $default) -}}
 {{- end -}}
 {{- end -}}
