@@ -99,13 +99,16 @@ impl SessionState {
             }
         });
         let Some(known) = self.known.get_mut(uid) else { return };
-        // The refusal has nothing to do with the session's state: earlier reads count again.
-        if class.is_refusal()
-            && class.category() != FailureCategory::Request
-            && let Some(session) = self.sessions.get_mut(&known.target.arn)
+        if let Some(session) = self.sessions.get_mut(&known.target.arn)
             && session.marks.last_call == Some(before.begun)
         {
-            session.marks = before.marks;
+            if !class.is_refusal() {
+                // A read that began while the call was under way may have been answered before the call took effect.
+                session.marks = ReadHistory { last_call: Some(now), ..ReadHistory::default() };
+            } else if class.category() != FailureCategory::Request {
+                // The refusal has nothing to do with the session's state: earlier reads count again.
+                session.marks = before.marks;
+            }
         }
         match class {
             FailureClass::Rejected | FailureClass::NotFound => {

@@ -228,6 +228,18 @@ fn a_rejection_restores_no_quiet_period_from_before_an_export_was_seen() {
 }
 
 #[test]
+fn a_read_that_began_during_an_unanswered_call_shows_nothing_about_it() {
+    let mut state = knows([x().intended()]);
+    state.acquire_claim(&uid("x"));
+    let before = state.call_begun(&uid("x"), at(20).mono).unwrap();
+    listed(&mut state, 21, session());
+    state.call_failed(&uid("x"), &before, FailureClass::Unavailable, Operation::Export, at(22).mono);
+    assert_eq!(snapshot_of(&state, "x").evidence, Observation::Unread);
+    reads(&mut state, 23, Some(session()));
+    assert!(matches!(snapshot_of(&state, "x").evidence, Observation::Empty { .. }));
+}
+
+#[test]
 fn ownership_goes_by_destination() {
     let shows = |objects: Vec<ExportBuilder>, uri: Option<&str>| {
         let mut state = knows(objects);

@@ -1,5 +1,10 @@
 use super::*;
+use crate::aws::operation::Operation;
 use FailureClass::{AccessDenied, Credentials, NotFound, Rejected, Throttled, Unavailable, Unreachable};
+use aws_sdk_gameliftstreams::error::{ErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::body::SdkBody;
 
 fn answer(variant: Variant, http: u16, code: Option<&str>, cause: Cause) -> FailureClass {
     classify(ErrorFacts { variant, http: Some(http), code, cause })
@@ -133,5 +138,22 @@ fn odd_words_are_dropped() {
     assert_eq!(printable_word("AccessDeniedException").as_deref(), Some("AccessDeniedException"));
     for odd in ["", "a b", "a\nb", "é", "\u{1b}[31m", &"x".repeat(65)] {
         assert_eq!(printable_word(odd), None);
+    }
+}
+
+#[test]
+fn each_kind_of_sdk_error_has_its_class() {
+    type Failure = SdkError<ErrorMetadata, Response>;
+    let response = |status: u16| Response::new(status.try_into().unwrap(), SdkBody::empty());
+    let denied = || ErrorMetadata::builder().code("AccessDeniedException").build();
+    let rows: [(Failure, FailureClass); 5] = [
+        (SdkError::construction_failure("no endpoint"), Rejected),
+        (SdkError::timeout_error("5 s"), Unavailable),
+        (SdkError::dispatch_failure(ConnectorError::io("refused".into())), Unavailable),
+        (SdkError::response_error("no JSON", response(429)), Throttled),
+        (SdkError::service_error(denied(), response(403)), AccessDenied),
+    ];
+    for (error, class) in rows {
+        assert_eq!(to_call_failure(Operation::Get, &error).class, class, "{error:?}");
     }
 }
