@@ -44,8 +44,9 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	@$(MAKE) --no-print-directory help | sed -nE 's/^ *(make test-all) +/\n\1 adds: /p'
 
 test-all: test ## all histories, all batches of hostile objects, dependencies, scripts, an API server's outage, a thousand objects, other tools, Flux, a node, the image, a release, bench
-	$(STAGE) "unit tests with all histories" env ALL_CASES=1 $(CARGO_TEST) --lib --bins
-	$(WITH_TOOLS) "tenants, all batches" env ALL_CASES=1 $(CARGO_TEST) --test tenants -- --test-threads 4
+	$(STAGE) "unit tests with all histories" tools/beside.sh tools/flux.sh env ALL_CASES=1 $(CARGO_TEST) --lib --bins
+	$(WITH_TOOLS) "tenants, all batches" tools/beside.sh "tools/image.sh --binary" \
+		env ALL_CASES=1 $(CARGO_TEST) --test tenants -- --test-threads 4
 	$(STAGE) "flux" tools/flux.sh
 	$(STAGE) "backend examples" tools/backend-examples.sh
 	$(STAGE) "promtool" tools/promtool.sh

@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
+# Usage: image.sh [--binary]
+#
 # Builds the operator's image without a registry: the last stage of the Dockerfile on an empty base, with the binary that
 # cargo makes here, the shared libraries that it needs, and this machine's CA certificates. Prints, as the only line on
 # stdout, the path of an OCI archive with the image localhost/session-export-operator:VERSION:
 #
 #   ctr --namespace k8s.io images import "$(tools/image.sh)"
+#
+# With --binary it builds the binary alone, without root, and prints where that is.
 #
 #   BINARY=FILE             takes this binary in place of a release build
 #   SOURCE_DATE_EPOCH=N     the time in the image; the last commit's, unless said otherwise
@@ -78,6 +82,14 @@ pack() {
 	mv "$work/image.tar" "$1"
 }
 
+case ${1:-} in
+'') ;;
+--binary)
+	build_binary
+	exit
+	;;
+*) die "usage: image.sh [--binary]" ;;
+esac
 need
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 version=$(version)
