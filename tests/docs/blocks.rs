@@ -42,7 +42,7 @@ fn judge(block: &Block, document: &Value) {
         judge_export(block, document);
     } else if keys.contains(&"kind") {
         assert!(document["apiVersion"].is_string() && document["metadata"]["name"].is_string(), "{}", block.place);
-    } else if keys.contains(&"config") || keys.contains(&"image") {
+    } else if block.place.starts_with("charts/") || keys.contains(&"config") || keys.contains(&"image") {
         helm::template(document, &[]).unwrap_or_else(|why| panic!("{}: {why}", block.place));
     } else if keys.iter().all(|key| SECTIONS.contains(key)) {
         Config::parse(&block.text, Path::new(&block.place)).unwrap_or_else(|e| panic!("{e}"));
