@@ -43,7 +43,7 @@ breaks versions Dockerfile 's#/rust:1.95.0#/rust:1.94.0#' 'RUST, says "1.94.0", 
 breaks versions $chart/files/sessionexport.dev_sessionexports.yaml 's/served: true/served: false/' 'run make crds'
 breaks versions CHANGELOG.md 's/^## \[Unreleased\]/## [9.9.9] - 2020-01-01/' 'neither [Unreleased] nor [0.1.0]'
 breaks chart $chart/values.yaml 's/^  repository: .*/  repository: elsewhere/' 'not exactly one line'
-breaks chart $chart/templates/_helpers.tpl 's/default \$\.Chart\.AppVersion/default "latest"/' 'image, says "registry.example.com/published:latest"'
+breaks chart $chart/templates/_helpers.tpl 's/default \$\.Chart\.AppVersion/default "latest"/' 'says "registry.example.com/published:latest"'
 breaks chart $chart/templates/configmap.yaml 's/^kind: .*/kind: [/' 'Error'
 breaks sbom Cargo.lock '/^name = "aws-lc-rs"$/,/^checksum/s/^version = .*/version = "0.0.1"/' 'Cargo.lock'
 breaks sbom tools/release/only_linked.py 's/not in linked/in linked/' 'is not what cargo links'
