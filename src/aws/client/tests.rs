@@ -2,6 +2,7 @@
 
 mod bounds;
 mod environment;
+mod network;
 mod server;
 
 use super::*;

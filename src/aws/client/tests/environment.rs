@@ -1,25 +1,20 @@
 //! Configuration from the environment: Region, endpoints, credentials.
 
 use crate::aws::client::bounded_body::PAGE_BOUND;
-use crate::aws::client::https::trust_of;
 use crate::aws::client::tests::server::{Reply, endless, http, json, serve};
 use crate::aws::client::tests::{CALL_TIMEOUT, SESSION, arn};
 use crate::aws::client::*;
 use crate::aws::model::ExportFilesStatus;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::Ordering;
 
 /// The variable with a call's time-out in the child process, in seconds.
 const TIMEOUT_VARIABLE: &str = "STREAMS_TEST_CALL_TIMEOUT";
 /// The variable with the configured Region in the child process.
-const REGION_VARIABLE: &str = "STREAMS_TEST_REGION";
-/// What EKS Pod Identity gives with each request for credentials.
-const AUTHORIZATION_TOKEN: &str = "pod-identity-token";
+pub(super) const REGION_VARIABLE: &str = "STREAMS_TEST_REGION";
 
 /// Runs [`as_the_environment_says`] in a child process with only this environment.
-fn child(environment: &[(&str, &str)]) -> String {
+pub(super) fn child(environment: &[(&str, &str)]) -> String {
     child_running("as_the_environment_says", environment)
 }
 
@@ -253,170 +248,6 @@ async fn deeply_nested_credentials_end_nothing() {
         for printed in printed.await.unwrap() {
             assert!(printed.contains("outcome Err("), "{printed}");
         }
-    }
-}
-
-#[tokio::test]
-async fn calls_go_through_the_proxy_that_the_environment_names() {
-    let (proxy, seen) = serve(json("200 OK", "", SESSION)).await;
-    let printed = tokio::task::spawn_blocking(move || {
-        child(&[
-            ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", "http://nowhere.invalid"),
-            ("AWS_REGION", "us-west-2"),
-            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
-            ("HTTP_PROXY", &proxy),
-        ])
-    });
-    let printed = printed.await.unwrap();
-    assert!(printed.contains("outcome Ok(true)"), "{printed}");
-    let requests = seen.requests.lock();
-    assert!(requests[0].starts_with("GET http://nowhere.invalid/streamgroups/"), "{}", requests[0]);
-}
-
-/// A child whose credentials come from `source`, and whose calls go through `proxy`.
-async fn child_behind_a_proxy(proxy: &str, source: &str) -> String {
-    let (proxy, source) = (proxy.to_owned(), source.to_owned());
-    let running = tokio::task::spawn_blocking(move || {
-        child(&[
-            ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", "http://nowhere.invalid"),
-            ("AWS_REGION", "us-west-2"),
-            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &source),
-            ("AWS_CONTAINER_AUTHORIZATION_TOKEN", AUTHORIZATION_TOKEN),
-            ("HTTP_PROXY", &proxy),
-            ("HTTPS_PROXY", &proxy),
-        ])
-    });
-    running.await.unwrap()
-}
-
-#[tokio::test]
-async fn a_proxy_never_gets_a_request_for_credentials() {
-    let credentials = r#"{"AccessKeyId":"AKIAIOSFODNN7EXAMPLE","SecretAccessKey":"s","Token":"t","Expiration":"2099-01-01T00:00:00Z"}"#;
-    let (source, asked) = serve(json("200 OK", "", credentials)).await;
-    let (proxy, seen) = serve(json("200 OK", "", SESSION)).await;
-    let printed = child_behind_a_proxy(&proxy, &source).await;
-    assert!(printed.contains("outcome Ok(true)"), "{printed}");
-    assert!(asked.requests.lock()[0].contains(AUTHORIZATION_TOKEN));
-    let requests = seen.requests.lock();
-    assert_eq!(requests.len(), 1, "{requests:?}");
-    assert!(requests[0].starts_with("GET http://nowhere.invalid/streamgroups/"), "{}", requests[0]);
-    assert!(!requests[0].contains(AUTHORIZATION_TOKEN));
-}
-
-#[tokio::test]
-async fn a_proxy_never_gets_a_request_to_a_link_local_address() {
-    let (proxy, seen) = serve(json("200 OK", "", SESSION)).await;
-    let printed = child_behind_a_proxy(&proxy, "http://169.254.170.23/v1/credentials").await;
-    assert!(printed.contains("outcome Err("), "{printed}");
-    assert_eq!(seen.connections.load(Ordering::SeqCst), 0);
-}
-
-#[tokio::test]
-async fn sts_is_called_in_the_pods_region_and_the_service_in_the_configured_one() {
-    let (proxy, seen) = serve(json("200 OK", "", SESSION)).await;
-    let token = std::env::temp_dir().join(format!("streams-test-region-{}", std::process::id()));
-    std::fs::write(&token, "token").unwrap();
-    let printed = tokio::task::spawn_blocking(move || {
-        child(&[
-            ("AWS_REGION", "eu-central-1"),
-            (REGION_VARIABLE, "us-west-2"),
-            ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/r"),
-            ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
-            ("HTTPS_PROXY", &proxy),
-        ])
-    });
-    let printed = printed.await.unwrap();
-    assert!(printed.contains("region Some(Region(\"us-west-2\"))"), "{printed}");
-    let requests = seen.requests.lock();
-    assert!(requests[0].starts_with("CONNECT sts.eu-central-1."), "{}", requests[0]);
-}
-
-/// Runs openssl in this folder.
-fn openssl(folder: &Path, arguments: &str) {
-    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// A folder with `ca.pem`, and with `leaf.pem` and `leaf.key` of a server at 127.0.0.1 whom that authority vouches for.
-fn own_authority(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("streams-test-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("leaf.ext"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
-    let new = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&folder, &format!("req -x509 {new} -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"));
-    openssl(&folder, &format!("req -new {new} -subj /CN=server -keyout leaf.key -out leaf.csr"));
-    openssl(
-        &folder,
-        "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile leaf.ext -out leaf.pem",
-    );
-    folder
-}
-
-/// A server with the leaf of [`own_authority`], which answers every request with a page. Returns its address.
-fn serve_tls(folder: &Path) -> (Child, String) {
-    let mut server = Command::new("openssl")
-        .args(["s_server", "-www", "-accept", "127.0.0.1:0", "-cert", "leaf.pem", "-key", "leaf.key"])
-        .current_dir(folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let address = lines.find_map(|line| line.strip_prefix("ACCEPT ").map(str::to_owned)).unwrap();
-    (server, address)
-}
-
-/// A child that calls this address over TLS with this `AWS_CA_BUNDLE`.
-fn child_with_bundle(address: &str, bundle: &Path) -> String {
-    child(&[
-        ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", &format!("https://{address}")),
-        ("AWS_REGION", "us-west-2"),
-        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
-        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
-        ("AWS_CA_BUNDLE", bundle.to_str().unwrap()),
-    ])
-}
-
-#[test]
-fn only_the_certificates_of_the_bundle_are_trusted() {
-    let (trusted, other) = (own_authority("trusted"), own_authority("other"));
-    let (mut server, address) = serve_tls(&trusted);
-    let by_bundle = child_with_bundle(&address, &trusted.join("ca.pem"));
-    let by_another = child_with_bundle(&address, &other.join("ca.pem"));
-    server.kill().unwrap();
-    server.wait().unwrap();
-    // The server's page is no answer of AWS.
-    assert!(by_bundle.contains("outcome Err(Unavailable)"), "{by_bundle}");
-    assert!(by_another.contains("outcome Err(Unreachable)"), "{by_another}");
-}
-
-#[test]
-fn a_bundle_that_cannot_be_used_is_refused_by_name() {
-    let folder = own_authority("broken");
-    let good = std::fs::read_to_string(folder.join("ca.pem")).unwrap();
-    let garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let written = |name: &str, text: &str| {
-        std::fs::write(folder.join(name), text).unwrap();
-        folder.join(name)
-    };
-    let bundles = [
-        (folder.join("absent.pem"), "No such file"),
-        (folder.clone(), "Is a directory"),
-        (written("empty.pem", ""), "it has no certificate"),
-        (folder.join("leaf.key"), "it has no certificate"),
-        (written("garbled.pem", garbled), "certificate 1"),
-        (written("second.pem", &format!("{good}{garbled}")), "certificate 2"),
-        (written("cut.pem", &good[..good.len() / 2]), "certificate 1"),
-    ];
-    for (bundle, problem) in bundles {
-        let error = trust_of(Some(bundle.clone().into())).unwrap_err().to_string();
-        for part in ["AWS_CA_BUNDLE", bundle.to_str().unwrap(), problem, "accepted is a file of certificates in PEM"] {
-            assert!(error.contains(part), "lacks {part:?}: {error}");
-        }
-    }
-    for usable in [None, Some("".into()), Some(written("two.pem", &format!("{good}\n{good}")).into())] {
-        trust_of(usable).unwrap();
     }
 }
 
