@@ -66,7 +66,7 @@ impl Families {
         register_family(
             registry,
             "exports",
-            "SessionExports by how far they have come and why they stand there",
+            "SessionExports by phase and by the reason of their condition Ready",
             &self.exports,
         );
         register_family(
@@ -92,8 +92,8 @@ impl Families {
         register_family(
             registry,
             "uncovered_exports",
-            "SessionExports whose status says that AWS has been asked, and that no rule covers any more: each is left as it \
-             stands until a rule covers it again",
+            "SessionExports whose status says that the export was requested, and that no rule covers any more: each \
+             keeps its status until a rule covers it again",
             &self.uncovered,
         );
         register_family(

@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
+mod events;
 #[path = "../chart/helm.rs"]
 #[allow(dead_code, reason = "the chart's own tests use all of it")]
 mod helm;

@@ -88,6 +88,25 @@ async fn sts_is_called_in_the_pods_region_and_the_service_in_the_configured_one(
     assert!(requests[0].starts_with("CONNECT sts.eu-central-1."), "{}", requests[0]);
 }
 
+#[tokio::test]
+async fn the_endpoint_is_that_of_the_region_and_the_fips_endpoint_where_the_environment_says_so() {
+    for (fips, host) in [("false", "gameliftstreams"), ("true", "gameliftstreams-fips")] {
+        let (proxy, seen) = serve(json("200 OK", "", SESSION)).await;
+        let running = tokio::task::spawn_blocking(move || {
+            child(&[
+                ("AWS_REGION", "us-west-2"),
+                ("AWS_USE_FIPS_ENDPOINT", fips),
+                ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+                ("HTTPS_PROXY", &proxy),
+            ])
+        });
+        running.await.unwrap();
+        let requests = seen.requests.lock();
+        assert!(requests[0].starts_with(&format!("CONNECT {host}.us-west-2.api.aws:443 ")), "{}", requests[0]);
+    }
+}
+
 /// Runs openssl in this folder.
 fn openssl(folder: &Path, arguments: &str) {
     let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
