@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Tests install.sh against a mirror on loopback and a stand-in for Go, and run.sh with
 # the real binaries. One line a case; the exit code says whether all passed.
-#
-# Each case runs in a shell and a folder of its own, under `set -e`.
 # shellcheck disable=SC2329 # the cases are called by name
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tools/cases.sh
+. "$here/../cases.sh"
 target=$here/../../target
 real_binaries=$("$here/install.sh") || exit 1
 mkdir -p "$target"
@@ -18,13 +18,6 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
-
-not() { ! "$@" || fail "this should not hold: $*"; }
-
-fail() {
-	echo "$*"
-	exit 1
-}
 
 # --- install.sh -------------------------------------------------------------------
 
@@ -367,9 +360,7 @@ mirror_pid=$!
 until grep -q ' port ' "$work/mirror.log"; do sleep 0.1; done
 mirror=http://127.0.0.1:$(grep -oE 'port [0-9]+' "$work/mirror.log" | cut -d' ' -f2)
 
-passed=0
-failed=0
-for name in \
+run_cases \
 	right_checksums_install \
 	second_run_asks_nobody \
 	wrong_checksum_refuses \
@@ -394,22 +385,4 @@ for name in \
 	it_serves_checks_rights_and_ends_with_its_input \
 	usr1_restarts_the_api_server_on_its_port \
 	a_death_is_reported \
-	a_used_folder_is_refused; do
-	mkdir "$work/$name"
-	(
-		cd "$work/$name" || exit 1
-		set -e
-		"$name"
-	) >"$work/$name.log" 2>&1
-	status=$? # not "if ( ... )", which would switch set -e off
-	if ((status == 0)); then
-		passed=$((passed + 1))
-		echo "ok      ${name//_/ }"
-	else
-		failed=$((failed + 1))
-		echo "FAILED  ${name//_/ }"
-		sed 's/^/        /' "$work/$name.log"
-	fi
-done
-echo "$passed passed, $failed failed"
-((failed == 0))
+	a_used_folder_is_refused

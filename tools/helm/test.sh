@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Tests helm.sh against a mirror on loopback and a stand-in for Go. One line a case; the exit code says whether all
 # passed.
-#
-# Each case runs in a shell and a folder of its own, under `set -e`.
 # shellcheck disable=SC2329 # the cases are called by name
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tools/cases.sh
+. "$here/../cases.sh"
 target=$here/../../target
 mkdir -p "$target"
 work=$(cd "$target" && mktemp -d "$PWD/helm-test.XXXXXX")
@@ -20,13 +20,6 @@ clean_up() {
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
-
-not() { ! "$@" || fail "this should not hold: $*"; }
-
-fail() {
-	echo "$*"
-	exit 1
-}
 
 # A mirror whose Helm prints "downloaded", and the checksums of it.
 make_mirror() {
@@ -108,28 +101,9 @@ setpriv --pdeathsig KILL python3 -u -m http.server 0 --bind 127.0.0.1 --director
 mirror_pid=$!
 until mirror=$(sed -nE 's#.*(http://127.0.0.1:[0-9]+)/.*#\1#p' "$work/mirror.log") && [[ -n $mirror ]]; do sleep 0.1; done
 
-passed=0 failed=0
-for name in \
+run_cases \
 	the_right_checksum_installs_and_the_next_run_downloads_nothing \
 	a_wrong_checksum_refuses \
 	no_pinned_checksum_and_no_network_fall_through_to_the_build \
 	an_old_go_is_named_with_what_is_needed \
-	the_release_in_go_mod_has_pinned_checksums; do
-	mkdir "$work/$name"
-	(
-		cd "$work/$name" || exit 1
-		set -e
-		"$name"
-	) >"$work/$name.log" 2>&1
-	status=$? # not "if ( ... )", which would switch set -e off
-	if ((status == 0)); then
-		passed=$((passed + 1))
-		echo "ok      ${name//_/ }"
-	else
-		failed=$((failed + 1))
-		echo "FAILED  ${name//_/ }"
-		sed 's/^/        /' "$work/$name.log"
-	fi
-done
-echo "$passed passed, $failed failed"
-((failed == 0))
+	the_release_in_go_mod_has_pinned_checksums

@@ -1,25 +1,18 @@
 #!/usr/bin/env bash
 # Tests that a node leaves nothing behind, whatever it ends of, and what is said where there can't be one.
 # One line a case; the exit code says whether all passed, and is 77 when there can't be a node on this machine.
-#
-# Each case runs in a shell and a folder of its own, under `set -e`.
 # shellcheck disable=SC2329,SC2317 # the cases are called by name
 set -uo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tools/cases.sh
+. "$here/../cases.sh"
 "$here/install.sh" >/dev/null || exit
 target=$here/../../target
 mkdir -p "$target"
 work=$(cd "$target" && mktemp -d "$PWD/node-test.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-
-fail() {
-	echo "$*"
-	exit 1
-}
-
-not() { ! "$@" || fail "this should not hold: $*"; }
 
 # A node whose command never ends. Leaves its processes in $pids and its cgroup in $cgroup.
 start() {
@@ -84,28 +77,8 @@ without_root_it_says_so_and_in_ci_that_is_a_failure() {
 	CI=true not stage
 }
 
-passed=0
-failed=0
-for name in \
+run_cases \
 	without_root_it_says_so_and_in_ci_that_is_a_failure \
 	the_exit_code_is_the_commands_and_success_leaves_no_folder \
 	term_leaves_nothing \
-	kill_9_leaves_nothing; do
-	mkdir "$work/$name"
-	(
-		cd "$work/$name" || exit 1
-		set -e
-		"$name"
-	) >"$work/$name.log" 2>&1
-	status=$? # not "if ( ... )", which would switch set -e off
-	if ((status == 0)); then
-		passed=$((passed + 1))
-		echo "ok      ${name//_/ }"
-	else
-		failed=$((failed + 1))
-		echo "FAILED  ${name//_/ }"
-		sed 's/^/        /' "$work/$name.log"
-	fi
-done
-echo "$passed passed, $failed failed"
-((failed == 0))
+	kill_9_leaves_nothing

@@ -53,14 +53,13 @@ pub(super) fn trust_of(bundle: Option<OsString>) -> Result<TlsContext, CaBundleE
         return Ok(TlsContext::default());
     };
     let pem = std::fs::read(&path).map_err(|error| error.to_string());
-    match pem.and_then(|pem| check_certificates(&pem).map(|()| pem)) {
-        Ok(pem) => Ok(trust_only(pem)),
-        Err(problem) => Err(CaBundleError { path, problem }),
-    }
+    pem.and_then(trust_only).map_err(|problem| CaBundleError { path, problem })
 }
 
-fn trust_only(pem: Vec<u8>) -> TlsContext {
-    TlsContext::builder().with_trust_store(TrustStore::empty().with_pem_certificate(pem)).build().unwrap_or_default()
+fn trust_only(pem: Vec<u8>) -> Result<TlsContext, String> {
+    check_certificates(&pem)?;
+    let store = TrustStore::empty().with_pem_certificate(pem);
+    TlsContext::builder().with_trust_store(store).build().map_err(|error| error.to_string())
 }
 
 /// The SDK panics at a certificate that it can't use.
