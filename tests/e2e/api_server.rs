@@ -99,8 +99,9 @@ async fn in_a_black_hole_nothing_is_called_without_its_intent_and_nothing_is_los
 /// Each write by an object of its own: the connection that carries it must be open when the answers stop.
 #[tokio::test]
 async fn a_status_write_whose_answer_is_lost_is_not_lost() {
-    let world =
-        World::with("way-answers", &[], json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s"}})).await;
+    // The first write is to be the intent's, not that of a wait.
+    let timing = json!({"callTimeout": "5s", "consistencyWindow": "6s", "heldStatusDelay": "1m"});
+    let world = World::with("way-answers", &[], json!({"timing": timing})).await;
     let history = History::of(&world);
     let (proxy, operator) = behind_a_proxy(&world).await;
     for name in ["intent", "acceptance", "end"] {

@@ -16,11 +16,13 @@ use tokio::time::Instant;
 impl Controller {
     /// Subscribes to the read that the object needs, and returns when to reconcile again without it.
     pub(super) fn subscribe_to_read(&self, evaluation: &Evaluation, read: ReadRequest) -> Flow {
-        self.request_read(evaluation, read);
         let Evaluation { covered, snapshot, now, .. } = evaluation;
         let due = read.due <= now.mono && !covered.accepted();
         let since = snapshot.attempt.waiting_since.unwrap_or(now.mono);
+        // Before the subscription: the poller ends the wait as soon as it makes the read, on another thread. Started
+        // after that, the wait would last while the read is under way, and be written as RateLimited.
         let status_due = due.then(|| self.state().start_quota_wait(&covered.uid, since, now.mono));
+        self.request_read(evaluation, read);
         status_due.into_iter().chain(read.decide_again_at).min().map_or(Flow::Done, Flow::At)
     }
 
