@@ -12,6 +12,7 @@ use crate::leader::{Fence, LeaderElector, Leadership, LeaseDurations, OverlapGua
 use crate::metrics::Metrics;
 use crate::runtime::client::{api_client, events_client, lease_client, watch_client};
 use crate::runtime::events::EventRecorder;
+use crate::runtime::kubeconfig::load_config;
 use crate::runtime::scope::Scope;
 use crate::runtime::shutdown::cancel_on_signal;
 use crate::server::health::{Health, ReadyState};
@@ -104,7 +105,7 @@ pub async fn run(config: Config, options: RunOptions) -> Result<(), RunError> {
     start_server(options.listen, Endpoints::Metrics(metrics.clone()))?;
     start_server(options.health_listen, Endpoints::Probes(health.clone()))?;
 
-    let kube_config = kube::Config::infer().await?;
+    let kube_config = load_config().await?;
     let lease_namespace = config.lease.namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
     let leases = lease_client(kube_config.clone())?;
     let (events, worker) = EventRecorder::new(events_client(kube_config.clone())?, &options.identity, metrics.clone());

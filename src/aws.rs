@@ -5,6 +5,8 @@
 
 pub(crate) mod client;
 pub(crate) mod error_class;
+pub(crate) mod error_text;
 pub mod identifiers;
 pub mod model;
 pub mod operation;
+pub(crate) mod principals;

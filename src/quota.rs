@@ -16,6 +16,7 @@
 
 pub(crate) mod breaker;
 pub(crate) mod bucket;
+pub(crate) mod connection_warnings;
 pub(crate) mod fair_queue;
 pub(crate) mod gateway;
 pub(crate) mod limiter;

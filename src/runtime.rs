@@ -24,6 +24,7 @@ pub(crate) mod event_loop;
 pub(crate) mod events;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub(crate) mod kubeconfig;
 pub(crate) mod list;
 pub(crate) mod queue_depth;
 pub mod received;

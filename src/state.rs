@@ -14,7 +14,7 @@ pub(crate) mod status_write_pacer;
 mod tests;
 
 pub(super) use peers::{Peers, Standing};
-pub(crate) use retry::{FailureStreak, RetryState};
+pub(crate) use retry::{FailureStreak, RetryState, ShownDetail};
 pub(crate) use session::CallRollback;
 pub(crate) use snapshot::Snapshot;
 

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests, helpers included")]
 
 use serde_json::json;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn operator(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_session-export-operator"));
@@ -136,4 +138,51 @@ fn help_names_flags_and_their_environment() {
     for fragment in flags.into_iter().chain(listeners) {
         assert!(help.contains(fragment), "lacks {fragment:?}:\n{help}");
     }
+}
+
+/// A kubeconfig whose API server has this address.
+fn kubeconfig(name: &str, server: &str) -> String {
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": server}}],
+        "users": [{"name": "it", "user": {"token": "secret"}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    });
+    file(name, &config.to_string())
+}
+
+/// The first line that a proxy reads when the operator starts in this environment; `None` if it is not called.
+fn asked_of_a_proxy(name: &str, exceptions: &str) -> Option<String> {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let config = file(&format!("{name}.yaml"), "aws: {region: us-west-2}\n");
+    let mut operator = Command::new(env!("CARGO_BIN_EXE_session-export-operator"))
+        .args(["run", "--config", &config, "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
+        .env("KUBECONFIG", kubeconfig(name, "https://api.invalid:6443"))
+        .env("HTTPS_PROXY", &address)
+        .env("NO_PROXY", exceptions)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The log says that the API server can't be reached, whether the proxy was asked or not.
+    let mut log = BufReader::new(operator.stderr.take().unwrap()).lines().map_while(Result::ok);
+    proxy.set_nonblocking(true).unwrap();
+    let mut asked = None;
+    while asked.is_none() && log.next().is_some_and(|line| !line.contains("dns error")) {
+        asked = proxy.accept().ok().map(|(stream, _)| {
+            stream.set_nonblocking(false).unwrap();
+            BufReader::new(stream).lines().next().unwrap().unwrap()
+        });
+    }
+    operator.kill().unwrap();
+    operator.wait().unwrap();
+    asked
+}
+
+#[test]
+fn outside_of_a_pod_the_api_server_is_reached_through_the_environments_proxy() {
+    let asked = asked_of_a_proxy("proxied", "proxy.invalid,10.0.0.0/8").expect("the proxy is called");
+    assert_eq!(asked, "CONNECT api.invalid:6443 HTTP/1.1");
+    assert_eq!(asked_of_a_proxy("unproxied", "api.invalid"), None);
 }

@@ -135,4 +135,10 @@ pub struct SessionStatusView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = MAX_REASON))]
     pub location: Option<String>,
+
+    /// Where AWS uploads the log files that the application's `ApplicationLogPaths` name, if it has any. They are no
+    /// part of the export.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = MAX_OUTPUT_URI))]
+    pub log_file_location_uri: Option<String>,
 }

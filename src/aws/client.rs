@@ -13,12 +13,17 @@ mod tests;
 
 pub(super) use crate::aws::client::bounded_body::OversizedBody;
 use crate::aws::client::bounded_body::bounded_https_client;
+pub(super) use crate::aws::client::credentials::SourceFailure;
 use crate::aws::client::credentials::TimeoutCredentials;
 pub(crate) use crate::aws::client::https::CaBundleError;
+pub(super) use crate::aws::client::https::RequestError;
 use crate::aws::client::https::load_trust;
 use crate::aws::error_class::{printable_word, to_call_failure};
 use crate::aws::identifiers::{Malformed, OutputUri, Region, SessionArn, StreamGroupArn};
-use crate::aws::model::{CallFailure, FailureClass, Filter, PageToken, ReadSource, SessionPage, SessionRead};
+use crate::aws::model::{
+    CallFailure, ConnectionFailure, FailureClass, FailureDetail, Filter, PageToken, ReadSource, SessionPage,
+    SessionRead,
+};
 use crate::aws::operation::{CallMetrics, Operation};
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::ProvideRegion;
@@ -226,11 +231,14 @@ impl Client {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let Ok(_slot) = regional.free.try_acquire() else {
-            return Err(local_failure(operation, None, FailureClass::Unreachable));
+            let detail = FailureDetail::Connection(ConnectionFailure::Saturated);
+            return Err(local_failure(operation, None, FailureClass::Unreachable, detail));
         };
         let mut attempt = CallTimer::start_timer(operation, self.inner.observer.as_ref());
         let outcome = match send.await {
-            Ok(output) => read(output).ok_or_else(|| local_failure(operation, Some(200), FailureClass::Unavailable)),
+            Ok(output) => read(output).ok_or_else(|| {
+                local_failure(operation, Some(200), FailureClass::Unavailable, FailureDetail::ForeignAnswer(200))
+            }),
             Err(error) => Err(to_call_failure(operation, &error)),
         };
         // GetStreamSession's "no such session" is a proper answer, not a failed attempt.
@@ -261,8 +269,8 @@ impl fmt::Debug for Client {
     }
 }
 
-fn local_failure(operation: Operation, http: Option<u16>, class: FailureClass) -> CallFailure {
-    CallFailure { operation, class, http, code: None, request_id: None }
+fn local_failure(operation: Operation, http: Option<u16>, class: FailureClass, detail: FailureDetail) -> CallFailure {
+    CallFailure { operation, class, http, detail, original: None, host: None, request_id: None }
 }
 
 /// Reports to the observer how an attempt ended, also if its future is dropped.

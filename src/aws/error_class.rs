@@ -11,7 +11,7 @@ pub(crate) mod sdk;
 #[cfg(test)]
 mod tests;
 
-pub(super) use sdk::{is_source_down, printable_word, to_call_failure};
+pub(super) use sdk::{printable_word, to_call_failure, to_source_failure};
 
 use crate::aws::model::FailureClass;
 

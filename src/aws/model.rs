@@ -6,6 +6,7 @@
 use crate::aws::identifiers::StreamSessionId;
 use crate::aws::operation::Operation;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -90,6 +91,8 @@ pub struct SessionView {
     pub created_at: Option<SystemTime>,
     /// `SessionLengthSeconds`: how long the session may last after its creation.
     pub session_length: Option<Duration>,
+    /// `LogFileLocationUri`: where the application's own log files are uploaded to when the session ends. Lists omit it.
+    pub log_file_location_uri: Option<String>,
     /// `ExportFilesMetadata`: absent before an export was requested.
     pub export: Option<ExportView>,
 }
@@ -141,9 +144,9 @@ pub enum ExportFilesStatus {
     Unknown,
 }
 
-/// How a call to AWS failed.
+/// How a call to AWS failed. Its text is for the log: it has AWS's own words, with the operator's principal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{operation} failed ({class:?}, HTTP {http:?}, code {code:?})")]
+#[error("{operation} failed ({class:?}, HTTP {http:?}): {}", original.as_deref().unwrap_or("no text"))]
 pub struct CallFailure {
     /// The operation.
     pub operation: Operation,
@@ -151,10 +154,98 @@ pub struct CallFailure {
     pub class: FailureClass,
     /// HTTP status, if there was an answer.
     pub http: Option<u16>,
-    /// AWS's error code, if the answer had one (printable ASCII, at most 64 characters).
-    pub code: Option<String>,
+    /// What a status may show of the cause.
+    pub detail: FailureDetail,
+    /// The cause in the words of AWS or of the connection, for the log only: at most 1,024 bytes without control
+    /// characters.
+    pub original: Option<String>,
+    /// Host and port of the request without an answer, for the log only.
+    pub host: Option<String>,
     /// AWS's request id, for logs and Events only.
     pub request_id: Option<String>,
+}
+
+/// What a status may show of the cause of a failure. The same cause gives an equal value, whichever Pod made the call.
+/// Cheap to clone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum FailureDetail {
+    /// Nothing but the class is known.
+    #[default]
+    Unknown,
+    /// AWS's own words.
+    Answer(Arc<ErrorAnswer>),
+    /// An answer without an error code, with this HTTP status: a proxy's or a captive portal's, not AWS's.
+    ForeignAnswer(u16),
+    /// No answer of AWS.
+    Connection(ConnectionFailure),
+    /// No answer of the source of credentials: STS, EKS Pod Identity, ECS, instance metadata.
+    CredentialsSource(ConnectionFailure),
+}
+
+/// An error as AWS describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorAnswer {
+    /// The error code: printable ASCII, at most 64 characters.
+    pub code: String,
+    /// The text without principals and request ids, at most 1,024 bytes; must be escaped before it is shown. Empty if
+    /// there is none.
+    pub text: String,
+}
+
+/// Why there is no answer. Without addresses: tenants see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum ConnectionFailure {
+    /// DNS.
+    #[error("the name of the host can't be resolved")]
+    NameResolution,
+    /// Nothing listens at the address, or a firewall rejects the connection.
+    #[error("the connection is refused")]
+    Refused,
+    /// The certificate is not trusted, has expired, or is another host's.
+    #[error("the TLS certificate is not valid or not trusted")]
+    Certificate,
+    /// No connection was established in time.
+    #[error("no connection is established in time")]
+    ConnectTimeout,
+    /// The proxy of the environment does not pass the connection on.
+    #[error("the proxy refuses to connect")]
+    Proxy,
+    /// No connection was established, for another reason.
+    #[error("no connection can be established")]
+    Connect,
+    /// The request may have been sent.
+    #[error("there is no answer in time")]
+    Timeout,
+    /// The request may have been sent.
+    #[error("the connection broke off before the answer was complete")]
+    Broken,
+    /// The answer is longer than any answer of AWS.
+    #[error("the answer is too long")]
+    Oversized,
+    /// As many requests as may be in flight at once have no answer yet.
+    #[error("too many earlier requests have no answer yet")]
+    Saturated,
+}
+
+impl FailureDetail {
+    /// AWS's error code.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Answer(answer) => Some(&answer.code),
+            Self::Unknown | Self::ForeignAnswer(_) | Self::Connection(_) | Self::CredentialsSource(_) => None,
+        }
+    }
+
+    /// The same without AWS's text, which may name the session and the destination of the export that was refused.
+    #[must_use]
+    pub fn without_text(&self) -> Self {
+        match self {
+            Self::Answer(answer) => {
+                Self::Answer(Arc::new(ErrorAnswer { code: answer.code.clone(), text: String::new() }))
+            }
+            Self::Unknown | Self::ForeignAnswer(_) | Self::Connection(_) | Self::CredentialsSource(_) => self.clone(),
+        }
+    }
 }
 
 /// What a failure means for the caller. Exhaustive on purpose.

@@ -197,7 +197,7 @@ pub(crate) fn decide_uncovered(export: &Export, why: &Uncovered, now: Now, timin
 
 fn held_because(why: &Uncovered) -> Held {
     match why {
-        Uncovered::Malformed { detail } => Held::RequestRejected { detail: Some(detail.clone()) },
+        Uncovered::Malformed { detail } => Held::SpecRejected { problem: detail.clone() },
         Uncovered::ServiceAccount => Held::ServiceAccountNotSupported,
         Uncovered::OtherAccount { named } => Held::AccountMismatch { named: named.to_string() },
         Uncovered::Forbidden { missing_rule } => {

@@ -4,14 +4,17 @@ use crate::api::request::{Export, Uid};
 use crate::api::{ExportStatus, ReadyWhen, SessionExport, SessionExportSpec, SessionExportStatus};
 use crate::authorization::{Authorization, Covered, OperatorIdentity, Target};
 use crate::aws::identifiers::{AccountId, SessionArn};
-use crate::aws::model::{ExportFilesStatus, ExportView, FailureClass, ReadSource, SessionStatus, SessionView};
+use crate::aws::model::{
+    CallFailure, ErrorAnswer, ExportFilesStatus, ExportView, FailureClass, FailureDetail, ReadSource, SessionStatus,
+    SessionView,
+};
 use crate::aws::operation::Operation;
 use crate::config::Timing;
 use crate::export::decision::{Now, Observed};
 use crate::export::status::build_status;
 use crate::export::status::row::Row;
 use crate::state::ownership::{ConflictingClaim, Observation, Ownership};
-use crate::state::{Claim, FailureStreak, RetryState, Snapshot};
+use crate::state::{Claim, FailureStreak, RetryState, ShownDetail, Snapshot};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::ObjectMeta;
@@ -226,6 +229,7 @@ pub(crate) fn session() -> SessionView {
         location: Some("us-east-1".to_owned()),
         created_at: Some(SystemTime::from(wall(0))),
         session_length: Some(secs(3600)),
+        log_file_location_uri: None,
         export: None,
     }
 }
@@ -320,7 +324,19 @@ pub(crate) fn shows(
 }
 
 pub(crate) fn trouble(class: FailureClass, since: u64, tries: u32, retry_at: u64) -> FailureStreak {
-    FailureStreak { class, operation: Operation::Get, since: at(since).mono, tries, retry_at: at(retry_at).mono }
+    let (operation, detail) = (Operation::Get, ShownDetail::default());
+    FailureStreak { class, operation, detail, since: at(since).mono, tries, retry_at: at(retry_at).mono }
+}
+
+/// A failure of which nothing but the class is known.
+pub(crate) fn failure(operation: Operation, class: FailureClass) -> CallFailure {
+    let detail = FailureDetail::Unknown;
+    CallFailure { operation, class, http: None, detail, original: None, host: None, request_id: None }
+}
+
+/// AWS's words.
+pub(crate) fn aws_answer(code: &str, text: &str) -> FailureDetail {
+    FailureDetail::Answer(Arc::new(ErrorAnswer { code: code.to_owned(), text: text.to_owned() }))
 }
 
 pub(crate) fn uid(name: &str) -> Uid {

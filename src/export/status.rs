@@ -1,7 +1,6 @@
 //! Conversion of a row of the condition table to a status, and of two statuses to a patch. Pure.
 
 pub(crate) mod message;
-pub(crate) mod principals;
 pub(crate) mod row;
 #[cfg(test)]
 mod tests;
@@ -63,7 +62,11 @@ fn condition_set(row: &Row, ready_when: ReadyWhen) -> ConditionSet {
     };
     match row {
         Row::Held(held) => ConditionSet {
-            accepted: if *held == Held::ServiceUnavailable { ConditionValue::AsBefore } else { ConditionValue::False },
+            accepted: if matches!(held, Held::ServiceUnavailable { .. }) {
+                ConditionValue::AsBefore
+            } else {
+                ConditionValue::False
+            },
             succeeded: ConditionValue::Unknown,
             ready: ConditionValue::False,
             progress: if held.is_stalled() { Progress::Stalled } else { Progress::Reconciling },
@@ -204,12 +207,14 @@ fn session_view(arn: &SessionArn, view: Option<&SessionView>, before: Option<&Se
     let before = before.cloned().unwrap_or_default();
     let arn = Some(arn.to_string());
     let Some(view) = view else { return SessionStatusView { arn, ..before } };
+    let logs = view.log_file_location_uri.as_deref().and_then(uri_if_printable);
     SessionStatusView {
         arn,
         status: view.status.as_str().map(str::to_owned),
         status_reason: view.status_reason.as_deref().map(shown_aws_text),
         application_arn: view.application_arn.as_deref().map(shown_aws_text),
         location: view.location.as_deref().map(shown_aws_text),
+        log_file_location_uri: logs.or(before.log_file_location_uri),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::aws::identifiers::SessionArn;
 use crate::aws::model::{FailureClass, ReadSource, SessionRead, SessionStatus, SessionView};
 use crate::aws::operation::Operation;
 use crate::export::decision::{Action, Decision, Now, Observed, Retention, Withheld, decide, decide_uncovered};
-use crate::export::fixtures::{ALL_COVERED, ExportBuilder, at, identity, target, timing, wall};
+use crate::export::fixtures::{ALL_COVERED, ExportBuilder, at, failure, identity, target, timing, wall};
 use crate::export::status::build_status;
 use crate::export::status::row::{Outcome, Row};
 use crate::export::world_aws::{Aws, Shown};
@@ -338,7 +338,7 @@ impl World {
             Ok(()) => self.state.call_accepted(&flight.uid, "id".to_owned()),
             Err(class) => {
                 let before = flight.before.unwrap();
-                self.state.call_failed(&flight.uid, &before, class, Operation::Export, now);
+                self.state.call_failed(&flight.uid, &before, &failure(Operation::Export, class), now);
             }
         }
         self.wake(&flight.target);
@@ -546,7 +546,7 @@ impl World {
             ReadPlan::Missing if self.seconds < 20 => None,
             ReadPlan::Missing => Some(self.aws.read(&target.arn, now, Duration::ZERO)),
             ReadPlan::Fails(class) => {
-                self.state.read_failed(&export.uid, class, Operation::Get, now);
+                self.state.read_failed(&export.uid, &failure(Operation::Get, class), now);
                 return true;
             }
         };

@@ -13,7 +13,7 @@ use crate::polling::{GetOutcome, PageRequest, PlannedRead, QuotaRates};
 use crate::quota::gateway::{Admission, AwsGateway, CallRequest};
 use crate::quota::scheduler::{ClientState, Permit, PermitReceiver, Priority, PriorityClass, Requester};
 use crate::runtime::event_loop::Requeue;
-use crate::state::{FailureStreak, SessionState, SharedState};
+use crate::state::{FailureStreak, SessionState, SharedState, ShownDetail};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -153,9 +153,11 @@ impl Poller {
                 });
             }
             Admission::Waiting { .. } => {}
-            Admission::Denied { class, since, next } => {
-                let trouble = FailureStreak { class, operation: Operation::Get, since, tries: 0, retry_at: next };
-                self.state.lock().set_denied(&uid, true, trouble);
+            Admission::Denied { denial, since, next } => {
+                let detail = ShownDetail::new(denial.detail);
+                let (class, operation) = (denial.class, Operation::Get);
+                let streak = FailureStreak { class, operation, detail, since, tries: 0, retry_at: next };
+                self.state.lock().set_denied(&uid, true, streak);
                 self.handle.plan().mark_get_in_flight(&uid);
                 self.finish_get(&target.arn, std::slice::from_ref(&uid), GetOutcome::Nothing, true);
             }
@@ -175,7 +177,7 @@ impl Poller {
                 Ok(reading) => (get_outcome(&reading), state.apply_read(call_request.arn, reading)),
                 Err(failure) => {
                     self.log_read_failure(&state, &uid, &failure);
-                    state.read_failed(&uid, failure.class, failure.operation, Instant::now());
+                    state.read_failed(&uid, &failure, Instant::now());
                     (GetOutcome::Nothing, false)
                 }
             }
@@ -217,8 +219,8 @@ impl Poller {
                 reads.spawn(async move { poller.list_page(order, permit).await });
             }
             Admission::Waiting { .. } => {}
-            Admission::Denied { class, next, .. } => {
-                self.handle.plan().on_page_error(&order, class, Some(next), now);
+            Admission::Denied { denial, next, .. } => {
+                self.handle.plan().on_page_error(&order, denial.class, Some(next), now);
                 self.handle.changed.notify_one();
             }
         }

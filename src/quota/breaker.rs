@@ -10,7 +10,7 @@ pub(crate) mod open;
 mod tests;
 
 use crate::aws::identifiers::{Region, StreamGroupArn, StreamGroupId};
-use crate::aws::model::FailureClass;
+use crate::aws::model::{FailureClass, FailureDetail};
 use crate::aws::operation::Operation;
 use crate::quota::breaker::open::OpenBreaker;
 use crate::quota::scheduler::Priority;
@@ -65,8 +65,17 @@ impl BreakerKey {
     }
 }
 
+/// A denial of AWS, as it is shown to others than the object whose call was denied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Denial {
+    /// The class.
+    pub class: FailureClass,
+    /// The cause without AWS's text.
+    pub detail: FailureDetail,
+}
+
 /// The result of [`CircuitBreakers::check`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BreakerState {
     /// Calls pass.
     Closed,
@@ -75,8 +84,8 @@ pub(crate) enum BreakerState {
     HalfOpen,
     /// The call must not be made.
     Open {
-        /// The class of the denial.
-        class: FailureClass,
+        /// The last denial.
+        denial: Denial,
         /// When AWS first denied it.
         since: Instant,
         /// When to check again. [`CircuitBreakers::probes_due`] returns the holder that may probe then.
@@ -105,12 +114,12 @@ impl CircuitBreakers {
 
     /// AWS denied this holder's call. Opens a closed breaker; after a probe, doubles the delay. A call that was in
     /// flight when the breaker opened changes nothing.
-    pub(crate) fn record_denial(&self, key: &BreakerKey, uid: &Arc<str>, class: FailureClass, now: Instant) {
+    pub(crate) fn record_denial(&self, key: &BreakerKey, uid: &Arc<str>, denial: Denial, now: Instant) {
         let mut breakers = self.breakers.lock();
         if let Some(breaker) = breakers.get_mut(key) {
-            breaker.record_denial(uid, class, now);
+            breaker.record_denial(uid, denial, now);
         } else {
-            breakers.insert(key.clone(), OpenBreaker::new(uid.clone(), class, self.backoff, now));
+            breakers.insert(key.clone(), OpenBreaker::new(uid.clone(), denial, self.backoff, now));
         }
     }
 

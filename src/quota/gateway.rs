@@ -9,7 +9,8 @@ use crate::aws::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};
 use crate::aws::model::{CallFailure, FailureClass, Filter, PageToken, SessionPage, SessionRead};
 use crate::aws::operation::Operation;
 use crate::config::QuotaConfig;
-use crate::quota::breaker::{BreakerKey, BreakerState, CircuitBreakers};
+use crate::quota::breaker::{BreakerKey, BreakerState, CircuitBreakers, Denial};
+use crate::quota::connection_warnings::ConnectionWarnings;
 use crate::quota::scheduler::{Bucket, Permit, PermitReceiver, Priority, QuotaScheduler, Requester, Reservation};
 use crate::runtime::backoff::ExponentialBackoff;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(crate) struct AwsGateway {
     shares: QuotaConfig,
     /// Circuit breakers for denied calls.
     breakers: Arc<CircuitBreakers>,
+    /// Warnings about hosts that don't answer.
+    connection_warnings: Arc<ConnectionWarnings>,
     /// Sends the uids of holders that may retry a denied call.
     retries: mpsc::UnboundedSender<Arc<str>>,
 }
@@ -80,8 +83,8 @@ pub(crate) enum Admission {
     },
     /// A circuit breaker is open: AWS denied the same call. The holder is queued for a retry.
     Denied {
-        /// The class of the denial.
-        class: FailureClass,
+        /// The denial.
+        denial: Denial,
         /// When AWS first denied it.
         since: Instant,
         /// When to try again.
@@ -126,10 +129,16 @@ impl AwsGateway {
         let (scheduler, export_permits, read_permits) = QuotaScheduler::new(shares, Instant::now());
         let (sender, retries) = mpsc::unbounded_channel();
         let breakers = Arc::new(CircuitBreakers::new(denied_backoff));
-        (
-            Self { client, identity: identity.into(), scheduler, shares, breakers, retries: sender },
-            GatewayReceivers { export_permits, read_permits, retries },
-        )
+        let gateway = Self {
+            client,
+            identity: identity.into(),
+            scheduler,
+            shares,
+            breakers,
+            connection_warnings: Arc::default(),
+            retries: sender,
+        };
+        (gateway, GatewayReceivers { export_permits, read_permits, retries })
     }
 
     /// Grants reservations, and elects holders that may probe an open breaker, until it is dropped.
@@ -203,11 +212,11 @@ impl AwsGateway {
     ) -> Admission {
         let uid = &holder.uid;
         for key in &path.breakers {
-            if let BreakerState::Open { class, since, next } = self.breakers.check(key, uid, urgency, now) {
+            if let BreakerState::Open { denial, since, next } = self.breakers.check(key, uid, urgency, now) {
                 // No call is made, so a probe of the other breaker ends without a result.
                 path.breakers.iter().for_each(|key| self.breakers.record_inconclusive(key, uid, now));
                 self.scheduler.cancel_in(&path.bucket, uid);
-                return Admission::Denied { class, since, next };
+                return Admission::Denied { denial, since, next };
             }
         }
         match granted.map_or_else(|| self.scheduler.reserve(&path.bucket, holder, urgency, now), Reservation::Granted) {
@@ -308,25 +317,27 @@ impl AwsGateway {
     fn record_outcome(&self, path: &CallPath, token: SendPermit, uid: &Arc<str>, failure: Option<&CallFailure>) {
         let now = Instant::now();
         let [credentials, permission] = &path.breakers;
-        match failure.map(|failure| failure.class) {
-            None => {
-                self.notify_retries(self.breakers.record_success(credentials));
-                self.notify_retries(self.breakers.record_success(permission));
-            }
-            Some(class @ FailureClass::Credentials) => {
-                self.breakers.record_denial(credentials, uid, class, now);
+        let Some(failure) = failure else {
+            self.notify_retries(self.breakers.record_success(credentials));
+            return self.notify_retries(self.breakers.record_success(permission));
+        };
+        self.connection_warnings.log_warning(failure, now);
+        let denial = || Denial { class: failure.class, detail: failure.detail.without_text() };
+        match failure.class {
+            FailureClass::Credentials => {
+                self.breakers.record_denial(credentials, uid, denial(), now);
                 self.breakers.record_inconclusive(permission, uid, now);
             }
-            Some(class @ FailureClass::AccessDenied) => {
+            FailureClass::AccessDenied => {
                 self.notify_retries(self.breakers.record_success(credentials));
-                self.breakers.record_denial(permission, uid, class, now);
+                self.breakers.record_denial(permission, uid, denial(), now);
             }
             // AWS accepted the credentials and evaluated the request.
-            Some(FailureClass::NotFound | FailureClass::Rejected) => {
+            FailureClass::NotFound | FailureClass::Rejected => {
                 self.notify_retries(self.breakers.record_success(credentials));
                 self.breakers.record_inconclusive(permission, uid, now);
             }
-            Some(class @ (FailureClass::Throttled | FailureClass::Unavailable | FailureClass::Unreachable)) => {
+            class @ (FailureClass::Throttled | FailureClass::Unavailable | FailureClass::Unreachable) => {
                 if class == FailureClass::Throttled {
                     self.scheduler.on_throttled(&path.bucket, token.0, now);
                 }

@@ -2,8 +2,7 @@
 
 use crate::api::Reason;
 use crate::api::request::Uid;
-use crate::aws::model::{FailureCategory, FailureClass};
-use crate::aws::operation::Operation;
+use crate::aws::model::{CallFailure, FailureCategory, FailureClass};
 use crate::state::retry::{call_backoff, count_rejection, extend_streak, read_backoff};
 use crate::state::session::ReadHistory;
 use crate::state::{CallRollback, Claim, ExportState, FailureStreak, RetryState, SessionState};
@@ -21,11 +20,11 @@ impl ExportState {
 
 impl SessionState {
     /// Records a failed read.
-    pub(crate) fn read_failed(&mut self, uid: &Uid, class: FailureClass, operation: Operation, now: Instant) {
-        let backoff = read_backoff(&self.timing, class);
+    pub(crate) fn read_failed(&mut self, uid: &Uid, failure: &CallFailure, now: Instant) {
+        let backoff = read_backoff(&self.timing, failure.class);
         if let Some(known) = self.known.get_mut(uid) {
-            known.attempt.read_trouble =
-                Some(extend_streak(known.attempt.read_trouble, class, operation, backoff, now));
+            let last = known.attempt.read_trouble.take();
+            known.attempt.read_trouble = Some(extend_streak(last, failure, backoff, now));
         }
     }
 
@@ -79,14 +78,8 @@ impl SessionState {
     }
 
     /// Records a failed call. A refusal frees the claim, unless an earlier call is unanswered.
-    pub(crate) fn call_failed(
-        &mut self,
-        uid: &Uid,
-        before: &CallRollback,
-        class: FailureClass,
-        operation: Operation,
-        now: Instant,
-    ) {
+    pub(crate) fn call_failed(&mut self, uid: &Uid, before: &CallRollback, failure: &CallFailure, now: Instant) {
+        let class = failure.class;
         let backoff = call_backoff(&self.timing, class);
         self.change_object(uid, |known| {
             known.taken = false;
@@ -113,15 +106,16 @@ impl SessionState {
         match class {
             FailureClass::Rejected | FailureClass::NotFound => {
                 known.attempt.call_trouble = None;
-                known.attempt.refusals = Some(count_rejection(known.attempt.refusals, &self.timing, now));
+                let last = known.attempt.refusals.take();
+                known.attempt.refusals = Some(count_rejection(last, failure.detail.clone(), &self.timing, now));
             }
             FailureClass::Throttled
             | FailureClass::Unavailable
             | FailureClass::Unreachable
             | FailureClass::Credentials
             | FailureClass::AccessDenied => {
-                known.attempt.call_trouble =
-                    Some(extend_streak(known.attempt.call_trouble, class, operation, backoff, now));
+                let last = known.attempt.call_trouble.take();
+                known.attempt.call_trouble = Some(extend_streak(last, failure, backoff, now));
             }
         }
         if known.standing.deleted && !known.standing.holds() {
@@ -129,10 +123,14 @@ impl SessionState {
         }
     }
 
-    /// Records a denial of the same operation to other objects: this object waits without a try of its own.
-    pub(crate) fn set_denied(&mut self, uid: &Uid, reads: bool, trouble: FailureStreak) {
+    /// Records a denial of the same operation to other objects: this object waits without a try of its own. What AWS
+    /// said to this object itself stays shown.
+    pub(crate) fn set_denied(&mut self, uid: &Uid, reads: bool, mut trouble: FailureStreak) {
         if let Some(known) = self.known.get_mut(uid) {
             let slot = if reads { &mut known.attempt.read_trouble } else { &mut known.attempt.call_trouble };
+            if let Some(own) = slot.take().filter(|own| own.class == trouble.class) {
+                trouble.detail = own.detail;
+            }
             *slot = Some(trouble);
         }
     }

@@ -1,7 +1,7 @@
 //! The retry state of an object: failures, rejections, waits.
 
 use crate::api::Reason;
-use crate::aws::model::{FailureCategory, FailureClass};
+use crate::aws::model::{CallFailure, FailureCategory, FailureClass, FailureDetail};
 use crate::aws::operation::Operation;
 use crate::config::Timing;
 use crate::runtime::backoff::ExponentialBackoff;
@@ -9,12 +9,14 @@ use std::ops::{Deref, DerefMut};
 use tokio::time::Instant;
 
 /// Consecutive failures of the same category, of reads or of calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FailureStreak {
     /// The last failure's class.
     pub class: FailureClass,
     /// AWS's name of the operation that failed.
     pub operation: Operation,
+    /// What the status shows of the cause.
+    pub detail: ShownDetail,
     /// Time of the first failure.
     pub since: Instant,
     /// Number of failures after the first.
@@ -23,11 +25,39 @@ pub(crate) struct FailureStreak {
     pub retry_at: Instant,
 }
 
+/// What a status shows of the cause of failures in a row. Another cause is shown once it has been met twice in a row:
+/// causes that alternate, or texts that differ each time, are not written again and again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ShownDetail {
+    shown: FailureDetail,
+    /// That of the last failure.
+    last: FailureDetail,
+}
+
+impl ShownDetail {
+    /// The first failure's detail.
+    pub(crate) fn new(detail: FailureDetail) -> Self {
+        Self { shown: detail.clone(), last: detail }
+    }
+
+    /// What the status shows.
+    pub(crate) fn shown(&self) -> &FailureDetail {
+        &self.shown
+    }
+
+    fn after(self, detail: FailureDetail) -> Self {
+        let shown = if detail == self.last { detail.clone() } else { self.shown };
+        Self { shown, last: detail }
+    }
+}
+
 /// Calls that AWS rejected although the session looked live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rejections {
     /// Number of rejections.
     pub count: u32,
+    /// What the status shows of the cause.
+    pub detail: ShownDetail,
     /// Earliest next try.
     pub retry_at: Instant,
 }
@@ -129,28 +159,39 @@ pub(super) fn call_backoff(timing: &Timing, class: FailureClass) -> ExponentialB
 
 pub(super) fn extend_streak(
     last: Option<FailureStreak>,
-    class: FailureClass,
-    operation: Operation,
+    failure: &CallFailure,
     backoff: ExponentialBackoff,
     now: Instant,
 ) -> FailureStreak {
-    let (since, tries) = match last {
-        Some(last) if last.class.category() == class.category() => (last.since, last.tries + 1),
-        _ => (now, 0),
+    let CallFailure { class, operation, .. } = *failure;
+    let detail = failure.detail.clone();
+    let (since, tries, detail) = match last {
+        Some(last) if last.class.category() == class.category() => {
+            (last.since, last.tries + 1, last.detail.after(detail))
+        }
+        Some(_) | None => (now, 0, ShownDetail::new(detail)),
     };
-    FailureStreak { class, operation, since, tries, retry_at: now + backoff.delay_after(tries) }
+    FailureStreak { class, operation, detail, since, tries, retry_at: now + backoff.delay_after(tries) }
 }
 
-pub(super) fn count_rejection(last: Option<Rejections>, timing: &Timing, now: Instant) -> Rejections {
+pub(super) fn count_rejection(
+    last: Option<Rejections>,
+    detail: FailureDetail,
+    timing: &Timing,
+    now: Instant,
+) -> Rejections {
     // Rejections count together only if each follows the last one's retry time within `rejected_window`.
     let recent = |refusals: &Rejections| {
         refusals.count >= timing.rejected_tries || now <= refusals.retry_at + timing.rejected_window
     };
-    let count = last.filter(recent).map_or(0, |refusals| refusals.count) + 1;
+    let (count, detail) = match last.filter(recent) {
+        Some(last) => (last.count + 1, last.detail.after(detail)),
+        None => (1, ShownDetail::new(detail)),
+    };
     let wait = if count < timing.rejected_tries {
         timing.rejected_window / timing.rejected_tries.max(1)
     } else {
         timing.rejected_retry
     };
-    Rejections { count, retry_at: now + wait }
+    Rejections { count, detail, retry_at: now + wait }
 }

@@ -46,12 +46,14 @@ impl Session {
         same && summary.output_uri.is_none() && (last.source == ReadSource::Get || export.output_uri.is_some())
     }
 
-    /// Carries the session length over, which lists omit and which never changes. A list that equals the last read
+    /// Carries over what lists omit and never changes: the session's length, and where its logs go. A list that equals the last read
     /// keeps that read's source.
     pub(super) fn with_known_facts(&self, mut reading: SessionRead) -> SessionRead {
         let known = self.reading.as_ref().and_then(|last| last.found.as_ref());
         if let (Some(known), Some(view)) = (known, &mut reading.found) {
             view.session_length = view.session_length.or(known.session_length);
+            view.log_file_location_uri =
+                view.log_file_location_uri.take().or_else(|| known.log_file_location_uri.clone());
         }
         if reading.source == ReadSource::List && self.reading.as_ref().is_some_and(|last| last.found == reading.found) {
             reading.source = self.reading.as_ref().map_or(ReadSource::List, |last| last.source);

@@ -5,7 +5,7 @@ use crate::aws::model::ExportFilesStatus::{Failed, Pending, Succeeded};
 use crate::aws::model::{FailureClass, ReadSource, SessionRead, SessionStatus, SessionView};
 use crate::aws::operation::Operation;
 use crate::export::fixtures::{
-    ExportBuilder, FOREIGN, KEY, PREFIX, ZIP, arn, at, covered, export, session, timing, uid,
+    ExportBuilder, FOREIGN, KEY, PREFIX, ZIP, arn, at, covered, export, failure, session, timing, uid,
 };
 use crate::state::ownership::{ConflictingClaim, Observation, Ownership};
 use crate::state::{Claim, SessionState, Snapshot};
@@ -52,7 +52,7 @@ fn calls(state: &mut SessionState, name: &str, seconds: u64, answer: Result<(), 
     let before = state.call_begun(&uid(name), at(seconds).mono).unwrap();
     match answer {
         Ok(()) => state.call_accepted(&uid(name), "id".to_owned()),
-        Err(class) => state.call_failed(&uid(name), &before, class, Operation::Export, at(seconds + 1).mono),
+        Err(class) => state.call_failed(&uid(name), &before, &failure(Operation::Export, class), at(seconds + 1).mono),
     }
 }
 
@@ -63,16 +63,18 @@ fn listed(state: &mut SessionState, seconds: u64, view: SessionView) -> bool {
 
 #[test]
 fn what_a_list_repeats_is_no_news_and_what_it_leaves_out_is_not_forgotten() {
-    let summary = || SessionView { session_length: None, ..session() };
+    let summary = || SessionView { session_length: None, log_file_location_uri: None, ..session() };
     let mut state = knows([x()]);
     assert!(listed(&mut state, 1, summary()), "a first reading");
     assert!(!listed(&mut state, 2, summary()), "the same again");
     assert_eq!(snapshot_of(&state, "x").read_at, Some(at(2).mono), "but it keeps what is known fresh");
-    reads(&mut state, 3, Some(session().exported_to(Some(KEY), Pending)));
+    let with_logs = SessionView { log_file_location_uri: Some("s3://logs/".to_owned()), ..session() };
+    reads(&mut state, 3, Some(with_logs.exported_to(Some(KEY), Pending)));
     assert!(!listed(&mut state, 4, summary().exported_to(None, Pending)));
     assert!(!listed(&mut state, 5, summary().exported_to(Some(KEY), Pending)));
     assert_eq!(ownership_of(&state, "x"), Ownership::Own);
     assert_eq!(snapshot_of(&state, "x").view.unwrap().session_length, session().session_length);
+    assert_eq!(snapshot_of(&state, "x").view.unwrap().log_file_location_uri.as_deref(), Some("s3://logs/"));
     assert!(listed(&mut state, 6, summary().exported_to(Some(FOREIGN), Pending)), "another destination");
     assert!(listed(&mut state, 7, summary().exported_to(None, Succeeded)), "another status");
 }
@@ -219,7 +221,7 @@ fn a_rejection_restores_no_quiet_period_from_before_an_export_was_seen() {
     reads(&mut state, 1, Some(session()));
     let before = state.call_begun(&uid("x"), at(20).mono).unwrap();
     reads(&mut state, 21, Some(session().exported_to(Some(KEY), Pending)));
-    state.call_failed(&uid("x"), &before, FailureClass::Throttled, Operation::Export, at(22).mono);
+    state.call_failed(&uid("x"), &before, &failure(Operation::Export, FailureClass::Throttled), at(22).mono);
     reads(&mut state, 60, Some(session()));
     assert_eq!(
         (snapshot_of(&state, "x").claim, snapshot_of(&state, "x").evidence),
@@ -233,7 +235,7 @@ fn a_read_that_began_during_an_unanswered_call_shows_nothing_about_it() {
     state.acquire_claim(&uid("x"));
     let before = state.call_begun(&uid("x"), at(20).mono).unwrap();
     listed(&mut state, 21, session());
-    state.call_failed(&uid("x"), &before, FailureClass::Unavailable, Operation::Export, at(22).mono);
+    state.call_failed(&uid("x"), &before, &failure(Operation::Export, FailureClass::Unavailable), at(22).mono);
     assert_eq!(snapshot_of(&state, "x").evidence, Observation::Unread);
     reads(&mut state, 23, Some(session()));
     assert!(matches!(snapshot_of(&state, "x").evidence, Observation::Empty { .. }));
@@ -316,7 +318,7 @@ fn a_call_refused_after_the_deletion_leaves_nothing_behind() {
     state.acquire_claim(&uid("x"));
     let before = state.call_begun(&uid("x"), at(1).mono).unwrap();
     state.mark_deleted(&uid("x"), at(2).mono);
-    state.call_failed(&uid("x"), &before, FailureClass::Rejected, Operation::Export, at(3).mono);
+    state.call_failed(&uid("x"), &before, &failure(Operation::Export, FailureClass::Rejected), at(3).mono);
     assert!(state.snapshot(&uid("x"), at(4).mono).is_none());
 }
 
@@ -390,7 +392,7 @@ fn failures_wait_longer_each_time_and_end_with_a_good_read() {
     let mut state = knows([x(), y()]);
     let mut now = 0;
     for wait in [10, 20, 40, 60, 60] {
-        state.read_failed(&uid("x"), FailureClass::AccessDenied, Operation::Get, at(now).mono);
+        state.read_failed(&uid("x"), &failure(Operation::Get, FailureClass::AccessDenied), at(now).mono);
         let trouble = snapshot_of(&state, "x").attempt.read_trouble.unwrap();
         assert_eq!((trouble.since, trouble.retry_at), (at(0).mono, at(now + wait).mono));
         now += wait;

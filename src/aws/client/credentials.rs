@@ -6,7 +6,8 @@
 //! the other, and run into their own time-outs.
 //! Never: inspects credentials, or caches them.
 
-use crate::aws::error_class::is_source_down;
+use crate::aws::error_class::to_source_failure;
+use crate::aws::model::{ConnectionFailure, FailureDetail};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future;
@@ -23,14 +24,21 @@ const FAILURE_CACHE_TTL: Duration = Duration::from_secs(1);
 pub(super) struct TimeoutCredentials {
     source: SharedCredentialsProvider,
     limit: Duration,
-    failed: Mutex<Option<(Instant, LoadFailure)>>,
+    failed: Mutex<Option<(Instant, SourceFailure)>>,
 }
 
-/// Why a load failed.
-#[derive(Clone, Copy)]
-enum LoadFailure {
-    Down,
-    Refused,
+/// Why a load of credentials failed, without anything secret. It stands in place of the source's own error.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the source of credentials failed")]
+pub(crate) struct SourceFailure {
+    /// True for an outage, false for a refusal.
+    pub(crate) down: bool,
+    /// What a status may show.
+    pub(crate) detail: FailureDetail,
+    /// The words of STS or of the connection, for the log.
+    pub(crate) original: Option<String>,
+    /// Host and port of a request without an answer, for the log.
+    pub(crate) host: Option<String>,
 }
 
 impl TimeoutCredentials {
@@ -39,22 +47,20 @@ impl TimeoutCredentials {
     }
 
     async fn load(&self) -> Result<Credentials, CredentialsError> {
-        let failed = *self.failed.lock();
-        match failed.filter(|(at, _)| at.elapsed() < FAILURE_CACHE_TTL) {
-            Some((_, LoadFailure::Down)) => return Err(CredentialsError::provider_timed_out(self.limit)),
-            Some((_, LoadFailure::Refused)) => {
-                return Err(CredentialsError::not_loaded("the source of credentials failed a moment ago"));
+        let recent = self.failed.lock().clone().filter(|(at, _)| at.elapsed() < FAILURE_CACHE_TTL);
+        if let Some((_, failure)) = recent {
+            return Err(CredentialsError::provider_error(failure));
+        }
+        let failure = match tokio::time::timeout(self.limit, self.source.provide_credentials()).await {
+            Ok(Ok(credentials)) => return Ok(credentials),
+            Ok(Err(error)) => to_source_failure(&error),
+            Err(_) => {
+                let detail = FailureDetail::CredentialsSource(ConnectionFailure::Timeout);
+                SourceFailure { down: true, detail, original: None, host: None }
             }
-            None => {}
-        }
-        let outcome = tokio::time::timeout(self.limit, self.source.provide_credentials())
-            .await
-            .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(self.limit)));
-        if let Err(error) = &outcome {
-            let failed = if is_source_down(error) { LoadFailure::Down } else { LoadFailure::Refused };
-            *self.failed.lock() = Some((Instant::now(), failed));
-        }
-        outcome
+        };
+        *self.failed.lock() = Some((Instant::now(), failure.clone()));
+        Err(CredentialsError::provider_error(failure))
     }
 }
 

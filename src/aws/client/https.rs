@@ -6,7 +6,8 @@
 //! such addresses over plain HTTP, and the first two get an authorization token with each request. A proxy can't reach
 //! them, but it would read the token.
 //!
-//! Owns: both decisions. Never: opens a connection; the SDK does.
+//! Owns: both decisions, and the host in the error of a request without an answer. Never: opens a connection; the SDK
+//! does.
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -18,6 +19,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_types::config_bag::ConfigBag;
 use http::Uri;
@@ -150,7 +152,39 @@ struct ProxyConnector {
 
 impl HttpConnector for ProxyConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if bypasses_proxy(request.uri()) { self.direct.call(request) } else { self.by_environment.call(request) }
+        let host = host_of(request.uri());
+        let connector = if bypasses_proxy(request.uri()) { &self.direct } else { &self.by_environment };
+        let answer = connector.call(request);
+        HttpConnectorFuture::new(async move { answer.await.map_err(|error| name_host(error, host)) })
+    }
+}
+
+/// A request without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer from {host}")]
+pub(crate) struct RequestError {
+    /// Host and port of the request's URI.
+    pub(crate) host: String,
+    source: ConnectorError,
+}
+
+/// Host and port of a URI, without user and path.
+fn host_of(uri: &str) -> String {
+    let uri = uri.parse::<Uri>().unwrap_or_default();
+    let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", uri.host().unwrap_or_default())
+}
+
+/// The error with the host of its request. The SDK's retries of requests for credentials depend on the kind, which
+/// stays as it is.
+fn name_host(error: ConnectorError, host: String) -> ConnectorError {
+    let (timeout, user, io, kind) = (error.is_timeout(), error.is_user(), error.is_io(), error.as_other());
+    let error = Box::new(RequestError { host, source: error });
+    match (timeout, user, io) {
+        (true, _, _) => ConnectorError::timeout(error),
+        (false, true, _) => ConnectorError::user(error),
+        (false, false, true) => ConnectorError::io(error),
+        (false, false, false) => ConnectorError::other(error, kind),
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn session_from_get(arn: &SessionArn, output: &GetStreamSessionOutput
         location: output.location().and_then(plain_text),
         created_at: output.created_at().and_then(|at| SystemTime::try_from(*at).ok()),
         session_length: output.session_length_seconds().and_then(positive_seconds),
+        log_file_location_uri: output.log_file_location_uri().map(str::to_owned),
         export: output.export_files_metadata().map(export_view),
     })
 }
@@ -50,6 +51,7 @@ pub(super) fn session_from_summary(
         location: summary.location().and_then(plain_text),
         created_at: summary.created_at().and_then(|at| SystemTime::try_from(*at).ok()),
         session_length: None,
+        log_file_location_uri: None,
         export: summary.export_files_metadata().map(export_view),
     };
     Some((named.id, view))

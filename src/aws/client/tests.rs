@@ -2,6 +2,7 @@
 
 mod bounds;
 mod environment;
+mod failures;
 mod network;
 mod server;
 
@@ -155,7 +156,7 @@ async fn no_such_session_is_an_answer_to_a_read_and_a_refusal_of_a_call() {
     assert_eq!(client.get(&arn()).await.unwrap().found, None);
     let refused = client.export(&arn(), &uri()).await.unwrap_err();
     assert_eq!((refused.class, refused.http), (FailureClass::NotFound, Some(404)));
-    assert_eq!(refused.code.as_deref(), Some("ResourceNotFoundException"));
+    assert_eq!(refused.detail.code(), Some("ResourceNotFoundException"));
     assert_eq!(refused.request_id.as_deref(), Some("req-1"));
     assert_eq!(*seen.attempts.lock(), [None, Some(FailureClass::NotFound)]);
 }
@@ -172,7 +173,7 @@ async fn answers_of_aws() {
     for (status, code, class) in rows {
         let failure = both_fail(json(status, code, r#"{"Message": "no"}"#)).await;
         assert_eq!(failure.class, class, "{code}");
-        assert_eq!(failure.code.as_deref(), code.split(':').next());
+        assert_eq!(failure.detail.code(), code.split(':').next());
     }
 }
 

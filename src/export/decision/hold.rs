@@ -69,7 +69,7 @@ impl DecisionInput<'_> {
     fn wake_for_stalled(&self, action: Action) -> Action {
         let bound = self.now.mono + remaining_after(self.export.created, self.timing.acceptance_bound, self.now.wall);
         let bound = Some(bound).filter(|_| !self.is_exempt_from_deadline());
-        let troubles = [self.snapshot.attempt.read_trouble, self.snapshot.attempt.call_trouble];
+        let troubles = [&self.snapshot.attempt.read_trouble, &self.snapshot.attempt.call_trouble];
         let stalls = troubles.into_iter().flatten().map(|trouble| trouble.since + self.timing.denial_stalled_after);
         let changes = stalls.chain(bound).filter(|at| *at > self.now.mono);
         changes.fold(action, Action::or_decide_at)

@@ -19,7 +19,7 @@ impl DecisionInput<'_> {
     }
 
     pub(super) fn await_read(&self, at: Instant, kind: ReadKind) -> Action {
-        let due = self.snapshot.attempt.read_trouble.map_or(at, |trouble| trouble.retry_at.max(at));
+        let due = self.snapshot.attempt.read_trouble.as_ref().map_or(at, |trouble| trouble.retry_at.max(at));
         Action::AwaitRead(ReadRequest { due, kind, session_ends: self.session_ends_at(), decide_again_at: None })
     }
 

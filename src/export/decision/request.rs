@@ -1,11 +1,14 @@
 //! The stages for a session without a visible export: the checks before the call, and the request itself.
 
-use crate::aws::model::{FailureCategory, SessionStatus};
+use crate::aws::model::{FailureCategory, FailureDetail, SessionStatus};
 use crate::export::decision::{Action, CheckResult, DecisionInput};
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::state::FailureStreak;
 use crate::state::ownership::{ConflictingClaim, Observation};
 use tokio::time::Instant;
+
+/// AWS answers, but nothing follows from what it shows.
+const UNUSABLE_READ: Held = Held::ServiceUnavailable { detail: FailureDetail::Unknown };
 
 impl DecisionInput<'_> {
     /// Reads first if no usable read exists; after failed reads, waits for their backoff.
@@ -26,7 +29,7 @@ impl DecisionInput<'_> {
             let read = self.snapshot.last_call.map_or(self.now.mono, |asked| asked + self.observed.poll_interval);
             return Some(CheckResult { row: self.pending_row_if_unrecorded(), action: self.read_at(read) });
         }
-        let call = self.snapshot.attempt.call_trouble;
+        let call = self.snapshot.attempt.call_trouble.as_ref();
         let service = call.filter(|trouble| trouble.class.category() == FailureCategory::Service);
         let at = service.map_or(self.now.mono, |trouble| trouble.retry_at);
         Some(CheckResult { row: self.held_row_for_call(), action: self.read_at(at) })
@@ -34,18 +37,19 @@ impl DecisionInput<'_> {
 
     /// The held row of a failing call; `None` without call failures.
     pub(super) fn held_row_for_call(&self) -> Option<Row> {
-        self.snapshot.attempt.call_trouble.and_then(|trouble| self.held_row_for(&trouble)).map(Row::Held)
+        self.snapshot.attempt.call_trouble.as_ref().and_then(|trouble| self.held_row_for(trouble)).map(Row::Held)
     }
 
     /// Returns the row of a failure; `None` for a rejected request with fewer than `rejected_tries` tries.
     pub(super) fn held_row_for(&self, trouble: &FailureStreak) -> Option<Held> {
         let stalled = self.now.mono.duration_since(trouble.since) >= self.timing.denial_stalled_after;
+        let detail = trouble.detail.shown().clone();
         match trouble.class.category() {
-            FailureCategory::Service => Some(Held::ServiceUnavailable),
-            FailureCategory::Credentials => Some(Held::CredentialsUnavailable { stalled }),
-            FailureCategory::Denied => Some(Held::AccessDenied { stalled, operation: trouble.operation }),
+            FailureCategory::Service => Some(Held::ServiceUnavailable { detail }),
+            FailureCategory::Credentials => Some(Held::CredentialsUnavailable { stalled, detail }),
+            FailureCategory::Denied => Some(Held::AccessDenied { stalled, operation: trouble.operation, detail }),
             FailureCategory::Request => {
-                (trouble.tries + 1 >= self.timing.rejected_tries).then_some(Held::RequestRejected { detail: None })
+                (trouble.tries + 1 >= self.timing.rejected_tries).then_some(Held::RequestRejected { detail })
             }
         }
     }
@@ -66,7 +70,7 @@ impl DecisionInput<'_> {
         match status {
             SessionStatus::Activating => Some(CheckResult::held_result(Held::WaitingForSession, read)),
             SessionStatus::Unknown => {
-                Some(CheckResult::held_result(Held::ServiceUnavailable, self.read_after(self.observed.poll_interval)))
+                Some(CheckResult::held_result(UNUSABLE_READ, self.read_after(self.observed.poll_interval)))
             }
             SessionStatus::Active
             | SessionStatus::Connected
@@ -102,7 +106,7 @@ impl DecisionInput<'_> {
     /// An export was seen before and this read does not show it: the read is not usable.
     pub(super) fn check_stale_read(&self) -> Option<CheckResult> {
         let stale = self.snapshot.evidence == Observation::Stale;
-        stale.then(|| CheckResult::held_result(Held::ServiceUnavailable, self.read_after(self.observed.poll_interval)))
+        stale.then(|| CheckResult::held_result(UNUSABLE_READ, self.read_after(self.observed.poll_interval)))
     }
 
     /// The session is live without an export and nothing conflicts: request it, once quota is reserved.
@@ -131,11 +135,12 @@ impl DecisionInput<'_> {
     /// Returns the wait after a failed or rejected call; `None` if a call may be made now.
     pub(super) fn call_backoff(&self) -> Option<CheckResult> {
         let attempt = &self.snapshot.attempt;
-        if let Some(trouble) = attempt.call_trouble.filter(|trouble| self.now.mono < trouble.retry_at) {
+        if let Some(trouble) = attempt.call_trouble.as_ref().filter(|trouble| self.now.mono < trouble.retry_at) {
             return Some(CheckResult { row: self.held_row_for_call(), action: Action::WaitUntil(trouble.retry_at) });
         }
-        let refusals = attempt.refusals.filter(|refusals| self.now.mono < refusals.retry_at)?;
-        let held = (refusals.count >= self.timing.rejected_tries).then_some(Held::RequestRejected { detail: None });
+        let refusals = attempt.refusals.as_ref().filter(|refusals| self.now.mono < refusals.retry_at)?;
+        let rejected = || Held::RequestRejected { detail: refusals.detail.shown().clone() };
+        let held = (refusals.count >= self.timing.rejected_tries).then(rejected);
         let read = self.next_read_at(self.observed.poll_interval);
         let action = if refusals.retry_at < read { Action::WaitUntil(refusals.retry_at) } else { self.read_at(read) };
         Some(CheckResult { row: held.map(Row::Held), action })

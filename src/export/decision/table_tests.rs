@@ -9,6 +9,7 @@ use crate::export::decision::{Decision, Observed, decide};
 use crate::export::fixtures::{ExportBuilder, KEY, at, export, observed, shows, timing, trouble};
 use crate::export::status::row::{Outcome, Row};
 use crate::state::Claim;
+use crate::state::ShownDetail;
 use crate::state::ownership::{ConflictingClaim, Observation, Ownership};
 use crate::state::retry::Rejections;
 
@@ -73,7 +74,9 @@ fn troubled(observed: &Observed, number: usize, now: u64) -> Option<Observed> {
         2 => observed.attempt(|a| a.read_trouble = Some(trouble(FailureClass::AccessDenied, now - 200, 5, now))),
         3 => observed.attempt(|a| a.call_trouble = Some(trouble(FailureClass::Unavailable, now - 40, 3, now + 5))),
         4 => observed.attempt(|a| a.call_trouble = Some(trouble(FailureClass::AccessDenied, now - 200, 5, now))),
-        5 => observed.attempt(|a| a.refusals = Some(Rejections { count: 3, retry_at: at(now + 100).mono })),
+        5 => observed.attempt(|a| {
+            a.refusals = Some(Rejections { count: 3, detail: ShownDetail::default(), retry_at: at(now + 100).mono })
+        }),
         6 => observed.attempt(|a| {
             a.waiting_since = Some(at(now - 31).mono);
             a.tells_at = Some(at(now - 1).mono);

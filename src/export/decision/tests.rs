@@ -3,18 +3,19 @@
 use crate::api::{ExportStatus, Reason};
 use crate::authorization::Uncovered;
 use crate::aws::model::ExportFilesStatus::{Failed, Pending, Succeeded, Unknown};
-use crate::aws::model::{FailureClass, ReadSource, SessionStatus};
+use crate::aws::model::{FailureClass, FailureDetail, ReadSource, SessionStatus};
 use crate::aws::operation::Operation;
 use crate::export::decision::{Action, Decision, Observed, Retention, Withheld, decide, decide_uncovered};
 use crate::export::fixtures::{ExportBuilder, FOREIGN, KEY, ZIP, at, export, observed, secs, shows, timing, trouble};
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::polling::request::{ReadKind, ReadRequest};
-use crate::state::Claim;
 use crate::state::ownership::{ConflictingClaim, Observation, Ownership};
 use crate::state::retry::Rejections;
+use crate::state::{Claim, ShownDetail};
 use tokio::time::Instant;
 
 const DAY: u64 = 86_400;
+const UNAVAILABLE: Held = Held::ServiceUnavailable { detail: FailureDetail::Unknown };
 
 /// When and how an object goes on, whichever read it awaits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,25 +244,33 @@ fn trouble_with_reading_shows_after_30_s_also_while_it_is_being_retried() {
         since_0(troubled, Reason::ServiceUnavailable)
     };
     is(&decided(export(), &failing(40), 20), None, wait(30));
-    is(&decided(export(), &failing(40), 31), held(Held::ServiceUnavailable), wait(40));
-    is(&decided(export(), &failing(40), 40), held(Held::ServiceUnavailable), Next::Read);
+    is(&decided(export(), &failing(40), 31), held(UNAVAILABLE), wait(40));
+    is(&decided(export(), &failing(40), 40), held(UNAVAILABLE), Next::Read);
     // Neither an old answer nor suspension replaces it in between.
     let old = failing(40).live(0);
-    is(&decided(export(), &old, 40), held(Held::ServiceUnavailable), Next::Read);
-    is(&decided(export().suspended(), &old, 41), held(Held::ServiceUnavailable), Next::Read);
+    is(&decided(export(), &old, 40), held(UNAVAILABLE), Next::Read);
+    is(&decided(export().suspended(), &old, 41), held(UNAVAILABLE), Next::Read);
 }
 
 #[test]
 fn a_denial_shows_at_once_and_stalls_after_two_minutes() {
     let denied = observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::AccessDenied, 0, 0, 10)));
-    let row = |stalled| held(Held::AccessDenied { stalled, operation: Operation::Get });
+    let row = |stalled| held(Held::AccessDenied { stalled, operation: Operation::Get, detail: FailureDetail::Unknown });
     is(&decided(export(), &denied, 1), row(false), wait(10));
     let denied = observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::AccessDenied, 0, 4, 150)));
     is(&decided(export(), &denied, 119), row(false), wait(120));
     is(&decided(export(), &denied, 120), row(true), wait(150));
     let broke = observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::Credentials, 0, 4, 150)));
-    is(&decided(export(), &broke, 119), held(Held::CredentialsUnavailable { stalled: false }), wait(120));
-    is(&decided(export(), &broke, 120), held(Held::CredentialsUnavailable { stalled: true }), wait(150));
+    is(
+        &decided(export(), &broke, 119),
+        held(Held::CredentialsUnavailable { stalled: false, detail: FailureDetail::Unknown }),
+        wait(120),
+    );
+    is(
+        &decided(export(), &broke, 120),
+        held(Held::CredentialsUnavailable { stalled: true, detail: FailureDetail::Unknown }),
+        wait(150),
+    );
 }
 
 #[test]
@@ -271,7 +280,7 @@ fn a_denied_call_keeps_its_row_while_it_is_tried_again() {
             a.call_trouble = Some(trouble(FailureClass::AccessDenied, 0, 1, 20));
         })
     };
-    let row = held(Held::AccessDenied { stalled: false, operation: Operation::Get });
+    let row = held(Held::AccessDenied { stalled: false, operation: Operation::Get, detail: FailureDetail::Unknown });
     is(&decided(export().intended(), &denied(0), 19), row.clone(), wait(20));
     is(&decided(export().intended(), &denied(0), 100), row.clone(), Next::Read);
     is(&decided(export().intended(), &denied(99), 100), row.clone(), Next::Reserve(at(120).mono));
@@ -282,11 +291,11 @@ fn a_denied_call_keeps_its_row_while_it_is_tried_again() {
 fn a_rejected_call_shows_after_three_tries_and_is_repeated_every_five_minutes() {
     let refused = |count, retry| {
         observed().live(50).claim(Claim::Refused).attempt(|a| {
-            a.refusals = Some(Rejections { count, retry_at: at(retry).mono });
+            a.refusals = Some(Rejections { count, detail: ShownDetail::default(), retry_at: at(retry).mono });
         })
     };
     is(&decided(export().intended(), &refused(2, 55), 51), None, wait(55));
-    let rejected = held(Held::RequestRejected { detail: None });
+    let rejected = held(Held::RequestRejected { detail: FailureDetail::Unknown });
     is(&decided(export().intended(), &refused(3, 350), 51), rejected, wait(60));
     is(&decided(export().intended(), &refused(3, 50).has_permit(), 51), None, Next::Call);
 }
@@ -295,7 +304,7 @@ fn a_rejected_call_shows_after_three_tries_and_is_repeated_every_five_minutes() 
 fn a_rejected_read_shows_after_three_tries_too() {
     let rejected = |tries| observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::Rejected, 0, tries, 40)));
     is(&decided(export(), &rejected(1), 20), None, wait(40));
-    is(&decided(export(), &rejected(2), 20), held(Held::RequestRejected { detail: None }), wait(40));
+    is(&decided(export(), &rejected(2), 20), held(Held::RequestRejected { detail: FailureDetail::Unknown }), wait(40));
 }
 
 fn withheld(export: ExportBuilder, why: &Uncovered, seconds: u64) -> Withheld {
@@ -313,7 +322,7 @@ fn uncovered() -> Vec<(Uncovered, Held)> {
             Held::AccountMismatch { named: "999988887777".to_owned() },
         ),
         (Uncovered::ServiceAccount, Held::ServiceAccountNotSupported),
-        (Uncovered::Malformed { detail: "d".to_owned() }, Held::RequestRejected { detail: Some("d".to_owned()) }),
+        (Uncovered::Malformed { detail: "d".to_owned() }, Held::SpecRejected { problem: "d".to_owned() }),
     ]
 }
 
@@ -381,7 +390,7 @@ fn not_found_needs_three_reads_over_a_minute() {
 #[test]
 fn a_stale_empty_read_decides_nothing() {
     let stale = since_0(observed().evidence(Observation::Stale, 30 * 3600), Reason::ServiceUnavailable);
-    is(&decided(export(), &stale, 30 * 3600), held(Held::ServiceUnavailable), wait(30 * 3600 + 10));
+    is(&decided(export(), &stale, 30 * 3600), held(UNAVAILABLE), wait(30 * 3600 + 10));
     is(&decided(export(), &observed().evidence(Observation::Stale, 0).has_permit(), 1), None, wait(10));
     let rival = observed().evidence(Observation::Stale, 0).rival(ConflictingClaim::Accepted { name: None });
     let conflict = Outcome::ExportConflict { shown: None, rival: None };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::aws::model::FailureDetail;
 use crate::aws::operation::Operation;
 use crate::config::QuotaConfig;
 use crate::export::fixtures::{ALL_COVERED, ExportBuilder, authorized, export, identity, secs, wall};
@@ -14,7 +15,7 @@ fn held(name: &str, held: Held) -> ExportBuilder {
 }
 
 fn denied(name: &str) -> ExportBuilder {
-    held(name, Held::AccessDenied { stalled: false, operation: Operation::Export })
+    held(name, Held::AccessDenied { stalled: false, operation: Operation::Export, detail: FailureDetail::Unknown })
 }
 
 fn inventory_of(exports: impl IntoIterator<Item = ExportBuilder>) -> ExportInventory {

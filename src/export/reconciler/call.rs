@@ -8,8 +8,8 @@ use crate::polling::request::ReadRequest;
 use crate::polling::subscriptions::ReadSubscription;
 use crate::quota::gateway::{Admission, CallRequest, Destination};
 use crate::quota::scheduler::{Permit, Priority, PriorityClass, Requester};
-use crate::state::FailureStreak;
 use crate::state::ownership::Observation;
+use crate::state::{FailureStreak, ShownDetail};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -80,7 +80,7 @@ impl Controller {
             Ok(request_id) => state.call_accepted(uid, request_id),
             Err(failure) => {
                 self.log_failure(evaluation, &failure);
-                state.call_failed(uid, &before, failure.class, failure.operation, Instant::now());
+                state.call_failed(uid, &before, &failure, Instant::now());
             }
         }
         Flow::Again
@@ -99,9 +99,11 @@ impl Controller {
                 Ok(permit)
             }
             Admission::Waiting { since } => Err(Flow::At(state.start_quota_wait(uid, since, now))),
-            Admission::Denied { class, since, next } => {
-                let operation = Operation::Export;
-                state.set_denied(uid, false, FailureStreak { class, operation, since, tries: 0, retry_at: next });
+            Admission::Denied { denial, since, next } => {
+                let detail = ShownDetail::new(denial.detail);
+                let (class, operation) = (denial.class, Operation::Export);
+                let streak = FailureStreak { class, operation, detail, since, tries: 0, retry_at: next };
+                state.set_denied(uid, false, streak);
                 Err(Flow::At(next.min(now + self.timing.held_status_delay)))
             }
         }

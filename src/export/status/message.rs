@@ -6,8 +6,9 @@
 mod tests;
 
 use crate::api::status::MAX_REASON;
+use crate::aws::model::FailureDetail;
 use crate::aws::operation::Operation;
-use crate::export::status::principals::replace_principals;
+use crate::aws::principals::replace_principals;
 use crate::export::status::row::{Held, Outcome, Row};
 use jiff::SignedDuration;
 use std::borrow::Cow;
@@ -34,16 +35,17 @@ pub(crate) fn share_message(text: String) -> Cow<'static, str> {
 }
 
 static COMMON_MESSAGES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    let denied = |operation: Operation| Held::AccessDenied { stalled: false, operation };
+    let detail = || FailureDetail::Unknown;
+    let denied = |operation: Operation| Held::AccessDenied { stalled: false, operation, detail: detail() };
     let held = [
         Held::WaitingForSession,
         Held::Suspended,
         Held::WaitingForOtherExport { rival: None },
         Held::RateLimited,
-        Held::ServiceUnavailable,
-        Held::CredentialsUnavailable { stalled: false },
+        Held::ServiceUnavailable { detail: detail() },
+        Held::CredentialsUnavailable { stalled: false, detail: detail() },
         Held::ConfirmingSessionEnd,
-        Held::RequestRejected { detail: None },
+        Held::RequestRejected { detail: detail() },
         Held::DestinationForbidden { missing_rule: None },
     ];
     let rows = held.into_iter().chain(Operation::ALL.map(denied)).map(Row::Held);
@@ -93,21 +95,29 @@ fn held_message(held: &Held, room: usize) -> String {
                 .to_owned()
         }
         Held::RateLimited => "The request is queued: the AWS request quota is in use by other requests.".to_owned(),
-        Held::ServiceUnavailable => {
-            "AWS throttles requests, can't be reached, or gave an unusable answer. The operator retries.".to_owned()
+        Held::ServiceUnavailable { detail: FailureDetail::Unknown } => {
+            "AWS shows nothing that the operator can use. The operator retries.".to_owned()
         }
-        Held::CredentialsUnavailable { .. } => "The operator has no credentials that AWS accepts. It retries every \
-                                                minute. Check the IAM role of its Pods."
-            .to_owned(),
+        Held::ServiceUnavailable { detail } => {
+            with_detail("AWS can't be reached, or does not serve the request now. The operator retries.", detail)
+        }
+        Held::CredentialsUnavailable { detail, .. } => with_detail(
+            "The operator has no credentials that AWS accepts. It retries every minute. Check the IAM role of its \
+             Pods.",
+            detail,
+        ),
         // S3 is asked for the destination by the export call only.
-        Held::AccessDenied { operation: Operation::Export, .. } => {
+        Held::AccessDenied { operation: Operation::Export, detail, .. } => with_detail(
             "IAM denies the operator's role gameliftstreams:ExportStreamSessionFiles, or s3:PutObject on the \
-             destination. The operator retries every minute. Allow both in the role's policy."
-                .to_owned()
-        }
-        Held::AccessDenied { operation: operation @ (Operation::Get | Operation::List), .. } => format!(
-            "IAM denies the operator's role gameliftstreams:{operation}. The operator retries every minute. Allow it \
-             in the role's policy."
+             destination. The operator retries every minute. Allow both in the role's policy.",
+            detail,
+        ),
+        Held::AccessDenied { operation: operation @ (Operation::Get | Operation::List), detail, .. } => with_detail(
+            &format!(
+                "IAM denies the operator's role gameliftstreams:{operation}. The operator retries every minute. Allow \
+                 it in the role's policy."
+            ),
+            detail,
         ),
         Held::DestinationForbidden { missing_rule: Some(missing_rule) } => forbidden_message(missing_rule, room),
         Held::DestinationForbidden { missing_rule: None } => {
@@ -124,14 +134,32 @@ fn held_message(held: &Held, room: usize) -> String {
                                              operator's own identity instead."
                 .to_owned()
         }
-        Held::RequestRejected { detail: None } => {
-            "AWS rejects the request although the session is live. The operator retries every few minutes.".to_owned()
-        }
-        Held::RequestRejected { detail: Some(detail) } => format!("This version does not accept the spec: {detail}."),
+        Held::RequestRejected { detail } => with_detail(
+            "AWS rejects the request although the session is live. The operator retries every few minutes.",
+            detail,
+        ),
+        Held::SpecRejected { problem } => format!("This version does not accept the spec: {problem}."),
         Held::ConfirmingSessionEnd => {
             "AWS shows the session as ended, or not at all, without an export. The operator reads it again to confirm."
                 .to_owned()
         }
+    }
+}
+
+/// The message with the cause behind it.
+fn with_detail(what: &str, detail: &FailureDetail) -> String {
+    match detail {
+        FailureDetail::Unknown => what.to_owned(),
+        FailureDetail::Answer(answer) if answer.text.is_empty() => format!("{what} AWS says {}.", answer.code),
+        FailureDetail::Answer(answer) => {
+            let text = printable_text(&answer.text);
+            format!("{what} AWS says {}: {}.", answer.code, text.trim_end_matches('.'))
+        }
+        FailureDetail::ForeignAnswer(http) => {
+            format!("{what} The answer has HTTP status {http} and is not AWS's own: check the proxy.")
+        }
+        FailureDetail::Connection(cause) => format!("{what} Cause: {cause}."),
+        FailureDetail::CredentialsSource(cause) => format!("{what} Cause, at the source of its credentials: {cause}."),
     }
 }
 

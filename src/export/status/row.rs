@@ -1,6 +1,7 @@
 //! The rows of the condition table: every state that a status can show.
 
 use crate::api::{ExportStatus, Reason};
+use crate::aws::model::FailureDetail;
 use crate::aws::operation::Operation;
 use std::time::Duration;
 
@@ -38,11 +39,16 @@ pub(crate) enum Held {
     /// Waiting for a slot in the AWS request quota.
     RateLimited,
     /// AWS can't be reached or does not answer usefully.
-    ServiceUnavailable,
+    ServiceUnavailable {
+        /// Why.
+        detail: FailureDetail,
+    },
     /// AWS does not accept the operator's credentials, or there are none.
     CredentialsUnavailable {
         /// For longer than new IAM rules take.
         stalled: bool,
+        /// Why.
+        detail: FailureDetail,
     },
     /// IAM denies the operation.
     AccessDenied {
@@ -50,6 +56,8 @@ pub(crate) enum Held {
         stalled: bool,
         /// AWS's name of the refused operation.
         operation: Operation,
+        /// AWS's words.
+        detail: FailureDetail,
     },
     /// No rule covers the destination.
     DestinationForbidden {
@@ -63,10 +71,15 @@ pub(crate) enum Held {
     },
     /// `spec.serviceAccountName` is not supported.
     ServiceAccountNotSupported,
-    /// AWS rejects the request though the session is live, or the spec is malformed.
+    /// AWS rejects the request though the session is live.
     RequestRejected {
-        /// What is wrong with the spec; `None` if AWS rejected the request.
-        detail: Option<String>,
+        /// AWS's words.
+        detail: FailureDetail,
+    },
+    /// This version does not accept the spec.
+    SpecRejected {
+        /// What is wrong with it.
+        problem: String,
     },
     /// AWS shows the session as ended, or not at all, without an export: another read must confirm it.
     ConfirmingSessionEnd,
@@ -118,13 +131,13 @@ impl Held {
             Self::WaitingForOtherExport { .. } => Reason::WaitingForOtherExport,
             Self::DestinationUnknown => Reason::DestinationUnknown,
             Self::RateLimited => Reason::RateLimited,
-            Self::ServiceUnavailable => Reason::ServiceUnavailable,
+            Self::ServiceUnavailable { .. } => Reason::ServiceUnavailable,
             Self::CredentialsUnavailable { .. } => Reason::CredentialsUnavailable,
             Self::AccessDenied { .. } => Reason::AccessDenied,
             Self::DestinationForbidden { .. } => Reason::DestinationForbidden,
             Self::AccountMismatch { .. } => Reason::AccountMismatch,
             Self::ServiceAccountNotSupported => Reason::ServiceAccountNotSupported,
-            Self::RequestRejected { .. } => Reason::RequestRejected,
+            Self::RequestRejected { .. } | Self::SpecRejected { .. } => Reason::RequestRejected,
             Self::ConfirmingSessionEnd => Reason::ConfirmingSessionEnd,
         }
     }
@@ -133,17 +146,18 @@ impl Held {
     /// itself (Reconciling).
     pub(crate) const fn is_stalled(&self) -> bool {
         match self {
-            Self::CredentialsUnavailable { stalled } | Self::AccessDenied { stalled, .. } => *stalled,
+            Self::CredentialsUnavailable { stalled, .. } | Self::AccessDenied { stalled, .. } => *stalled,
             Self::DestinationForbidden { .. }
             | Self::AccountMismatch { .. }
             | Self::ServiceAccountNotSupported
-            | Self::RequestRejected { .. } => true,
+            | Self::RequestRejected { .. }
+            | Self::SpecRejected { .. } => true,
             Self::WaitingForSession
             | Self::Suspended
             | Self::WaitingForOtherExport { .. }
             | Self::DestinationUnknown
             | Self::RateLimited
-            | Self::ServiceUnavailable
+            | Self::ServiceUnavailable { .. }
             | Self::ConfirmingSessionEnd => false,
         }
     }
@@ -159,11 +173,12 @@ impl Held {
             | Self::DestinationForbidden { .. }
             | Self::AccountMismatch { .. }
             | Self::ServiceAccountNotSupported
-            | Self::RequestRejected { .. } => true,
+            | Self::RequestRejected { .. }
+            | Self::SpecRejected { .. } => true,
             Self::WaitingForOtherExport { .. }
             | Self::DestinationUnknown
             | Self::RateLimited
-            | Self::ServiceUnavailable
+            | Self::ServiceUnavailable { .. }
             | Self::ConfirmingSessionEnd => false,
         }
     }

@@ -7,9 +7,9 @@ use crate::api::condition::Condition;
 use crate::api::condition::{ACCEPTED, STALLED};
 use crate::api::request::Export;
 use crate::api::{ExportStatus, Reason, SessionExportStatus};
-use crate::aws::model::SessionStatus;
+use crate::aws::model::{ConnectionFailure, FailureDetail, SessionStatus};
 use crate::aws::operation::Operation;
-use crate::export::fixtures::{KEY, arn, export, secs, session, wall};
+use crate::export::fixtures::{KEY, arn, aws_answer, export, secs, session, wall};
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::export::status::{build_status, merge_patch};
 use crate::property;
@@ -33,7 +33,17 @@ fn conflict(shown: Option<ExportStatus>, rival: Option<&str>) -> Row {
 }
 
 fn denied(stalled: bool) -> Row {
-    held(Held::AccessDenied { stalled, operation: Operation::Export })
+    let detail = aws_answer("AccessDeniedException", "User: the operator's role is not authorized");
+    held(Held::AccessDenied { stalled, operation: Operation::Export, detail })
+}
+
+fn no_credentials(stalled: bool) -> Row {
+    let detail = aws_answer("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity");
+    held(Held::CredentialsUnavailable { stalled, detail })
+}
+
+fn unavailable(detail: FailureDetail) -> Row {
+    held(Held::ServiceUnavailable { detail })
 }
 
 /// Every row of the condition table, by the name of its snapshot, on top of what is usually recorded before it.
@@ -49,10 +59,10 @@ fn table() -> Vec<(&'static str, Export, Row)> {
         ("destination-unknown", new(), held(Held::DestinationUnknown)),
         ("rate-limited", new(), held(Held::RateLimited)),
         ("requesting", new(), Row::Requesting),
-        ("service-unavailable", new(), held(Held::ServiceUnavailable)),
-        ("service-unavailable-after-intent", asked(), held(Held::ServiceUnavailable)),
-        ("credentials-unavailable", new(), held(Held::CredentialsUnavailable { stalled: false })),
-        ("credentials-unavailable-longer", new(), held(Held::CredentialsUnavailable { stalled: true })),
+        ("service-unavailable", new(), unavailable(FailureDetail::Connection(ConnectionFailure::NameResolution))),
+        ("service-unavailable-after-intent", asked(), unavailable(aws_answer("ThrottlingException", "Rate exceeded."))),
+        ("credentials-unavailable", new(), no_credentials(false)),
+        ("credentials-unavailable-longer", new(), no_credentials(true)),
         ("access-denied", asked(), denied(false)),
         ("access-denied-longer", asked(), denied(true)),
         (
@@ -62,8 +72,12 @@ fn table() -> Vec<(&'static str, Export, Row)> {
         ),
         ("account-mismatch", new(), held(Held::AccountMismatch { named: "999988887777".to_owned() })),
         ("service-account-not-supported", new(), held(Held::ServiceAccountNotSupported)),
-        ("request-rejected", asked(), held(Held::RequestRejected { detail: None })),
-        ("request-malformed", new(), held(Held::RequestRejected { detail: Some("region must be real".to_owned()) })),
+        (
+            "request-rejected",
+            asked(),
+            held(Held::RequestRejected { detail: aws_answer("ValidationException", "The bucket does not exist") }),
+        ),
+        ("request-malformed", new(), held(Held::SpecRejected { problem: "region must be real".to_owned() })),
         ("confirming-session-end", new(), held(Held::ConfirmingSessionEnd)),
         ("export-pending", asked(), Row::Pending),
         ("export-pending-ready-when-accepted", early().build(), Row::Pending),
@@ -101,7 +115,7 @@ fn is_of_the_uncovered(row: &Row) -> bool {
             Held::DestinationForbidden { .. }
                 | Held::AccountMismatch { .. }
                 | Held::ServiceAccountNotSupported
-                | Held::RequestRejected { detail: Some(_) }
+                | Held::SpecRejected { .. }
         )
     )
 }
@@ -242,7 +256,7 @@ fn a_conflict_after_an_acceptance_that_was_cleared_by_hand_shows_it_again() {
 fn accepted_stays_true_where_the_table_says_as_before() {
     let mut half = export().showing(Row::Pending).build();
     (half.status.request_time, half.status.export_status) = (None, None);
-    for row in [conflict(None, None), held(Held::ServiceUnavailable)] {
+    for row in [conflict(None, None), unavailable(FailureDetail::Unknown)] {
         let status = composed_bare(&half, &row);
         assert!(status.conditions.iter().any(|c| c.type_ == ACCEPTED && c.status == "True"), "{row:?}");
     }
@@ -283,10 +297,24 @@ fn of_a_session_only_what_changed_is_written_and_never_alone() {
 }
 
 #[test]
+fn where_the_applications_logs_go_is_shown_and_stays_though_lists_omit_it() {
+    let logs = "s3://logs/a-1/sess1/";
+    let mut view = session();
+    view.log_file_location_uri = Some(logs.to_owned());
+    let mut shown = export().build();
+    shown.status = build_status(&shown, &Row::Requesting, Some(&arn("sess1")), Some(&view), wall(0));
+    let pending = build_status(&shown, &Row::Pending, Some(&arn("sess1")), Some(&session()), wall(1));
+    for status in [shown.status, pending] {
+        assert_eq!(status.session.unwrap().log_file_location_uri.as_deref(), Some(logs));
+    }
+}
+
+#[test]
 fn hostile_words_of_aws_are_made_safe() {
     let nasty = "arn:aws:sts::444455556666:assumed-role/x\u{1b}\u{202e}".repeat(400);
     let mut view = session();
     (view.status_reason, view.location) = (Some(nasty.clone()), Some(nasty.clone()));
+    view.log_file_location_uri = Some(nasty.clone());
     let status = build_status(&export().build(), &failed(&nasty), Some(&arn("sess1")), Some(&view), wall(0));
     let text = serde_json::to_string(&status).unwrap();
     assert!(!text.contains("\\u001b") && !text.contains('\u{202e}'));

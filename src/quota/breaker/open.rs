@@ -3,8 +3,7 @@
 //! Owns: its queued holders, and which of them may probe.
 //! Never: reads a clock, takes a lock.
 
-use crate::aws::model::FailureClass;
-use crate::quota::breaker::BreakerState;
+use crate::quota::breaker::{BreakerState, Denial};
 use crate::quota::scheduler::Priority;
 use crate::runtime::backoff::ExponentialBackoff;
 use std::collections::{BTreeSet, HashMap};
@@ -22,8 +21,8 @@ type ProbeOrder = (u32, Priority, Arc<str>);
 
 #[derive(Debug)]
 pub(super) struct OpenBreaker {
-    /// Class of the last denial.
-    class: FailureClass,
+    /// The last denial.
+    denial: Denial,
     /// When AWS first denied the call.
     since: Instant,
     /// Delays between two probes.
@@ -44,11 +43,11 @@ pub(super) struct OpenBreaker {
 
 impl OpenBreaker {
     /// A breaker opened by a denial of this holder's call.
-    pub(super) fn new(uid: Arc<str>, class: FailureClass, backoff: ExponentialBackoff, now: Instant) -> Self {
+    pub(super) fn new(uid: Arc<str>, denial: Denial, backoff: ExponentialBackoff, now: Instant) -> Self {
         let probed = HashMap::from([(uid, 1)]);
         let (order, urgencies) = (BTreeSet::new(), HashMap::new());
         let next = now + backoff.delay_after(0);
-        Self { class, since: now, backoff, denied_probes: 0, next, probe: None, order, urgencies, probed }
+        Self { denial, since: now, backoff, denied_probes: 0, next, probe: None, order, urgencies, probed }
     }
 
     pub(super) fn check(&mut self, uid: &Arc<str>, urgency: Priority, now: Instant) -> BreakerState {
@@ -73,9 +72,9 @@ impl OpenBreaker {
         BreakerState::HalfOpen
     }
 
-    pub(super) fn record_denial(&mut self, uid: &Arc<str>, class: FailureClass, now: Instant) {
+    pub(super) fn record_denial(&mut self, uid: &Arc<str>, denial: Denial, now: Instant) {
         if self.end_probe(uid) {
-            self.class = class;
+            self.denial = denial;
             self.denied_probes = self.denied_probes.saturating_add(1);
             self.next = now + self.backoff.delay_after(self.denied_probes);
         }
@@ -119,7 +118,7 @@ impl OpenBreaker {
     }
 
     fn open_state(&self, next: Instant) -> BreakerState {
-        BreakerState::Open { class: self.class, since: self.since, next }
+        BreakerState::Open { denial: self.denial.clone(), since: self.since, next }
     }
 
     fn end_probe(&mut self, uid: &Arc<str>) -> bool {

@@ -39,7 +39,7 @@ fn admit(breakers: &CircuitBreakers, number: u64, now: Instant) -> BreakerState 
     breakers.check(&key(), &uid(number), urgency(number), now)
 }
 
-const DENIED: FailureClass = FailureClass::AccessDenied;
+const DENIED: Denial = Denial { class: FailureClass::AccessDenied, detail: FailureDetail::Unknown };
 
 #[test]
 fn probes_come_after_10_20_40_then_every_60_seconds_and_are_different_each_time() {
@@ -49,7 +49,7 @@ fn probes_come_after_10_20_40_then_every_60_seconds_and_are_different_each_time(
     let (mut now, mut probers) = (start, Vec::new());
     for wait in [10, 20, 40, 60, 60, 60] {
         for number in [3, 1, 2, 4] {
-            let closed = BreakerState::Open { class: DENIED, since: start, next: now + s(wait) };
+            let closed = BreakerState::Open { denial: DENIED, since: start, next: now + s(wait) };
             assert_eq!(admit(&breakers, number, now), closed);
             assert_eq!(admit(&breakers, number, now + s(wait) - Duration::from_millis(1)), closed);
         }
@@ -87,7 +87,7 @@ fn late_denials_change_nothing() {
     for number in 0..50 {
         breakers.record_denial(&key(), &uid(number), DENIED, start + Duration::from_millis(number));
     }
-    let closed = BreakerState::Open { class: DENIED, since: start, next: start + s(10) };
+    let closed = BreakerState::Open { denial: DENIED, since: start, next: start + s(10) };
     assert_eq!(admit(&breakers, 1, start + s(1)), closed);
 }
 
@@ -99,7 +99,7 @@ fn an_elected_holder_that_does_not_come_loses_its_probe() {
     let now = start + s(10);
     assert_eq!(
         admit(&breakers, 2, now),
-        BreakerState::Open { class: DENIED, since: start, next: now + PROBE_CLAIM_TIMEOUT }
+        BreakerState::Open { denial: DENIED, since: start, next: now + PROBE_CLAIM_TIMEOUT }
     );
     assert_eq!(admit(&breakers, 2, now + PROBE_CLAIM_TIMEOUT), BreakerState::HalfOpen);
     breakers.record_denial(&key(), &uid(2), DENIED, now + PROBE_CLAIM_TIMEOUT);
@@ -126,7 +126,7 @@ fn an_inconclusive_probe_is_repeated_after_the_same_wait() {
     let now = start + s(10);
     assert_eq!(admit(&breakers, 1, now), BreakerState::HalfOpen);
     breakers.record_inconclusive(&key(), &uid(1), now);
-    assert_eq!(admit(&breakers, 1, now), BreakerState::Open { class: DENIED, since: start, next: now + s(10) });
+    assert_eq!(admit(&breakers, 1, now), BreakerState::Open { denial: DENIED, since: start, next: now + s(10) });
 }
 
 #[test]
@@ -174,7 +174,7 @@ proptest! {
             let asking = woken.clone().filter(|_| kind > 4).unwrap_or_else(|| uid(number));
             let admission = breakers.check(&key(), &asking, urgency(asking.parse().unwrap()), now);
             if woken.as_ref() == Some(&asking) {
-                prop_assert_eq!(admission, BreakerState::HalfOpen);
+                prop_assert_eq!(&admission, &BreakerState::HalfOpen);
             }
             if admission == BreakerState::HalfOpen {
                 breakers.record_denial(&key(), &asking, DENIED, now);

@@ -66,6 +66,70 @@ async fn a_live_session_that_aws_refuses_stalls_after_three_tries_and_is_tried_a
     assert_eq!((world.simulator.exports("live").await, world.status_writes("one")), (4, 3));
 }
 
+/// What AWS answers to the call, and what the condition must then have of its words.
+fn refusals() -> [(&'static str, Value, &'static str, &'static str); 5] {
+    let hostile = format!("\u{1b}[31mred\nnext \u{202e}gnp {}", "x".repeat(4096));
+    [
+        ("throttle", json!({"type": "throttle"}), "ServiceUnavailable", "AWS says ThrottlingException: "),
+        ("error", json!({"type": "error5xx"}), "ServiceUnavailable", "AWS says InternalServerException: "),
+        (
+            "denied",
+            json!({"type": "accessDenied"}),
+            "AccessDenied",
+            "AWS says AccessDeniedException: User: the operator's role ",
+        ),
+        (
+            "bucket",
+            json!({"type": "validation", "message": "The bucket 'exports' does not exist"}),
+            "RequestRejected",
+            "AWS says ValidationException: The bucket 'exports' does not exist.",
+        ),
+        (
+            "hostile",
+            json!({"type": "validation", "message": hostile}),
+            "RequestRejected",
+            "AWS says ValidationException: \\u{1b}[31mred\\u{a}next \\u{202e}gnp xxx",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn each_refusal_has_aws_code_and_text_and_no_principal() {
+    let world = World::with("row-words", &[], json!({"timing": {"heldStatusDelay": "500ms"}})).await;
+    let _operator = world.operator().await;
+    for (session, action, ..) in refusals() {
+        world.simulator.session(session, json!({})).await;
+        let fault = json!({"operation": "ExportStreamSessionFiles", "session": session, "action": action});
+        world.simulator.fault(fault).await;
+        world.export(session, session, "s3://exports/a/").await;
+    }
+    for (name, _, reason, words) in refusals() {
+        let said = message(&world.reason(name, reason).await);
+        assert!(said.contains(words) && said.len() <= 512, "{name}: {said}");
+        assert!(!said.contains("arn:aws:sts") && !said.contains("arn:aws:iam"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_with_another_request_id_each_time_is_written_once() {
+    let world = World::new("row-word-changes").await;
+    let _operator = world.operator().await;
+    world.simulator.session("live", json!({})).await;
+    let faults: Vec<_> = (1..=6)
+        .map(|nth| {
+            let message = format!("No such bucket (Request ID: {nth}2d7f4e{nth}, moment {nth})");
+            let action = json!({"type": "validation", "message": message});
+            json!({"operation": "ExportStreamSessionFiles", "nth": nth, "action": action})
+        })
+        .collect();
+    world.simulator.ask("POST", "faults", json!(faults)).await;
+    world.export("one", "live", "s3://exports/a/").await;
+    let stalled = world.shows("one", STALLED, "RequestRejected").await;
+    assert!(message(&stalled).ends_with("AWS says ValidationException: No such bucket (Request ID: ..., moment 1)."));
+    world.eventually("it was refused again", || async { world.simulator.exports("live").await >= 5 }).await;
+    assert_eq!(world.status_writes("one"), 2, "the intent and the refusal");
+}
+
 #[tokio::test]
 async fn a_session_that_ends_between_read_and_call_has_ended_and_is_not_invalid() {
     let world = World::new("row-between").await;

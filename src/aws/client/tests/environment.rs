@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 
 /// The variable with a call's time-out in the child process, in seconds.
-const TIMEOUT_VARIABLE: &str = "STREAMS_TEST_CALL_TIMEOUT";
+pub(super) const TIMEOUT_VARIABLE: &str = "STREAMS_TEST_CALL_TIMEOUT";
 /// The variable with the configured Region in the child process.
 pub(super) const REGION_VARIABLE: &str = "STREAMS_TEST_REGION";
 
@@ -40,7 +40,11 @@ async fn as_the_environment_says() {
     }
     let configured = std::env::var(REGION_VARIABLE).ok().map(|region| region.parse::<Region>().unwrap());
     let client = Client::load(configured.as_ref(), call_timeout, Arc::new(())).await.unwrap();
-    let outcome = client.get(&arn()).await.map_err(|failure| failure.class);
+    let outcome = client.get(&arn()).await;
+    if let Err(CallFailure { detail, host, original, .. }) = &outcome {
+        println!("detail {detail:?} host {host:?} original {original:?}");
+    }
+    let outcome = outcome.map_err(|failure| failure.class);
     println!(
         "region {:?} outcome {:?}",
         client.resolved_region().unwrap(),

@@ -2,7 +2,7 @@
 
 use crate::aws::client::https::trust_of;
 use crate::aws::client::tests::SESSION;
-use crate::aws::client::tests::environment::{REGION_VARIABLE, child};
+use crate::aws::client::tests::environment::{REGION_VARIABLE, TIMEOUT_VARIABLE, child};
 use crate::aws::client::tests::server::{json, serve};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -150,6 +150,8 @@ fn child_with_bundle(address: &str, bundle: &Path) -> String {
         ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
         ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
         ("AWS_CA_BUNDLE", bundle.to_str().unwrap()),
+        // A connection fails by its certificate, not by the time that a loaded machine needs for it.
+        (TIMEOUT_VARIABLE, "20"),
     ])
 }
 
@@ -164,6 +166,9 @@ fn only_the_certificates_of_the_bundle_are_trusted() {
     // The server's page is no answer of AWS.
     assert!(by_bundle.contains("outcome Err(Unavailable)"), "{by_bundle}");
     assert!(by_another.contains("outcome Err(Unreachable)"), "{by_another}");
+    let cause =
+        format!("detail Connection(Certificate) host Some({address:?}) original Some(\"invalid peer certificate");
+    assert!(by_another.contains(&cause), "{by_another}");
 }
 
 #[test]

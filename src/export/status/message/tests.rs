@@ -4,10 +4,11 @@ use crate::authorization::patterns::OutputPrefix;
 use crate::authorization::rules::{RequestedExport, Rules, print_missing_rule};
 use crate::authorization::{Authorization, Uncovered};
 use crate::aws::identifiers::{OutputUri, Region, StreamGroupId};
+use crate::aws::model::FailureDetail;
 use crate::aws::operation::Operation;
-use crate::export::fixtures::{export, identity};
+use crate::aws::principals::tests::{arn_of_a_principal, is_left};
+use crate::export::fixtures::{aws_answer, export, identity};
 use crate::export::status::message::{event_note, is_plain, message, printable_text, shown_aws_text};
-use crate::export::status::principals::tests::{arn_of_a_principal, is_left};
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::property;
 use proptest::prelude::{Strategy, any, prop_oneof, proptest};
@@ -52,7 +53,9 @@ proptest! {
         let rows = [
             Row::Final(Outcome::ExportFailed { reason: Some(text.clone()), output_uri: None }),
             Row::Held(Held::DestinationForbidden { missing_rule: Some(text.clone()) }),
-            Row::Held(Held::RequestRejected { detail: Some(printable_text(&text)) }),
+            Row::Held(Held::SpecRejected { problem: printable_text(&text) }),
+            Row::Held(Held::RequestRejected { detail: aws_answer("ValidationException", &text) }),
+            gave_up(Held::CredentialsUnavailable { stalled: true, detail: aws_answer("AccessDenied", &text) }),
             gave_up(Held::DestinationForbidden { missing_rule: Some(text.clone()) }),
             gave_up(Held::WaitingForOtherExport { rival: Some("x".repeat(253)) }),
         ];
@@ -149,7 +152,8 @@ fn a_rival_is_named_only_where_it_may_be() {
 #[test]
 fn only_a_denied_export_call_names_the_permission_on_the_destination() {
     for operation in Operation::ALL {
-        let text = message(&Row::Held(Held::AccessDenied { stalled: false, operation }));
+        let text =
+            message(&Row::Held(Held::AccessDenied { stalled: false, operation, detail: FailureDetail::Unknown }));
         assert!(text.contains(&format!("gameliftstreams:{operation}")), "{text}");
         assert_eq!(text.contains("s3:PutObject"), operation == Operation::Export, "{text}");
     }

@@ -1,6 +1,6 @@
 //! Tests of principals: none is left, and nothing else is changed.
 
-use crate::export::status::principals::replace_principals;
+use crate::aws::principals::replace_principals;
 use crate::property;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::select;
