@@ -227,6 +227,22 @@ pub enum ConnectionFailure {
     Saturated,
 }
 
+impl ConnectionFailure {
+    /// All of them, for the page that says what to do about each.
+    pub const ALL: [Self; 10] = [
+        Self::NameResolution,
+        Self::Refused,
+        Self::Certificate,
+        Self::ConnectTimeout,
+        Self::Proxy,
+        Self::Connect,
+        Self::Timeout,
+        Self::Broken,
+        Self::Oversized,
+        Self::Saturated,
+    ];
+}
+
 impl FailureDetail {
     /// AWS's error code.
     pub fn code(&self) -> Option<&str> {

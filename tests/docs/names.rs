@@ -2,6 +2,7 @@
 
 use crate::markdown::{Page, files, pages, root};
 use session_export_operator::api::Reason;
+use session_export_operator::aws::model::ConnectionFailure;
 
 /// Folders of the repository: what begins so is a path.
 const FOLDERS: [&str; 11] = [
@@ -83,4 +84,13 @@ fn the_glossary_has_few_words() {
     let page = pages().into_iter().find(|page| page.path == "docs/architecture.md").unwrap();
     let glossary = page.text.split("\n## Glossary\n").nth(1).unwrap().split("\n## ").next().unwrap();
     assert!(glossary.lines().filter(|line| line.starts_with("| ")).count() <= 25 + 1);
+}
+
+#[test]
+fn the_page_of_reasons_says_what_to_do_about_each_failed_connection() {
+    let page = pages().into_iter().find(|page| page.path == "docs/why-is-my-export-not-done.md").unwrap();
+    let code = page.inline_code();
+    for failure in ConnectionFailure::ALL.map(|failure| failure.to_string()) {
+        assert!(code.iter().any(|code| code.len() > 10 && failure.starts_with(code)), "{failure}");
+    }
 }
