@@ -135,6 +135,8 @@ behaviour! {
     files_per_folder: u32 = 2,
     /// Size of each file, before compression.
     file_bytes: u64 = 4_096,
+    /// The most rows of the performance stats, of which AWS has one for every second.
+    stats_rows: u32 = 600,
 }
 
 /// Changes for the sessions that a pattern covers.

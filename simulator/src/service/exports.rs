@@ -6,7 +6,7 @@ use crate::behaviour::{Behaviour, SecondExport};
 use crate::clock::Millis;
 use crate::export::destination;
 use crate::identity::Scope;
-use crate::service::session::{Export, ExportStatus};
+use crate::service::session::{ActiveTime, Export, ExportStatus};
 use crate::service::world::{World, gone};
 use crate::wire::error::ApiError;
 
@@ -21,6 +21,8 @@ pub struct Job {
     pub scope: Arc<Scope>,
     /// The group's id.
     pub group: Arc<str>,
+    /// When it was active.
+    pub active: Option<ActiveTime>,
     /// The object's URI.
     pub object: String,
     /// Whose authority to use.
@@ -79,6 +81,7 @@ impl World {
             session: session.id.clone(),
             scope: session.scope.clone(),
             group: session.group.clone(),
+            active: session.active_time(),
             object: export.object.clone()?,
             access_key_id: export.access_key_id.clone(),
             behaviour: self.switches.of(&session.id),

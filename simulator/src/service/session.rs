@@ -147,6 +147,15 @@ impl Export {
     }
 }
 
+/// The time in which a session could be exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveTime {
+    /// When it became ACTIVE.
+    pub from: Millis,
+    /// When it began to end.
+    pub until: Millis,
+}
+
 /// A stream session.
 pub struct Session {
     /// Counted from 1 in the order of creation; what lists are ordered by.
@@ -202,6 +211,19 @@ impl Session {
     #[must_use]
     pub fn application_arn(&self) -> String {
         self.scope.arn(&format!("application/{}", self.application))
+    }
+
+    /// When it began to end: TERMINATING, or without that TERMINATED or ERROR.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Millis> {
+        let is_over = |state: &State| !state.status.is_live() && state.status != Status::Activating;
+        self.state.first_since(is_over)
+    }
+
+    /// From ACTIVE to its end; nothing for one that was never ACTIVE or has not ended.
+    #[must_use]
+    pub fn active_time(&self) -> Option<ActiveTime> {
+        Some(ActiveTime { from: self.activated_at?, until: self.ended_at()? })
     }
 
     /// When anything about it last changed.

@@ -1,5 +1,6 @@
 """The six operations, as somebody uses them who knows only AWS's documents."""
 
+import csv
 import datetime
 import io
 import re
@@ -57,9 +58,53 @@ def test_from_start_to_zip(sim):
     with zipfile.ZipFile(io.BytesIO(sim.s3.get_object(Bucket="exports", Key=key)["Body"].read())) as archive:
         assert archive.testzip() is None, "every CRC holds"
         names = archive.namelist()
-        assert {name.split("/")[0] for name in names} == {"application", "profile", "temp"}
-        sizes = [info.file_size for info in archive.infolist() if not info.is_dir()]
-        assert sizes == [4096] * 6
+        assert {name.split("/")[0] for name in names} == {"application", "profile", "temp", "stats"}
+        assert sizes(archive) == [4096] * 6
+
+
+STATS = "stats/perf_stats_v1.csv"
+COLUMNS = [
+    "timestamp",
+    "app_cpu_normalized",
+    "app_mem_mb",
+    "app_mem_normalized",
+    "shared_sys_cpu_pct",
+    "shared_sys_mem_mb",
+    "shared_sys_mem_pct",
+    "shared_sys_gpu_pct",
+    "shared_sys_vram_mb",
+    "shared_sys_vram_pct",
+]
+
+
+def sizes(archive):
+    """Of the files that the application left behind."""
+    return [info.file_size for info in archive.infolist() if not info.is_dir() and info.filename != STATS]
+
+
+def stats(sim, key):
+    """The rows of the performance stats, by the columns that AWS documents."""
+    body = sim.s3.get_object(Bucket="exports", Key=key)["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        rows = csv.DictReader(io.TextIOWrapper(archive.open(STATS), encoding="utf-8"))
+        assert rows.fieldnames == COLUMNS
+        return list(rows)
+
+
+@pytest.mark.parametrize("most, expected", [(600, 180), (7, 7)])
+def test_the_zip_has_performance_stats_of_every_second(sim, most, expected):
+    sim.behave(statsRows=most)
+    sim.seed("s", ageSeconds=60, sessionLengthSeconds=180)
+    sim.export("s", "s3://exports/s.zip")
+    sim.control("POST", "time", {"seconds": 200})
+    assert sim.wait_exported("s")["Status"] == "SUCCEEDED"
+    rows = stats(sim, "s.zip")
+    assert len(rows) == expected
+    times = [datetime.datetime.fromisoformat(row["timestamp"].replace("Z", "+00:00")) for row in rows]
+    created = sim.get("s")["CreatedAt"]
+    assert [round((time - created).total_seconds()) for time in times] == list(range(1, len(rows) + 1))
+    for row in rows:
+        assert all(float(row[name]) >= 0 for name in COLUMNS[1:]), row
 
 
 def test_a_zip_of_its_own_name_and_size(start):
@@ -70,7 +115,7 @@ def test_a_zip_of_its_own_name_and_size(start):
     assert sim.wait_exported("s") == {"Status": "SUCCEEDED", "OutputUri": "s3://exports/my/own name+ü.zip"}
     body = sim.s3.get_object(Bucket="exports", Key="my/own name+ü.zip")["Body"].read()
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        assert [info.file_size for info in archive.infolist() if not info.is_dir()] == [100_000] * 3
+        assert sizes(archive) == [100_000] * 3
 
 
 @pytest.mark.parametrize("length, status", [(161, "SUCCEEDED"), (162, "FAILED"), (1000, "FAILED")])
