@@ -9,6 +9,7 @@ pub mod lifecycle;
 pub mod listing;
 pub mod seed;
 pub mod session;
+pub mod status_reason;
 pub mod world;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::control::{Body, Refusal, ok};
 use crate::identity::Scope;
 use crate::service::seed::{Change, Seed};
 use crate::service::session::{Session, Status};
+use crate::service::status_reason::StatusReason;
 
 type Shared = State<Arc<App>>;
 type Answer = Result<Json<Value>, Refusal>;
@@ -100,11 +101,11 @@ pub async fn change(State(app): Shared, Path(id): Path<String>, Body(change): Bo
 #[serde(deny_unknown_fields)]
 pub struct End {
     #[serde(default = "application_exit")]
-    reason: String,
+    reason: StatusReason,
 }
 
-fn application_exit() -> String {
-    "applicationExit".to_owned()
+fn application_exit() -> StatusReason {
+    StatusReason::ApplicationExit
 }
 
 /// `POST sessions/{id}/end`
@@ -136,7 +137,7 @@ fn describe(session: &Session) -> Value {
         "region": session.scope.region,
         "group": &*session.group,
         "status": state.status,
-        "statusReason": state.reason,
+        "statusReason": state.reason.map(StatusReason::word),
         "since": rfc3339(session.state.since()),
         "createdAt": rfc3339(session.created_at),
         "held": session.held,

@@ -35,9 +35,9 @@ impl World {
     fn take(&mut self, seq: u64, at: Millis, step: Step) -> Option<Job> {
         match step {
             Step::Activate => self.set_status(seq, at, Status::Active, None, false),
-            Step::End(reason) => self.set_status(seq, at, Status::Terminating, Some(reason.to_owned()), false),
+            Step::End(reason) => self.set_status(seq, at, Status::Terminating, Some(reason), false),
             Step::Terminate => {
-                let reason = self.sessions.get(&seq).and_then(|session| session.state.current().reason.clone());
+                let reason = self.sessions.get(&seq).and_then(|session| session.state.current().reason);
                 self.set_status(seq, at, Status::Terminated, reason, false);
             }
             Step::Upload => return self.begin_upload(seq),

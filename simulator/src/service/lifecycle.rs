@@ -3,6 +3,7 @@
 use crate::behaviour::Behaviour;
 use crate::clock::{Millis, seconds};
 use crate::service::session::{Session, Status, after};
+use crate::service::status_reason::StatusReason;
 
 /// The next thing that happens to a session without an intervention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +11,7 @@ pub enum Step {
     /// It becomes ACTIVE.
     Activate,
     /// It begins to end, for this reason.
-    End(&'static str),
+    End(StatusReason),
     /// It is over.
     Terminate,
     /// Its export is packed and uploaded.
@@ -24,16 +25,16 @@ pub enum Step {
 pub fn next_step(session: &Session, behaviour: &Behaviour) -> Option<(Millis, Step)> {
     let since = session.state.since();
     let length = session.created_at + seconds(session.length_seconds);
-    let by_length = (length, Step::End("maxSessionLengthTimeout"));
+    let by_length = (length, Step::End(StatusReason::MaxSessionLengthTimeout));
     let no_client = since + seconds(session.connection_timeout_seconds);
     let timeout = match session.status() {
         Status::Activating | Status::Terminating if session.held => return None,
         Status::Activating => return Some((after(since, behaviour.activation_delay_ms), Step::Activate)),
         Status::Terminating => return Some((after(since, behaviour.end_delay_ms), Step::Terminate)),
         Status::Terminated | Status::Error => return after_the_end(session, behaviour),
-        Status::Active => (no_client, Step::End("connectionTimeout")),
-        Status::PendingClientReconnection => (no_client, Step::End("reconnectionTimeout")),
-        Status::Connected => (after(since, behaviour.idle_timeout_ms), Step::End("idleTimeout")),
+        Status::Active => (no_client, Step::End(StatusReason::ConnectionTimeout)),
+        Status::PendingClientReconnection => (no_client, Step::End(StatusReason::ReconnectionTimeout)),
+        Status::Connected => (after(since, behaviour.idle_timeout_ms), Step::End(StatusReason::IdleTimeout)),
         Status::Reconnecting => by_length,
     };
     if session.held || by_length.0 <= timeout.0 { Some(by_length) } else { Some(timeout) }

@@ -9,6 +9,7 @@ use crate::export::destination;
 use crate::identity::Scope;
 use crate::service::history::History;
 use crate::service::session::{Export, ExportStatus, Session, State, Status};
+use crate::service::status_reason::StatusReason;
 use crate::service::world::{World, new_id};
 use crate::wire::request::Start;
 
@@ -31,7 +32,7 @@ pub struct Seed {
     /// Their status.
     pub status: Status,
     /// Its reason.
-    pub status_reason: Option<String>,
+    pub status_reason: Option<StatusReason>,
     /// How long ago they were created.
     pub age_seconds: u32,
     /// Their longest life.
@@ -126,9 +127,9 @@ pub struct Change {
     /// Puts it in this status at once.
     pub status: Option<Status>,
     /// The reason that goes with `status`.
-    pub status_reason: Option<String>,
+    pub status_reason: Option<StatusReason>,
     /// Lets it end in the ordinary way, by TERMINATING, for this reason.
-    pub end: Option<String>,
+    pub end: Option<StatusReason>,
     /// Whether it stays in its status; false lets it go on.
     pub held: Option<bool>,
     /// Its export from now on.
@@ -173,10 +174,11 @@ impl World {
         if export.is_some() || change.clear_export {
             self.set_export(seq, now, export);
         }
-        let reason = change.status_reason.clone();
-        match (&change.end, change.status) {
-            (Some(why), _) => self.set_status(seq, now, Status::Terminating, Some(why.clone()), false),
-            (None, Some(status)) => self.set_status(seq, now, status, reason, change.held.unwrap_or(true)),
+        match (change.end, change.status) {
+            (Some(why), _) => self.set_status(seq, now, Status::Terminating, Some(why), false),
+            (None, Some(status)) => {
+                self.set_status(seq, now, status, change.status_reason, change.held.unwrap_or(true))
+            }
             (None, None) => self.hold(seq, change.held, now),
         }
         true
@@ -186,7 +188,7 @@ impl World {
     fn hold(&mut self, seq: u64, held: Option<bool>, now: Millis) {
         if let (Some(held), Some(session)) = (held, self.sessions.get_mut(&seq)) {
             if session.held && !held {
-                let state = session.state.current().clone();
+                let state = *session.state.current();
                 session.state.set(now, state);
             }
             session.held = held;
@@ -225,7 +227,7 @@ impl Shared {
 
     fn session(&self, seed: &Seed, id: &str, now: Millis) -> Session {
         let created_at = now - crate::clock::seconds(seed.age_seconds);
-        let state = State { status: seed.status, reason: seed.status_reason.clone() };
+        let state = State { status: seed.status, reason: seed.status_reason };
         let mut session = Session {
             seq: 0,
             id: id.to_owned(),

@@ -8,6 +8,7 @@ use crate::behaviour::{Behaviour, ListMetadata, PendingOutputUri};
 use crate::clock::Millis;
 use crate::identity::Scope;
 use crate::service::history::History;
+use crate::service::status_reason::StatusReason;
 use crate::wire::request::Start;
 
 /// `StreamSessionStatus`
@@ -109,12 +110,12 @@ impl ExportStatus {
 }
 
 /// A session's status and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct State {
     /// The status.
     pub status: Status,
     /// The StatusReason.
-    pub reason: Option<String>,
+    pub reason: Option<StatusReason>,
 }
 
 /// An export that was asked for.

@@ -10,6 +10,7 @@ use crate::service::exports::{Job, Outcome};
 use crate::service::listing::Query;
 use crate::service::seed::{Change, Seed};
 use crate::service::session::{ExportStatus, Session, Status, View};
+use crate::service::status_reason::StatusReason;
 use crate::service::world::World;
 use crate::wire::error::ApiError;
 use crate::wire::request::{List, Start};
@@ -55,7 +56,7 @@ impl Bench {
 
     fn status(&self, id: &str) -> (Status, Option<&str>) {
         let state = self.session(id).state.current();
-        (state.status, state.reason.as_deref())
+        (state.status, state.reason.map(StatusReason::word))
     }
 
     fn export(&mut self, id: &str, uri: &str) -> Result<(), ApiError> {

@@ -10,6 +10,7 @@ use crate::identity::Scope;
 use crate::journal::{Event, Journal, Kind};
 use crate::service::history::History;
 use crate::service::session::{Export, Session, State, Status, after};
+use crate::service::status_reason::StatusReason;
 use crate::wire::error::ApiError;
 use crate::wire::request::Start;
 use crate::wire::route::bare_id;
@@ -150,14 +151,21 @@ impl World {
             ))),
             Status::Terminating | Status::Terminated | Status::Error => Ok(()),
             Status::Active | Status::Connected | Status::PendingClientReconnection | Status::Reconnecting => {
-                self.set_status(seq, now, Status::Terminating, Some("apiTerminated".to_owned()), false);
+                self.set_status(seq, now, Status::Terminating, Some(StatusReason::ApiTerminated), false);
                 Ok(())
             }
         }
     }
 
     /// Sets a session's status.
-    pub(super) fn set_status(&mut self, seq: u64, at: Millis, status: Status, reason: Option<String>, held: bool) {
+    pub(super) fn set_status(
+        &mut self,
+        seq: u64,
+        at: Millis,
+        status: Status,
+        reason: Option<StatusReason>,
+        held: bool,
+    ) {
         let Some(session) = self.sessions.get_mut(&seq) else { return };
         let from = session.status();
         session.state.set(at, State { status, reason });
@@ -194,7 +202,7 @@ impl World {
         let event = Event {
             from: from.map(|status| status.word().to_owned()),
             to: Some(state.status.word().to_owned()),
-            reason: state.reason.clone(),
+            reason: state.reason.map(|reason| reason.word().to_owned()),
             ..about(session)
         };
         self.journal.write(Kind::Session, self.clock.since_start(), event);

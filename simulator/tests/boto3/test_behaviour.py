@@ -175,6 +175,46 @@ def test_sessions_can_be_forced(sim):
     assert sim.refused("POST", "sessions", {"ids": ["s"]})[0] == 409
 
 
+@pytest.mark.parametrize(
+    "status, reason",
+    [
+        ("ERROR", "internalError"),
+        ("ERROR", "invalidSignalRequest"),
+        ("ERROR", "placementTimeout"),
+        ("ERROR", "applicationLogS3DestinationError"),
+        ("ERROR", "assumeRoleFailed"),
+        ("TERMINATED", "applicationExit"),
+        ("TERMINATED", "connectionTimeout"),
+        ("TERMINATED", "reconnectionTimeout"),
+        ("TERMINATED", "maxSessionLengthTimeout"),
+        ("TERMINATED", "idleTimeout"),
+        ("TERMINATED", "apiTerminated"),
+    ],
+)
+def test_every_status_reason_of_the_model_is_served(sim, status, reason):
+    sim.seed("seeded", status=status, statusReason=reason)
+    sim.seed("changed")
+    sim.control("PATCH", "sessions/changed", {"status": status, "statusReason": reason})
+    for session in ("seeded", "changed"):
+        shown = sim.get(session)
+        assert (shown["Status"], shown["StatusReason"]) == (status, reason)
+    items = sim.client.list_stream_sessions(Identifier=GROUP, Status=status)["Items"]
+    assert [item["StatusReason"] for item in items] == [reason] * 2
+
+
+def test_a_status_reason_that_the_model_does_not_know_is_refused(sim):
+    sim.seed("s")
+    for method, path, body in [
+        ("POST", "sessions", {"status": "ERROR", "statusReason": "crashed"}),
+        ("PATCH", "sessions/s", {"status": "ERROR", "statusReason": "crashed"}),
+        ("PATCH", "sessions/s", {"end": "crashed"}),
+        ("POST", "sessions/s/end", {"reason": "crashed"}),
+    ]:
+        status, why = sim.refused(method, path, body)
+        assert status == 400 and "crashed" in why, (method, path)
+    assert sim.get("s")["Status"] == "ACTIVE"
+
+
 def test_an_export_that_is_set_by_hand(sim):
     sim.seed("s", status="TERMINATED")
     export = {"status": "FAILED", "outputUri": "s3://b/x.zip", "statusReason": "because"}
