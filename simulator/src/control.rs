@@ -35,6 +35,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/_simulator/sessions", get(sessions::list).post(sessions::seed))
         .route("/_simulator/sessions/{id}", get(sessions::show).patch(sessions::change).post(sessions::change))
         .route("/_simulator/sessions/{id}/end", post(sessions::end))
+        .route("/_simulator/sessions/{id}/disconnect", post(sessions::disconnect))
         .fallback(unknown)
         .with_state(app)
 }

@@ -8,7 +8,7 @@ use crate::clock::Millis;
 use crate::export::destination;
 use crate::identity::Scope;
 use crate::service::history::History;
-use crate::service::session::{Export, ExportStatus, Session, State, Status};
+use crate::service::session::{Beginning, Export, ExportStatus, Session, State, Status};
 use crate::service::status_reason::StatusReason;
 use crate::service::world::{World, new_id};
 use crate::wire::request::Start;
@@ -43,6 +43,10 @@ pub struct Seed {
     pub application: String,
     /// Where they run; their Region when absent.
     pub location: Option<String>,
+    /// Whether they end at once when their client leaves, as sessions of stream URLs do.
+    pub ends_on_disconnect: bool,
+    /// Where the application's log files are uploaded.
+    pub log_file_location_uri: Option<String>,
     /// Whether they stay in their status until told otherwise; their length still ends them.
     pub held: bool,
     /// Their export, if it has been asked for.
@@ -65,6 +69,8 @@ impl Default for Seed {
             connection_timeout_seconds: 120,
             application: "a-9ZY8X7Wv6".to_owned(),
             location: None,
+            ends_on_disconnect: false,
+            log_file_location_uri: None,
             held: true,
             export: None,
         }
@@ -130,12 +136,29 @@ pub struct Change {
     pub status_reason: Option<StatusReason>,
     /// Lets it end in the ordinary way, by TERMINATING, for this reason.
     pub end: Option<StatusReason>,
+    /// Where the application's log files are uploaded, from now on.
+    pub log_file_location_uri: Option<String>,
     /// Whether it stays in its status; false lets it go on.
     pub held: Option<bool>,
     /// Its export from now on.
     pub export: Option<ExportSeed>,
     /// Takes its export away.
     pub clear_export: bool,
+}
+
+/// Why a session was not changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeError {
+    /// There is none of this id.
+    Unknown,
+    /// It is not in a state for that.
+    Conflict(String),
+}
+
+impl From<String> for ChangeError {
+    fn from(why: String) -> Self {
+        Self::Conflict(why)
+    }
 }
 
 impl World {
@@ -146,6 +169,7 @@ impl World {
             seed.region.as_ref().unwrap_or(&default.region),
         );
         let group = self.seed_group(seed, &scope)?;
+        check_client(seed.ends_on_disconnect, seed.status)?;
         let ids = seed_ids(seed);
         if let Some(taken) = ids.iter().find(|id| self.by_id(id).is_some()) {
             return Err(format!("there is a session {taken} already"));
@@ -166,11 +190,16 @@ impl World {
         }
     }
 
-    /// Changes one session; false when there is none of this id.
-    pub fn change(&mut self, id: &str, change: &Change, now: Millis) -> bool {
-        let Some(session) = self.by_id(id) else { return false };
+    /// Changes one session.
+    pub fn change(&mut self, id: &str, change: &Change, now: Millis) -> Result<(), ChangeError> {
+        let session = self.by_id(id).ok_or(ChangeError::Unknown)?;
+        let status = change.status.filter(|_| change.end.is_none());
+        status.map_or(Ok(()), |status| check_client(session.ends_on_disconnect, status))?;
         let seq = session.seq;
         let export = change.export.as_ref().map(|export| export.build(session));
+        if let (Some(uri), Some(session)) = (&change.log_file_location_uri, self.sessions.get_mut(&seq)) {
+            session.log_file_location_uri = Some(uri.as_str().into());
+        }
         if export.is_some() || change.clear_export {
             self.set_export(seq, now, export);
         }
@@ -181,7 +210,26 @@ impl World {
             }
             (None, None) => self.hold(seq, change.held, now),
         }
-        true
+        Ok(())
+    }
+
+    /// The client of a session leaves.
+    pub fn disconnect(&mut self, id: &str, now: Millis) -> Result<(), ChangeError> {
+        let session = self.by_id(id).ok_or(ChangeError::Unknown)?;
+        match session.status() {
+            Status::Connected | Status::Reconnecting => {}
+            status @ (Status::Activating
+            | Status::Active
+            | Status::PendingClientReconnection
+            | Status::Terminating
+            | Status::Terminated
+            | Status::Error) => {
+                return Err(ChangeError::Conflict(format!("a session in {} has no client", status.word())));
+            }
+        }
+        let seq = session.seq;
+        self.lose_client(seq, now);
+        Ok(())
     }
 
     /// A released session enters its status again; otherwise all the time held would pass at once.
@@ -195,6 +243,15 @@ impl World {
             self.plan(seq);
         }
     }
+}
+
+/// A session that ends when its client leaves is never without one.
+fn check_client(ends_on_disconnect: bool, status: Status) -> Result<(), String> {
+    let is_between = matches!(status, Status::PendingClientReconnection | Status::Reconnecting);
+    if ends_on_disconnect && is_between {
+        return Err(format!("a session that ends when its client leaves is never in {}", status.word()));
+    }
+    Ok(())
 }
 
 fn seed_ids(seed: &Seed) -> Vec<String> {
@@ -211,6 +268,7 @@ struct Shared {
     group: Arc<str>,
     application: Arc<str>,
     location: Arc<str>,
+    log_file_location_uri: Option<Arc<str>>,
     input: Arc<Start>,
 }
 
@@ -221,6 +279,7 @@ impl Shared {
             scope: Arc::new(scope.clone()),
             group: group.into(),
             application: seed.application.as_str().into(),
+            log_file_location_uri: seed.log_file_location_uri.as_deref().map(Arc::from),
             input: Arc::new(Start::default()),
         }
     }
@@ -228,25 +287,23 @@ impl Shared {
     fn session(&self, seed: &Seed, id: &str, now: Millis) -> Session {
         let created_at = now - crate::clock::seconds(seed.age_seconds);
         let state = State { status: seed.status, reason: seed.status_reason };
-        let mut session = Session {
-            seq: 0,
+        let mut session = Session::start(Beginning {
             id: id.to_owned(),
             scope: self.scope.clone(),
             group: self.group.clone(),
             application: self.application.clone(),
             location: self.location.clone(),
             created_at,
-            activated_at: (seed.status != Status::Activating).then_some(created_at),
-            connected_at: (seed.status == Status::Connected).then_some(created_at),
-            state: History::new(created_at, state),
-            export: History::new(created_at, None),
             connection_timeout_seconds: seed.connection_timeout_seconds,
             length_seconds: seed.session_length_seconds,
             input: self.input.clone(),
-            held: seed.held,
-            uploading: false,
-            generation: 0,
-        };
+        });
+        session.activated_at = (seed.status != Status::Activating).then_some(created_at);
+        session.connected_at = (seed.status == Status::Connected).then_some(created_at);
+        session.state = History::new(created_at, state);
+        session.ends_on_disconnect = seed.ends_on_disconnect;
+        session.log_file_location_uri.clone_from(&self.log_file_location_uri);
+        session.held = seed.held;
         let export = seed.export.as_ref().map(|export| Arc::new(export.build(&session)));
         session.export = History::new(created_at, export);
         session

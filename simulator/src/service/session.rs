@@ -187,6 +187,10 @@ pub struct Session {
     pub length_seconds: u32,
     /// What it was started with.
     pub input: Arc<Start>,
+    /// Whether it ends at once when its client leaves, as sessions of stream URLs do.
+    pub ends_on_disconnect: bool,
+    /// Where the application's log files are uploaded.
+    pub log_file_location_uri: Option<Arc<str>>,
     /// Whether it stays in its status until it is told otherwise (its length still ends it).
     pub held: bool,
     /// Whether its upload is on the way.
@@ -195,7 +199,56 @@ pub struct Session {
     pub generation: u32,
 }
 
+/// What a session begins with.
+pub struct Beginning {
+    /// Its id.
+    pub id: String,
+    /// Its account and Region.
+    pub scope: Arc<Scope>,
+    /// Its stream group's id.
+    pub group: Arc<str>,
+    /// Its application's id.
+    pub application: Arc<str>,
+    /// Where it runs.
+    pub location: Arc<str>,
+    /// When it is started.
+    pub created_at: Millis,
+    /// How long it waits for a client.
+    pub connection_timeout_seconds: u32,
+    /// Its longest life.
+    pub length_seconds: u32,
+    /// What it is started with.
+    pub input: Arc<Start>,
+}
+
 impl Session {
+    /// A session that is starting; it gets its number when a world takes it in.
+    #[must_use]
+    pub fn start(beginning: Beginning) -> Self {
+        let Beginning { id, scope, group, application, location, created_at, .. } = beginning;
+        Self {
+            seq: 0,
+            id,
+            scope,
+            group,
+            application,
+            location,
+            created_at,
+            activated_at: None,
+            connected_at: None,
+            state: History::new(created_at, State { status: Status::Activating, reason: None }),
+            export: History::new(created_at, None),
+            connection_timeout_seconds: beginning.connection_timeout_seconds,
+            length_seconds: beginning.length_seconds,
+            input: beginning.input,
+            ends_on_disconnect: false,
+            log_file_location_uri: None,
+            held: false,
+            uploading: false,
+            generation: 0,
+        }
+    }
+
     /// Its status now.
     #[must_use]
     pub fn status(&self) -> Status {

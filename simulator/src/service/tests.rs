@@ -8,7 +8,7 @@ use crate::identity::Scope;
 use crate::journal::Journal;
 use crate::service::exports::{Job, Outcome};
 use crate::service::listing::Query;
-use crate::service::seed::{Change, Seed};
+use crate::service::seed::{Change, ChangeError, Seed};
 use crate::service::session::{ExportStatus, Session, Status, View};
 use crate::service::status_reason::StatusReason;
 use crate::service::world::World;
@@ -103,12 +103,41 @@ fn every_natural_end_has_its_reason() {
         let id = bench.start(Start::default());
         bench.pass(1_000);
         let change = Change { status: Some(status), held: Some(false), ..Change::default() };
-        assert!(bench.world.change(&id, &change, bench.now));
+        bench.world.change(&id, &change, bench.now).unwrap();
         bench.pass(after - 1);
         assert_eq!(bench.status(&id), (status, None));
         bench.pass(1);
         assert_eq!(bench.status(&id), (Status::Terminating, Some(reason)));
     }
+}
+
+#[test]
+fn a_session_whose_client_leaves_waits_for_it_or_ends_at_once() {
+    for (ends, status, reason) in
+        [(false, Status::PendingClientReconnection, None), (true, Status::Terminating, Some("reconnectionTimeout"))]
+    {
+        let mut bench = Bench::new("{}");
+        bench.seed(&format!(r#"{{"ids":["s"],"status":"CONNECTED","endsOnDisconnect":{ends}}}"#));
+        bench.world.disconnect("s", bench.now).unwrap();
+        assert_eq!(bench.status("s"), (status, reason));
+        bench.pass(120_000);
+        assert_eq!(bench.status("s").1, Some("reconnectionTimeout"));
+        let again = bench.world.disconnect("s", bench.now);
+        assert!(matches!(again, Err(ChangeError::Conflict(_))), "{again:?}");
+    }
+}
+
+#[test]
+fn a_session_that_ends_with_its_client_is_never_without_one() {
+    let mut bench = Bench::new("{}");
+    bench.seed(r#"{"ids":["s"],"status":"CONNECTED","endsOnDisconnect":true}"#);
+    for status in [Status::PendingClientReconnection, Status::Reconnecting] {
+        let change = Change { status: Some(status), ..Change::default() };
+        assert!(bench.world.change("s", &change, bench.now).is_err());
+        let seed = Seed { ends_on_disconnect: true, status, ..Seed::default() };
+        assert!(bench.world.seed(&seed, &bench.scope, bench.now).is_err());
+    }
+    assert_eq!(bench.status("s"), (Status::Connected, None));
 }
 
 #[test]
@@ -311,7 +340,7 @@ fn held_sessions_stay_until_their_length_ends_them() {
     assert_eq!(bench.status("live").0, Status::Active);
     bench.pass(1);
     assert_eq!(bench.status("live"), (Status::Terminating, Some("maxSessionLengthTimeout")));
-    bench.world.change("starting", &Change { held: Some(false), ..Change::default() }, bench.now);
+    bench.world.change("starting", &Change { held: Some(false), ..Change::default() }, bench.now).unwrap();
     bench.pass(999);
     assert_eq!(bench.status("starting").0, Status::Activating);
     bench.pass(1);

@@ -8,8 +8,7 @@ use crate::behaviour::Switches;
 use crate::clock::{Clock, Millis};
 use crate::identity::Scope;
 use crate::journal::{Event, Journal, Kind};
-use crate::service::history::History;
-use crate::service::session::{Export, Session, State, Status, after};
+use crate::service::session::{Beginning, Export, Session, State, Status, after};
 use crate::service::status_reason::StatusReason;
 use crate::wire::error::ApiError;
 use crate::wire::request::Start;
@@ -180,6 +179,18 @@ impl World {
         self.plan(seq);
     }
 
+    /// The client has gone: it may come back, unless the session ends with it. That such an end's reason is
+    /// reconnectionTimeout is a guess: AWS documents that there is no reconnection, not the reason.
+    pub(super) fn lose_client(&mut self, seq: u64, at: Millis) {
+        let Some(session) = self.sessions.get(&seq) else { return };
+        let (status, reason) = if session.ends_on_disconnect {
+            (Status::Terminating, Some(StatusReason::ReconnectionTimeout))
+        } else {
+            (Status::PendingClientReconnection, None)
+        };
+        self.set_status(seq, at, status, reason, false);
+    }
+
     /// Sets a session's export.
     pub(super) fn set_export(&mut self, seq: u64, at: Millis, export: Option<Export>) {
         let Some(session) = self.sessions.get_mut(&seq) else { return };
@@ -239,25 +250,17 @@ pub(super) fn gone() -> ApiError {
 fn new_session(scope: &Scope, group: &str, input: Start, now: Millis) -> Session {
     let application = input.application_identifier.as_deref().map_or("", bare_id);
     let location = input.locations.as_ref().and_then(|list| list.first());
-    Session {
-        seq: 0,
+    Session::start(Beginning {
         id: new_id(),
         scope: Arc::new(scope.clone()),
         group: group.into(),
         application: application.into(),
         location: location.unwrap_or(&scope.region).as_str().into(),
         created_at: now,
-        activated_at: None,
-        connected_at: None,
-        state: History::new(now, State { status: Status::Activating, reason: None }),
-        export: History::new(now, None),
         connection_timeout_seconds: whole(input.connection_timeout_seconds, 120),
         length_seconds: whole(input.session_length_seconds, 43_200),
         input: Arc::new(input),
-        held: false,
-        uploading: false,
-        generation: 0,
-    }
+    })
 }
 
 fn whole(value: Option<i64>, default: u32) -> u32 {

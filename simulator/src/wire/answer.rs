@@ -62,6 +62,7 @@ pub fn full(session: &Session, view: &View) -> Value {
     put(&mut out, "ConnectionTimeoutSeconds", session.connection_timeout_seconds);
     put(&mut out, "SessionLengthSeconds", session.length_seconds);
     put_input(&mut out, &session.input);
+    put_some(&mut out, "LogFileLocationUri", session.log_file_location_uri.as_deref());
     if session.state.as_of(view.status_at).status != Status::Activating {
         put(&mut out, "SignalResponse", "simulated-answer");
         put(&mut out, "WebSdkProtocolUrl", "https://websdk.simulator.invalid/gameliftstreams.js");

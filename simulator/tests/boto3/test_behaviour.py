@@ -215,6 +215,41 @@ def test_a_status_reason_that_the_model_does_not_know_is_refused(sim):
     assert sim.get("s")["Status"] == "ACTIVE"
 
 
+def test_a_client_that_leaves_may_come_back(sim):
+    sim.seed("s", status="CONNECTED")
+    assert sim.control("POST", "sessions/s/disconnect")["status"] == "PENDING_CLIENT_RECONNECTION"
+    sim.export("s")
+    status, why = sim.refused("POST", "sessions/s/disconnect")
+    assert status == 409 and "PENDING_CLIENT_RECONNECTION" in why
+    assert sim.refused("POST", "sessions/none/disconnect")[0] == 404
+    sim.control("POST", "time", {"seconds": 120})
+    ended = sim.wait("s", lambda s: s["Status"] == "TERMINATED")
+    assert ended["StatusReason"] == "reconnectionTimeout"
+
+
+def test_a_session_of_a_stream_url_ends_when_its_client_leaves(sim):
+    sim.seed("s", status="CONNECTED", endsOnDisconnect=True)
+    sim.export("s", "s3://exports/s.zip")
+    sim.control("POST", "sessions/s/disconnect")
+    assert refused(sim.export, "s", "s3://exports/other.zip") == "ValidationException"
+    assert sim.wait_exported("s")["Status"] == "SUCCEEDED"
+    states = sim.control("GET", "journal?kind=session&session=s")["records"]
+    assert [state["to"] for state in states] == ["CONNECTED", "TERMINATING", "TERMINATED"]
+    status, why = sim.refused("POST", "sessions", {"endsOnDisconnect": True, "status": "RECONNECTING"})
+    assert status == 409 and "RECONNECTING" in why
+
+
+def test_where_the_log_files_are(sim):
+    sim.seed("seeded", logFileLocationUri="s3://logs/seeded/")
+    sim.seed("changed", "without")
+    sim.control("PATCH", "sessions/changed", {"logFileLocationUri": "s3://logs/changed/"})
+    assert sim.get("seeded")["LogFileLocationUri"] == "s3://logs/seeded/"
+    assert sim.get("changed")["LogFileLocationUri"] == "s3://logs/changed/"
+    assert "LogFileLocationUri" not in sim.get("without")
+    items = sim.client.list_stream_sessions(Identifier=GROUP)["Items"]
+    assert not any("LogFileLocationUri" in item for item in items), "summaries have no such field"
+
+
 def test_an_export_that_is_set_by_hand(sim):
     sim.seed("s", status="TERMINATED")
     export = {"status": "FAILED", "outputUri": "s3://b/x.zip", "statusReason": "because"}
