@@ -52,6 +52,18 @@ pub enum ExpiredCaller {
     Fail,
 }
 
+/// What becomes of an export whose session ends in ERROR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ErrorExport {
+    /// It is uploaded, as after any other end.
+    Upload,
+    /// It is FAILED.
+    Fail,
+    /// It stays PENDING and nothing is uploaded.
+    Pending,
+}
+
 /// How much of `ExportFilesMetadata` a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -119,6 +131,8 @@ behaviour! {
     new_session_lag_ms: u64 = 0,
     /// Unknown (f).
     expired_caller: ExpiredCaller = ExpiredCaller::Upload,
+    /// Unknown (h).
+    error_export: ErrorExport = ErrorExport::Upload,
     /// Unknown (g), for ListStreamSessions.
     list_metadata: ListMetadata = ListMetadata::Full,
     /// The same for ListStreamSessionsByAccount; AWS documents that it shows the Status only.

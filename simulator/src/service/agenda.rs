@@ -41,6 +41,7 @@ impl World {
                 self.set_status(seq, at, Status::Terminated, reason, false);
             }
             Step::Upload => return self.begin_upload(seq),
+            Step::FailExport => self.fail_export(seq, at),
             Step::Forget => self.forget(seq),
         }
         None

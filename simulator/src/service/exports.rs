@@ -88,6 +88,14 @@ impl World {
         })
     }
 
+    /// The session ended in ERROR, and its files with it.
+    pub(super) fn fail_export(&mut self, seq: u64, at: Millis) {
+        let pending = self.sessions.get(&seq).and_then(|session| session.pending_export());
+        let Some(export) = pending.map(|export| (**export).clone()) else { return };
+        let reason = Some("The stream session ended in ERROR status.".to_owned());
+        self.set_export(seq, at, Some(Export { status: ExportStatus::Failed, reason, ..export }));
+    }
+
     /// Records how an upload ended.
     pub fn finish_upload(&mut self, seq: u64, outcome: Outcome, now: Millis) {
         let Some(session) = self.sessions.get_mut(&seq) else { return };

@@ -1,6 +1,6 @@
 //! What becomes of a session by itself, and when: one pure function.
 
-use crate::behaviour::Behaviour;
+use crate::behaviour::{Behaviour, ErrorExport};
 use crate::clock::{Millis, seconds};
 use crate::service::session::{Session, Status, after};
 use crate::service::status_reason::StatusReason;
@@ -16,6 +16,8 @@ pub enum Step {
     Terminate,
     /// Its export is packed and uploaded.
     Upload,
+    /// Its export is FAILED without an upload.
+    FailExport,
     /// It can't be read any more.
     Forget,
 }
@@ -45,9 +47,15 @@ fn after_the_end(session: &Session, behaviour: &Behaviour) -> Option<(Millis, St
         return None;
     }
     let ended = session.state.since();
-    if session.pending_export().is_some() {
-        let ready = ended.max(session.export.since());
-        return Some((after(ready, behaviour.upload_delay_ms), Step::Upload));
+    let forget = (after(ended, behaviour.retention_ms), Step::Forget);
+    if session.pending_export().is_none() {
+        return Some(forget);
     }
-    Some((after(ended, behaviour.retention_ms), Step::Forget))
+    let ready = after(ended.max(session.export.since()), behaviour.upload_delay_ms);
+    let rule = if session.status() == Status::Error { behaviour.error_export } else { ErrorExport::Upload };
+    match rule {
+        ErrorExport::Upload => Some((ready, Step::Upload)),
+        ErrorExport::Fail => Some((ready, Step::FailExport)),
+        ErrorExport::Pending => Some(forget),
+    }
 }

@@ -214,6 +214,32 @@ fn an_export_is_pending_until_the_end_and_then_shows_the_result_of_the_upload() 
 }
 
 #[test]
+fn what_a_session_in_error_leaves_behind_is_what_the_switch_says() {
+    let reason = Some("The stream session ended in ERROR status.");
+    for (rule, uploads, status, reason) in [
+        ("upload", 1, ExportStatus::Pending, None),
+        ("fail", 0, ExportStatus::Failed, reason),
+        ("pending", 0, ExportStatus::Pending, None),
+    ] {
+        let mut bench = Bench::new(&format!(r#"{{"errorExport":"{rule}","retentionMs":60000}}"#));
+        bench.seed(r#"{"ids":["error","other"]}"#);
+        for (id, end) in [("error", Status::Error), ("other", Status::Terminated)] {
+            bench.export(id, "s3://b/").unwrap();
+            let change = Change { status: Some(end), ..Change::default() };
+            bench.world.change(id, &change, bench.now).unwrap();
+        }
+        assert!(bench.pass(499).is_empty());
+        let jobs = bench.pass(1);
+        let of = |id: &str| jobs.iter().filter(|job| job.session == id).count();
+        assert_eq!((of("error"), of("other")), (uploads, 1), "{rule}: only ERROR is judged by the switch");
+        let export = bench.session("error").export.current().as_deref().unwrap();
+        assert_eq!((export.status, export.reason.as_deref()), (status, reason), "{rule}");
+        bench.pass(60_000);
+        assert_eq!(bench.world.by_id("error").is_some(), rule == "upload", "{rule}: forgotten unless it is uploading");
+    }
+}
+
+#[test]
 fn a_second_export_does_what_the_switch_says() {
     for (rule, other, uri_after) in
         [("replace", true, "s3://b/2.zip"), ("ignore", true, "s3://b/1.zip"), ("refuse", false, "s3://b/1.zip")]

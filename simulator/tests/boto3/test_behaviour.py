@@ -133,6 +133,20 @@ def test_f_credentials_expired_by_the_time_of_the_upload(sim, rule, status):
         assert export["StatusReason"].startswith("ExpiredToken: The provided token has expired.")
 
 
+@pytest.mark.parametrize("rule, status", [("upload", "SUCCEEDED"), ("fail", "FAILED"), ("pending", "PENDING")])
+def test_h_a_session_that_ends_in_error(sim, rule, status):
+    sim.behave(errorExport=rule)
+    sim.seed("s")
+    sim.export("s", "s3://exports/s.zip")
+    sim.control("PATCH", "sessions/s", {"status": "ERROR", "statusReason": "internalError"})
+    export = sim.wait("s", lambda s: s["ExportFilesMetadata"]["Status"] == status)["ExportFilesMetadata"]
+    assert export.get("StatusReason") == ("The stream session ended in ERROR status." if rule == "fail" else None)
+    time.sleep(0.2)
+    assert metadata(sim)["Status"] == status
+    uploads = sim.control("GET", "journal?kind=upload&session=s")["records"]
+    assert len(uploads) == (1 if rule == "upload" else 0)
+
+
 def test_overrides_are_for_the_sessions_of_a_pattern(sim):
     override = {"session": "odd-*", "set": {"pendingOutputUri": "absent"}}
     answer = sim.control("PUT", "behaviour", {"defaults": {"uploadDelayMs": 20}, "overrides": [override]})
