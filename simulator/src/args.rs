@@ -36,7 +36,7 @@ pub struct Args {
     /// Region to serve; repeatable [default: us-west-2].
     #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_REGION", value_delimiter = ',')]
     pub region: Vec<String>,
-    /// Stream group; repeatable [default: sg-1AB2C3De4].
+    /// Stream group: ID, in every Region, or ID@REGION, as AWS has it; repeatable [default: sg-1AB2C3De4].
     #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_GROUP", value_delimiter = ',')]
     pub group: Vec<String>,
     /// Another S3, http://host:port, instead of the embedded one.
@@ -94,7 +94,7 @@ impl Args {
         set_list(&mut config.allow_hosts, self.allow_host);
         set(&mut config.account, self.account);
         set_list(&mut config.regions, self.region);
-        set_list(&mut config.groups, self.group.iter().map(|id| GroupConfig::plain(id)).collect());
+        set_list(&mut config.groups, self.group.iter().map(|id| GroupConfig::parse(id)).collect());
         config.s3.endpoint = self.s3_endpoint.or(config.s3.endpoint.take());
         config.s3.folder = self.s3_folder.or(config.s3.folder.take());
         set_list(&mut config.s3.buckets, self.bucket);
@@ -151,6 +151,16 @@ mod tests {
         assert_eq!((config.behaviour.end_delay_ms, config.behaviour.upload_delay_ms), (Some(7), Some(9)));
         assert!(!config.quota.enabled);
         assert_eq!(config.account, "111122223333");
+    }
+
+    #[test]
+    fn a_group_is_in_the_region_of_its_flag_or_in_all() {
+        let flags = ["x", "--region", "us-west-2,eu-central-1", "--group", "sg-1,sg-2@eu-central-1"];
+        let config = Args::try_parse_from(flags).unwrap().into_config().unwrap();
+        let groups: Vec<_> = config.groups.iter().map(|group| (group.id.as_str(), group.region.as_deref())).collect();
+        assert_eq!(groups, [("sg-1", None), ("sg-2", Some("eu-central-1"))]);
+        let elsewhere = Args::try_parse_from(["x", "--group", "sg-2@eu-central-1"]).unwrap().into_config();
+        assert!(elsewhere.unwrap_err().contains("not among the regions"));
     }
 
     #[test]

@@ -30,10 +30,14 @@ pub struct GroupConfig {
 }
 
 impl GroupConfig {
-    /// A group of the simulator's own account, in all Regions, for any application.
+    /// A group of the simulator's own account for any application: `ID` in all Regions, `ID@REGION` in one.
     #[must_use]
-    pub fn plain(id: &str) -> Self {
-        Self { id: id.to_owned(), account: None, region: None, applications: Vec::new() }
+    pub fn parse(text: &str) -> Self {
+        let (id, region) = match text.split_once('@') {
+            Some((id, region)) => (id, Some(region.to_owned())),
+            None => (text, None),
+        };
+        Self { id: id.to_owned(), account: None, region, applications: Vec::new() }
     }
 }
 
@@ -112,7 +116,7 @@ impl Default for Config {
             allow_hosts: Vec::new(),
             account: "111122223333".to_owned(),
             regions: vec!["us-west-2".to_owned()],
-            groups: vec![GroupConfig::plain("sg-1AB2C3De4")],
+            groups: vec![GroupConfig::parse("sg-1AB2C3De4")],
             keys: Vec::new(),
             s3: S3Config::default(),
             behaviour: Changes::default(),
@@ -143,6 +147,9 @@ impl Config {
         }
         for group in &self.groups {
             check_word("stream group", &group.id)?;
+            if let Some(region) = group.region.as_ref().filter(|region| !self.regions.contains(region)) {
+                return Err(format!("the stream group {} is in {region}, which is not among the regions", group.id));
+            }
         }
         self.check_s3()?;
         self.faults.iter().try_for_each(Rule::check)
@@ -192,6 +199,7 @@ mod tests {
             ("account: '123'", "twelve digits"),
             ("regions: []", "regions"),
             ("groups: [{id: 'sg 1'}]", "stream group"),
+            ("groups: [{id: sg-1, region: eu-central-1}]", "eu-central-1"),
             ("s3: {endpoint: 'https://x'}", "http://"),
             ("s3: {buckets: ['../x']}", "bucket"),
             ("faults: [{nth: 0, action: {type: throttle}}]", "nth"),

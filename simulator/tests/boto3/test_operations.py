@@ -191,6 +191,31 @@ def test_what_is_unknown_is_not_found(sim):
     assert code(sim.get, "s", "sg-2") == not_found, "it is in the other group"
 
 
+def test_a_stream_group_is_in_its_own_region_only(start):
+    sim = start("--region", "us-west-2,eu-central-1", "--group", "sg-us@us-west-2,sg-eu@eu-central-1")
+    regions = {"us": sim.client, "eu": sim.connect(region_name="eu-central-1")}
+    for here, elsewhere in (("us", "eu"), ("eu", "us")):
+        group, session = f"sg-{here}", f"s-{here}"
+        region = regions[here].meta.region_name
+        sim.seed(session, group=group, region=region)
+        named = {"Identifier": group, "StreamSessionIdentifier": session}
+        assert regions[here].get_stream_session(**named)["Arn"] == session_arn(session, group=group, region=region)
+        for identifier in (group, group_arn(group, region=region)):
+            named = {"Identifier": identifier, "StreamSessionIdentifier": session}
+            stranger = regions[elsewhere]
+            for call, fields in [
+                (stranger.get_stream_session, named),
+                (stranger.list_stream_sessions, {"Identifier": identifier}),
+                (stranger.export_stream_session_files, {**named, "OutputUri": "s3://exports/"}),
+                (stranger.terminate_stream_session, named),
+                (stranger.start_stream_session, start_input(Identifier=identifier)),
+            ]:
+                assert code(call, **fields) == ("ResourceNotFoundException", 404), (call, fields)
+        seen = regions[here].list_stream_sessions_by_account()["Items"]
+        assert [item["Arn"] for item in seen] == [session_arn(session, group=group, region=region)]
+        assert sim.control("GET", f"sessions/{session}")["status"] == "ACTIVE", "nothing has touched it"
+
+
 def test_another_account_is_denied(sim):
     sim.seed("s")
     foreign = group_arn(account="999988887777")
