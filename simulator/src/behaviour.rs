@@ -64,6 +64,17 @@ pub enum ErrorExport {
     Pending,
 }
 
+/// What the NextToken of a list stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PageToken {
+    /// The last session shown: what comes after it is shown once, whatever happens between the pages.
+    Session,
+    /// So many sessions of the list as it is at the time of the next request: sessions that leave the list between two
+    /// pages let others be skipped, sessions that enter it let others be shown twice.
+    Offset,
+}
+
 /// How much of `ExportFilesMetadata` a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -137,6 +148,8 @@ behaviour! {
     list_metadata: ListMetadata = ListMetadata::Full,
     /// The same for ListStreamSessionsByAccount; AWS documents that it shows the Status only.
     account_list_metadata: ListMetadata = ListMetadata::StatusOnly,
+    /// What NextToken stands for; set for all sessions only.
+    page_token: PageToken = PageToken::Session,
     /// From ACTIVATING to ACTIVE.
     activation_delay_ms: u64 = 1_000,
     /// From TERMINATING to TERMINATED.
@@ -173,6 +186,15 @@ pub struct Switches {
 }
 
 impl Switches {
+    /// Whether a list may filter by what some session was before.
+    #[must_use]
+    pub fn has_list_lag(&self) -> bool {
+        let Behaviour { list_lag_ms, list_status_lag_ms, list_filter_lag_ms, .. } = self.defaults;
+        let lags = |set: &Changes| [set.list_lag_ms, set.list_status_lag_ms, set.list_filter_lag_ms];
+        let overridden = self.overrides.iter().flat_map(|rule| lags(&rule.set)).flatten();
+        [list_lag_ms, list_status_lag_ms, list_filter_lag_ms].into_iter().chain(overridden).any(|ms| ms > 0)
+    }
+
     /// What holds for the session with this id.
     #[must_use]
     pub fn of(&self, session: &str) -> Behaviour {

@@ -3,6 +3,7 @@
 
 pub mod agenda;
 pub mod exports;
+pub mod group;
 pub mod history;
 pub mod identifier;
 pub mod lifecycle;

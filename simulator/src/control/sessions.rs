@@ -32,7 +32,7 @@ pub async fn groups(State(app): Shared) -> Json<Value> {
                 "account": scope.account,
                 "region": scope.region,
                 "applications": group.applications,
-                "sessions": group.sessions.len(),
+                "sessions": group.sessions().len(),
             })
         })
         .collect();

@@ -6,7 +6,7 @@ use crate::clock::Millis;
 use crate::service::exports::Job;
 use crate::service::lifecycle::{Step, next_step};
 use crate::service::session::Status;
-use crate::service::world::World;
+use crate::service::world::{World, key_of};
 
 impl World {
     /// When the next thing happens by itself.
@@ -50,11 +50,8 @@ impl World {
     fn forget(&mut self, seq: u64) {
         let Some(session) = self.sessions.remove(&seq) else { return };
         self.by_id.remove(&session.id);
-        let key = ((*session.scope).clone(), session.group.to_string());
-        if let Some(group) = self.groups.get_mut(&key)
-            && let Ok(index) = group.sessions.binary_search(&seq)
-        {
-            group.sessions.remove(index);
+        if let Some(group) = self.groups.get_mut(&key_of(&session)) {
+            group.remove(&session);
         }
     }
 

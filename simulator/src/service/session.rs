@@ -255,6 +255,12 @@ impl Session {
         self.state.current().status
     }
 
+    /// The status of its export now.
+    #[must_use]
+    pub fn export_status(&self) -> Option<ExportStatus> {
+        self.export.current().as_ref().map(|export| export.status)
+    }
+
     /// Its ARN.
     #[must_use]
     pub fn arn(&self) -> String {

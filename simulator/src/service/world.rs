@@ -8,20 +8,12 @@ use crate::behaviour::Switches;
 use crate::clock::{Clock, Millis};
 use crate::identity::Scope;
 use crate::journal::{Event, Journal, Kind};
-use crate::service::session::{Beginning, Export, Session, State, Status, after};
+use crate::service::group::Group;
+use crate::service::session::{Beginning, Export, ExportStatus, Session, State, Status, after};
 use crate::service::status_reason::StatusReason;
 use crate::wire::error::ApiError;
 use crate::wire::request::Start;
 use crate::wire::route::bare_id;
-
-/// A stream group.
-#[derive(Debug, Default)]
-pub struct Group {
-    /// The applications it can run; none named means any.
-    pub applications: Vec<String>,
-    /// Its sessions, in the order of their creation.
-    pub sessions: Vec<u64>,
-}
 
 type GroupKey = (Scope, String);
 
@@ -131,8 +123,7 @@ impl World {
         self.last_seq += 1;
         let seq = self.last_seq;
         session.seq = seq;
-        let key = ((*session.scope).clone(), session.group.to_string());
-        self.groups.entry(key).or_default().sessions.push(seq);
+        self.groups.entry(key_of(&session)).or_default().add(&session);
         self.by_id.insert(session.id.clone(), seq);
         self.note_state(&session, None);
         self.sessions.insert(seq, session);
@@ -167,6 +158,9 @@ impl World {
     ) {
         let Some(session) = self.sessions.get_mut(&seq) else { return };
         let from = session.status();
+        if let Some(group) = self.groups.get_mut(&key_of(session)) {
+            group.move_status(seq, from, status);
+        }
         session.state.set(at, State { status, reason });
         session.held = held;
         if status == Status::Active {
@@ -194,10 +188,13 @@ impl World {
     /// Sets a session's export.
     pub(super) fn set_export(&mut self, seq: u64, at: Millis, export: Option<Export>) {
         let Some(session) = self.sessions.get_mut(&seq) else { return };
-        let from = session.export.current().as_ref().map(|export| export.status.word());
+        let from = session.export_status();
         session.export.set(at, export.map(Arc::new));
+        if let Some(group) = self.groups.get_mut(&key_of(session)) {
+            group.move_export(seq, from, session.export_status());
+        }
         if let Some(session) = self.sessions.get(&seq) {
-            self.note_export(session, from);
+            self.note_export(session, from.map(ExportStatus::word));
         }
         self.plan(seq);
     }
@@ -230,6 +227,11 @@ impl World {
         };
         self.journal.write(Kind::Export, self.clock.since_start(), event);
     }
+}
+
+/// Where a session's group is.
+pub(super) fn key_of(session: &Session) -> GroupKey {
+    ((*session.scope).clone(), session.group.to_string())
 }
 
 fn about(session: &Session) -> Event {

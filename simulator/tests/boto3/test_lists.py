@@ -73,6 +73,36 @@ def test_a_made_up_token_is_refused(sim, token):
     assert caught.value.response["Error"]["Code"] == "ValidationException"
 
 
+@pytest.mark.parametrize("token, missed, twice", [("session", 0, 0), ("offset", 10, 5)])
+def test_pages_that_shift_while_they_are_read(sim, token, missed, twice):
+    sim.behave(pageToken=token)
+    waiting = sim.control("POST", "sessions", {"count": 5, "status": "CONNECTED"})["ids"]
+    made = sim.control("POST", "sessions", {"count": 60})["ids"]
+
+    def scan(change):
+        pages = sim.client.get_paginator("list_stream_sessions").paginate(Identifier=GROUP, Status="ACTIVE")
+        seen = []
+        for page in pages:
+            seen += ids(page["Items"])
+            change()
+            change = lambda: None
+        return seen
+
+    def leave():
+        for session in made[:10]:
+            sim.terminate(session)
+
+    seen = scan(leave)
+    assert len(set(made) - set(seen)) == missed and len(seen) == len(set(seen))
+
+    def enter():
+        for session in waiting:
+            sim.control("PATCH", f"sessions/{session}", {"status": "ACTIVE"})
+
+    seen = scan(enter)
+    assert len(seen) - len(set(seen)) == twice and set(made[10:]) <= set(seen)
+
+
 def test_a_token_belongs_to_its_query(sim):
     sim.control("POST", "sessions", {"count": 30})
     token = sim.client.list_stream_sessions(Identifier=GROUP)["NextToken"]
