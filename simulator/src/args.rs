@@ -7,6 +7,7 @@ use clap::Parser;
 
 use crate::config::{Config, GroupConfig};
 use crate::host_policy::HostName;
+use crate::service::arrivals::ArrivalPlan;
 
 /// An Amazon GameLift Streams that runs on a laptop.
 #[derive(Debug, Default, Parser)]
@@ -69,6 +70,9 @@ pub struct Args {
     /// Requests a second for each operation, account and Region; 0 switches it off [default: 20].
     #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_QUOTA", value_name = "RATE")]
     pub quota: Option<f64>,
+    /// Sessions a second that arrive, live 20 to 120 s and end by themselves; the file can say more.
+    #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_ARRIVALS", value_name = "RATE")]
+    pub arrivals: Option<f64>,
     /// File that the journal is appended to, as JSON lines.
     #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_JOURNAL", value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -109,6 +113,10 @@ impl Args {
             config.quota.enabled = rate > 0.0;
             config.quota.per_second = rate;
         }
+        set_list(
+            &mut config.arrivals,
+            self.arrivals.map(|per_second| ArrivalPlan { per_second, ..ArrivalPlan::default() }).into_iter().collect(),
+        );
         config.journal = self.journal.or(config.journal.take());
     }
 }

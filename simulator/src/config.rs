@@ -10,6 +10,7 @@ use crate::faults::Rule;
 use crate::host_policy::HostName;
 use crate::identity::Key;
 use crate::quota::Limits;
+use crate::service::arrivals::ArrivalPlan;
 use crate::service::seed::Seed;
 
 /// A stream group to start with.
@@ -100,6 +101,8 @@ pub struct Config {
     pub faults: Vec<Rule>,
     /// Sessions to start with.
     pub sessions: Vec<Seed>,
+    /// Sessions that arrive from the start on.
+    pub arrivals: Vec<ArrivalPlan>,
     /// The journal's file.
     pub journal: Option<PathBuf>,
     /// How many records of the journal are kept in memory.
@@ -124,6 +127,7 @@ impl Default for Config {
             quota: Limits::default(),
             faults: Vec::new(),
             sessions: Vec::new(),
+            arrivals: Vec::new(),
             journal: None,
             journal_keep: 100_000,
         }
@@ -152,6 +156,7 @@ impl Config {
             }
         }
         self.check_s3()?;
+        self.arrivals.iter().try_for_each(ArrivalPlan::check)?;
         self.faults.iter().try_for_each(Rule::check)
     }
 
@@ -202,6 +207,7 @@ mod tests {
             ("groups: [{id: sg-1, region: eu-central-1}]", "eu-central-1"),
             ("s3: {endpoint: 'https://x'}", "http://"),
             ("s3: {buckets: ['../x']}", "bucket"),
+            ("arrivals: [{perSecond: 0}]", "perSecond"),
             ("faults: [{nth: 0, action: {type: throttle}}]", "nth"),
         ] {
             let config: Config = serde_yaml::from_str(yaml).expect(yaml);

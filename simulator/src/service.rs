@@ -2,6 +2,8 @@
 //! time is always an argument.
 
 pub mod agenda;
+pub mod arrivals;
+pub mod draw;
 pub mod exports;
 pub mod group;
 pub mod history;

@@ -2,7 +2,7 @@
 
 use crate::behaviour::{Behaviour, ErrorExport};
 use crate::clock::{Millis, seconds};
-use crate::service::session::{Session, Status, after};
+use crate::service::session::{Course, Session, Status, after};
 use crate::service::status_reason::StatusReason;
 
 /// The next thing that happens to a session without an intervention.
@@ -10,6 +10,10 @@ use crate::service::status_reason::StatusReason;
 pub enum Step {
     /// It becomes ACTIVE.
     Activate,
+    /// A client connects.
+    Connect,
+    /// Its client leaves.
+    Disconnect,
     /// It begins to end, for this reason.
     End(StatusReason),
     /// It is over.
@@ -36,10 +40,33 @@ pub fn next_step(session: &Session, behaviour: &Behaviour) -> Option<(Millis, St
         Status::Terminated | Status::Error => return after_the_end(session, behaviour),
         Status::Active => (no_client, Step::End(StatusReason::ConnectionTimeout)),
         Status::PendingClientReconnection => (no_client, Step::End(StatusReason::ReconnectionTimeout)),
+        // The clients of sessions with a course give input.
+        Status::Connected if session.course.is_some() => by_length,
         Status::Connected => (after(since, behaviour.idle_timeout_ms), Step::End(StatusReason::IdleTimeout)),
         Status::Reconnecting => by_length,
     };
-    if session.held || by_length.0 <= timeout.0 { Some(by_length) } else { Some(timeout) }
+    if session.held {
+        return Some(by_length);
+    }
+    let of_course = session.course.and_then(|course| step_of_course(session, course));
+    [Some(by_length), Some(timeout), of_course].into_iter().flatten().min_by_key(|(at, _)| *at)
+}
+
+/// What the client or the application does next.
+fn step_of_course(session: &Session, course: Course) -> Option<(Millis, Step)> {
+    let (after_active, step) = match session.status() {
+        Status::Active if course.connect_after < course.end_after => (course.connect_after, Step::Connect),
+        Status::Active => (course.end_after, Step::End(StatusReason::ConnectionTimeout)),
+        Status::Connected | Status::Reconnecting => match course.disconnect_after {
+            Some(after) => (after, Step::Disconnect),
+            None => (course.end_after, Step::End(StatusReason::ApplicationExit)),
+        },
+        Status::PendingClientReconnection => (course.end_after, Step::End(StatusReason::ReconnectionTimeout)),
+        Status::Activating | Status::Terminating | Status::Terminated | Status::Error => return None,
+    };
+    // A session whose status was set by hand may be behind its course.
+    let at = session.activated_at?.saturating_add(after_active).max(session.state.since());
+    Some((at, step))
 }
 
 fn after_the_end(session: &Session, behaviour: &Behaviour) -> Option<(Millis, Step)> {

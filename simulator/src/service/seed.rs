@@ -168,7 +168,7 @@ impl World {
             seed.account.as_ref().unwrap_or(&default.account),
             seed.region.as_ref().unwrap_or(&default.region),
         );
-        let group = self.seed_group(seed, &scope)?;
+        let group = self.group_or_first(seed.group.as_deref(), &scope)?;
         check_client(seed.ends_on_disconnect, seed.status)?;
         let ids = seed_ids(seed);
         if let Some(taken) = ids.iter().find(|id| self.by_id(id).is_some()) {
@@ -182,9 +182,10 @@ impl World {
         Ok(ids)
     }
 
-    fn seed_group(&self, seed: &Seed, scope: &Scope) -> Result<String, String> {
+    /// The group of this id, which must exist, or the first one.
+    pub(super) fn group_or_first(&self, id: Option<&str>, scope: &Scope) -> Result<String, String> {
         let mut known = self.groups().keys().filter(|(of, _)| of == scope).map(|(_, id)| id);
-        match &seed.group {
+        match id {
             Some(id) => known.find(|known| *known == id).cloned().ok_or_else(|| format!("there is no group {id}")),
             None => known.next().cloned().ok_or_else(|| "there is no group".to_owned()),
         }

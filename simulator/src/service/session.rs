@@ -157,6 +157,17 @@ pub struct ActiveTime {
     pub until: Millis,
 }
 
+/// What the client and the application of a session do by themselves, in milliseconds from ACTIVE on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Course {
+    /// A client connects.
+    pub connect_after: Millis,
+    /// The client leaves; none: it stays until the application exits.
+    pub disconnect_after: Option<Millis>,
+    /// The session ends.
+    pub end_after: Millis,
+}
+
 /// A stream session.
 pub struct Session {
     /// Counted from 1 in the order of creation; what lists are ordered by.
@@ -191,6 +202,8 @@ pub struct Session {
     pub ends_on_disconnect: bool,
     /// Where the application's log files are uploaded.
     pub log_file_location_uri: Option<Arc<str>>,
+    /// What happens to it without a request, if it has arrived by itself.
+    pub course: Option<Course>,
     /// Whether it stays in its status until it is told otherwise (its length still ends it).
     pub held: bool,
     /// Whether its upload is on the way.
@@ -243,6 +256,7 @@ impl Session {
             input: beginning.input,
             ends_on_disconnect: false,
             log_file_location_uri: None,
+            course: None,
             held: false,
             uploading: false,
             generation: 0,
@@ -284,6 +298,12 @@ impl Session {
     #[must_use]
     pub fn active_time(&self) -> Option<ActiveTime> {
         Some(ActiveTime { from: self.activated_at?, until: self.ended_at()? })
+    }
+
+    /// When its first export was asked for.
+    #[must_use]
+    pub fn export_accepted_at(&self) -> Option<Millis> {
+        self.export.first_since(Option::is_some)
     }
 
     /// When anything about it last changed.

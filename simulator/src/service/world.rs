@@ -8,6 +8,7 @@ use crate::behaviour::Switches;
 use crate::clock::{Clock, Millis};
 use crate::identity::Scope;
 use crate::journal::{Event, Journal, Kind};
+use crate::service::arrivals::Arrivals;
 use crate::service::group::Group;
 use crate::service::session::{Beginning, Export, ExportStatus, Session, State, Status, after};
 use crate::service::status_reason::StatusReason;
@@ -23,6 +24,7 @@ pub struct World {
     pub(super) sessions: BTreeMap<u64, Session>,
     pub(super) by_id: HashMap<String, u64>,
     tokens: HashMap<(GroupKey, String), u64>,
+    pub(super) arrivals: BTreeMap<u64, Arrivals>,
     pub(super) agenda: BinaryHeap<Reverse<(Millis, u64, u32)>>,
     pub(super) switches: Switches,
     last_seq: u64,
@@ -39,6 +41,7 @@ impl World {
             sessions: BTreeMap::new(),
             by_id: HashMap::new(),
             tokens: HashMap::new(),
+            arrivals: BTreeMap::new(),
             agenda: BinaryHeap::new(),
             switches,
             last_seq: 0,
@@ -91,6 +94,12 @@ impl World {
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<&Session> {
         self.sessions.get(self.by_id.get(id)?)
+    }
+
+    /// The session of this number.
+    #[must_use]
+    pub fn by_seq(&self, seq: u64) -> Option<&Session> {
+        self.sessions.get(&seq)
     }
 
     /// Every session.
@@ -272,8 +281,13 @@ fn whole(value: Option<i64>, default: u32) -> u32 {
 /// An id like AWS's `ABC123def4567`.
 #[must_use]
 pub fn new_id() -> String {
+    format_id(uuid::Uuid::new_v4().as_u128())
+}
+
+/// The id that these bits stand for.
+pub(super) fn format_id(bits: u128) -> String {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut rest = uuid::Uuid::new_v4().as_u128();
+    let mut rest = bits;
     let mut id = String::with_capacity(13);
     for _ in 0..13 {
         id.push(char::from(ALPHABET[usize::try_from(rest % 62).unwrap_or(0)]));
