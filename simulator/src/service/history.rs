@@ -25,10 +25,14 @@ impl<T> History<T> {
         self.current.0
     }
 
+    /// All values, oldest first, with the time of each.
+    pub fn versions(&self) -> impl Iterator<Item = (Millis, &T)> {
+        self.older.iter().chain(std::iter::once(&self.current)).map(|(since, value)| (*since, value))
+    }
+
     /// When the value first was such, if it ever was.
     pub fn first_since(&self, is_such: impl Fn(&T) -> bool) -> Option<Millis> {
-        let versions = self.older.iter().chain(std::iter::once(&self.current));
-        versions.filter(|(_, value)| is_such(value)).map(|(since, _)| *since).next()
+        self.versions().find(|(_, value)| is_such(value)).map(|(since, _)| since)
     }
 
     /// Sets the value from `at` on.
