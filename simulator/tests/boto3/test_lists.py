@@ -1,5 +1,7 @@
 """Lists: pages, filters, and what summaries carry."""
 
+import time
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -109,3 +111,61 @@ def test_a_token_belongs_to_its_query(sim):
     with pytest.raises(ClientError) as caught:
         sim.client.list_stream_sessions(Identifier=GROUP, NextToken=token, Status="ACTIVE")
     assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_arrivals_are_found_by_their_lists_only(sim):
+    sim.behave(activationDelayMs=0)
+    for group in ("sg-a", "sg-b"):
+        sim.control("POST", "groups", {"id": group})
+    plan = {
+        "perSecond": 100,
+        "count": 30,
+        "groups": ["sg-a", "sg-b"],
+        "applications": ["a-1", "a-2"],
+        "locations": ["us-east-1", "eu-west-1"],
+        "lifetimeSeconds": [600, 600],
+        "connectSeconds": [0.01, 0.01],
+        "endsOnDisconnect": True,
+    }
+    number = sim.control("POST", "arrivals", plan)["id"]
+    shown = wait_for(lambda: sim.control("GET", f"arrivals/{number}"), lambda shown: shown["live"] == 30)
+    found = {}
+    for group in ("sg-a", "sg-b"):
+        for status in ("ACTIVE", "CONNECTED"):
+            pages = sim.client.get_paginator("list_stream_sessions").paginate(Identifier=group, Status=status)
+            for item in (item for page in pages for item in page["Items"]):
+                found[item["Arn"]] = item
+    assert set(found) == {session["arn"] for session in shown["sessions"]}
+    for session in shown["sessions"]:
+        item = found[session["arn"]]
+        assert (item["Location"], item["ApplicationArn"].rsplit("/", 1)[1]) == (session["location"], session["application"])
+        assert round(item["CreatedAt"].timestamp() * 1000) == session["createdAtMs"]
+
+    first = shown["sessions"][0]
+    sim.export(first["id"], "s3://exports/first.zip", group=first["group"])
+    sim.control("POST", "time", {"seconds": 600})
+    done = lambda shown: shown["ended"] == 30 and shown["sessions"][0]["exportStatus"] == "SUCCEEDED"
+    shown = wait_for(lambda: sim.control("GET", f"arrivals/{number}"), done)
+    assert shown["exportsAccepted"] == 1
+    first = shown["sessions"][0]
+    assert 0 <= first["acceptedAfterMs"] == first["exportAcceptedAtMs"] - first["activeAtMs"]
+    assert all(session["endedAtMs"] - session["activeAtMs"] == 600_000 for session in shown["sessions"])
+    assert sim.get(first["id"], first["group"])["StatusReason"] == "reconnectionTimeout"
+
+
+def test_arrivals_that_cannot_be_are_refused(sim):
+    assert sim.refused("POST", "arrivals", {"perSecond": 0})[0] == 400
+    assert sim.refused("POST", "arrivals", {"lifetime": [1, 2]})[0] == 400
+    assert sim.refused("POST", "arrivals", {"groups": ["sg-none"]})[0] == 409
+    assert sim.refused("GET", "arrivals/1")[0] == 404
+    assert sim.refused("DELETE", "arrivals/1")[0] == 404
+
+
+def wait_for(read, condition, seconds=10):
+    end = time.monotonic() + seconds
+    while True:
+        shown = read()
+        if condition(shown):
+            return shown
+        assert time.monotonic() < end, shown
+        time.sleep(0.02)
