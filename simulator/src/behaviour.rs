@@ -186,13 +186,15 @@ pub struct Switches {
 }
 
 impl Switches {
-    /// Whether a list may filter by what some session was before.
+    /// Whether a list may show some session as it was before, or not yet.
     #[must_use]
     pub fn has_list_lag(&self) -> bool {
-        let Behaviour { list_lag_ms, list_status_lag_ms, list_filter_lag_ms, .. } = self.defaults;
-        let lags = |set: &Changes| [set.list_lag_ms, set.list_status_lag_ms, set.list_filter_lag_ms];
+        let Behaviour { list_lag_ms, list_status_lag_ms, list_filter_lag_ms, new_session_lag_ms, .. } = self.defaults;
+        let lags =
+            |set: &Changes| [set.list_lag_ms, set.list_status_lag_ms, set.list_filter_lag_ms, set.new_session_lag_ms];
         let overridden = self.overrides.iter().flat_map(|rule| lags(&rule.set)).flatten();
-        [list_lag_ms, list_status_lag_ms, list_filter_lag_ms].into_iter().chain(overridden).any(|ms| ms > 0)
+        let defaults = [list_lag_ms, list_status_lag_ms, list_filter_lag_ms, new_session_lag_ms];
+        defaults.into_iter().chain(overridden).any(|ms| ms > 0)
     }
 
     /// What holds for the session with this id.

@@ -50,12 +50,16 @@ impl World {
             Start::After(seq) => (seq, 0),
             Start::Offset(count) => (0, count),
         };
-        let shown = self.candidates(query, after).filter_map(|session| {
+        // Skipped by their numbers where each of these is shown: to look at all of them would take longer with each page.
+        let (skipped_numbers, skipped_shown) =
+            if self.shows_all_candidates(query) { (skipped, 0) } else { (0, skipped) };
+        let candidates = self.candidates(query, after).skip(skipped_numbers);
+        let shown = candidates.filter_map(|seq| self.sessions.get(&seq)).filter_map(|session| {
             let view = query.shows(session, &self.switches().of(&session.id))?;
             Some((session, view))
         });
         let size = query.list.max_results;
-        let mut items: Vec<_> = shown.skip(skipped).take(size.saturating_add(1)).collect();
+        let mut items: Vec<_> = shown.skip(skipped_shown).take(size.saturating_add(1)).collect();
         let has_more = items.len() > size;
         items.truncate(size);
         let next = match self.switches().defaults.page_token {
@@ -65,23 +69,28 @@ impl World {
         Ok(Page { items, next_token: has_more.then(|| query.seal_token(next)) })
     }
 
-    /// The sessions that may be on the list, from a number on, in the order of their creation.
-    fn candidates<'w: 'q, 'q>(&'w self, query: &Query<'q>, after: u64) -> Box<dyn Iterator<Item = &'w Session> + 'q> {
+    /// The numbers of the sessions that may be on the list, in the order of their creation.
+    fn candidates<'w: 'q, 'q>(&'w self, query: &Query<'q>, after: u64) -> Box<dyn Iterator<Item = u64> + 'q> {
         match query.group {
             Some(id) => {
                 let sessions = self.group(query.scope, id).map(|group| match self.switches().has_list_lag() {
                     true => group.sessions(),
                     false => group.sessions_in(query.list.status, query.list.export_status),
                 });
-                let rest = sessions.into_iter().flat_map(move |sessions| sessions.range(after + 1..));
-                Box::new(rest.filter_map(|seq| self.sessions.get(seq)))
+                Box::new(sessions.into_iter().flat_map(move |sessions| sessions.range(after + 1..)).copied())
             }
             None => {
                 let scope = query.scope;
-                let rest = self.sessions.range(after + 1..).map(|(_, session)| session);
-                Box::new(rest.filter(move |session| *session.scope == *scope))
+                let rest = self.sessions.range(after + 1..);
+                Box::new(rest.filter(move |(_, session)| *session.scope == *scope).map(|(seq, _)| *seq))
             }
         }
+    }
+
+    /// Whether no filter takes any of the candidates away.
+    fn shows_all_candidates(&self, query: &Query<'_>) -> bool {
+        let filters = [query.list.status.is_some(), query.list.export_status.is_some()];
+        query.group.is_some() && filters != [true, true] && !self.switches().has_list_lag()
     }
 }
 
