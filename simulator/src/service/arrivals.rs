@@ -158,7 +158,7 @@ impl Arrivals {
         let plan = &self.plan;
         let mut draw = Draw::new(plan.seed, u64::try_from(self.sessions.len()).unwrap_or(u64::MAX));
         let mut new_id = || {
-            let bits = u128::from(draw.next_u64()) << 64 | u128::from(draw.next_u64());
+            let bits = (u128::from(draw.next_u64()) << 64) | u128::from(draw.next_u64());
             format!("{}{}", plan.prefix, format_id(bits))
         };
         let mut id = new_id();

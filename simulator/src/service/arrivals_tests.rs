@@ -5,6 +5,7 @@ use crate::behaviour::Switches;
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::service::session::Status;
+use crate::service::status_reason::StatusReason;
 
 const T0: Millis = 1_760_000_000_000;
 /// ACTIVATING and TERMINATING take so long.
@@ -46,7 +47,7 @@ impl Bench {
     fn statuses(&self, id: u64) -> Vec<(Millis, Status, Option<&'static str>)> {
         let session = self.sessions(id)[0];
         let versions = session.state.versions();
-        versions.map(|(at, state)| (at - T0, state.status, state.reason.map(|reason| reason.word()))).collect()
+        versions.map(|(at, state)| (at - T0, state.status, state.reason.map(StatusReason::word))).collect()
     }
 
     /// All that was drawn, and when what happened.

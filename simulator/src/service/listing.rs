@@ -3,6 +3,7 @@
 use crate::behaviour::{Behaviour, PageToken};
 use crate::clock::Millis;
 use crate::identity::Scope;
+use crate::service::group::Group;
 use crate::service::session::{Session, View, after, before};
 use crate::service::world::World;
 use crate::wire::error::ApiError;
@@ -73,10 +74,11 @@ impl World {
     fn candidates<'w: 'q, 'q>(&'w self, query: &Query<'q>, after: u64) -> Box<dyn Iterator<Item = u64> + 'q> {
         match query.group {
             Some(id) => {
-                let sessions = self.group(query.scope, id).map(|group| match self.switches().has_list_lag() {
-                    true => group.sessions(),
-                    false => group.sessions_in(query.list.status, query.list.export_status),
-                });
+                let (status, export) = (query.list.status, query.list.export_status);
+                let is_lagging = self.switches().has_list_lag();
+                let choose =
+                    |group: &'w Group| if is_lagging { group.sessions() } else { group.sessions_in(status, export) };
+                let sessions = self.group(query.scope, id).map(choose);
                 Box::new(sessions.into_iter().flat_map(move |sessions| sessions.range(after + 1..)).copied())
             }
             None => {

@@ -387,7 +387,7 @@ fn lists_show_what_fits_their_filters_whatever_statuses_sessions_have_had() {
             bench.world.change(id, &change, bench.now).unwrap();
             bench.export(id, &format!("s3://b/{step}.zip")).ok();
             bench.pass(300);
-            bench.world.finish_upload(step as u64 % 12 + 1, Outcome::Stored, bench.now);
+            bench.world.finish_upload(u64::try_from(step).unwrap() % 12 + 1, Outcome::Stored, bench.now);
             for status in [None].into_iter().chain(statuses.map(Some)) {
                 for export_status in [None, Some(ExportStatus::Pending), Some(ExportStatus::Succeeded)] {
                     let list = List { status, export_status, max_results: 100, ..List::default() };
