@@ -7,6 +7,7 @@ use clap::Parser;
 
 use crate::config::{Config, GroupConfig};
 use crate::host_policy::HostName;
+use crate::service::arrivals::ArrivalPlan;
 
 /// An Amazon GameLift Streams that runs on a laptop.
 #[derive(Debug, Default, Parser)]
@@ -36,7 +37,7 @@ pub struct Args {
     /// Region to serve; repeatable [default: us-west-2].
     #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_REGION", value_delimiter = ',')]
     pub region: Vec<String>,
-    /// Stream group; repeatable [default: sg-1AB2C3De4].
+    /// Stream group: ID, in every Region, or ID@REGION, as AWS has it; repeatable [default: sg-1AB2C3De4].
     #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_GROUP", value_delimiter = ',')]
     pub group: Vec<String>,
     /// Another S3, http://host:port, instead of the embedded one.
@@ -69,6 +70,9 @@ pub struct Args {
     /// Requests a second for each operation, account and Region; 0 switches it off [default: 20].
     #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_QUOTA", value_name = "RATE")]
     pub quota: Option<f64>,
+    /// Sessions a second that arrive, live 20 to 120 s and end by themselves; the file can say more.
+    #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_ARRIVALS", value_name = "RATE")]
+    pub arrivals: Option<f64>,
     /// File that the journal is appended to, as JSON lines.
     #[arg(long, env = "GAMELIFTSTREAMS_SIMULATOR_JOURNAL", value_name = "FILE")]
     pub journal: Option<PathBuf>,
@@ -94,7 +98,7 @@ impl Args {
         set_list(&mut config.allow_hosts, self.allow_host);
         set(&mut config.account, self.account);
         set_list(&mut config.regions, self.region);
-        set_list(&mut config.groups, self.group.iter().map(|id| GroupConfig::plain(id)).collect());
+        set_list(&mut config.groups, self.group.iter().map(|id| GroupConfig::parse(id)).collect());
         config.s3.endpoint = self.s3_endpoint.or(config.s3.endpoint.take());
         config.s3.folder = self.s3_folder.or(config.s3.folder.take());
         set_list(&mut config.s3.buckets, self.bucket);
@@ -109,6 +113,10 @@ impl Args {
             config.quota.enabled = rate > 0.0;
             config.quota.per_second = rate;
         }
+        set_list(
+            &mut config.arrivals,
+            self.arrivals.map(|per_second| ArrivalPlan { per_second, ..ArrivalPlan::default() }).into_iter().collect(),
+        );
         config.journal = self.journal.or(config.journal.take());
     }
 }
@@ -151,6 +159,16 @@ mod tests {
         assert_eq!((config.behaviour.end_delay_ms, config.behaviour.upload_delay_ms), (Some(7), Some(9)));
         assert!(!config.quota.enabled);
         assert_eq!(config.account, "111122223333");
+    }
+
+    #[test]
+    fn a_group_is_in_the_region_of_its_flag_or_in_all() {
+        let flags = ["x", "--region", "us-west-2,eu-central-1", "--group", "sg-1,sg-2@eu-central-1"];
+        let config = Args::try_parse_from(flags).unwrap().into_config().unwrap();
+        let groups: Vec<_> = config.groups.iter().map(|group| (group.id.as_str(), group.region.as_deref())).collect();
+        assert_eq!(groups, [("sg-1", None), ("sg-2", Some("eu-central-1"))]);
+        let elsewhere = Args::try_parse_from(["x", "--group", "sg-2@eu-central-1"]).unwrap().into_config();
+        assert!(elsewhere.unwrap_err().contains("not among the regions"));
     }
 
     #[test]

@@ -52,6 +52,29 @@ pub enum ExpiredCaller {
     Fail,
 }
 
+/// What becomes of an export whose session ends in ERROR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ErrorExport {
+    /// It is uploaded, as after any other end.
+    Upload,
+    /// It is FAILED.
+    Fail,
+    /// It stays PENDING and nothing is uploaded.
+    Pending,
+}
+
+/// What the NextToken of a list stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PageToken {
+    /// The last session shown: what comes after it is shown once, whatever happens between the pages.
+    Session,
+    /// So many sessions of the list as it is at the time of the next request: sessions that leave the list between two
+    /// pages let others be skipped, sessions that enter it let others be shown twice.
+    Offset,
+}
+
 /// How much of `ExportFilesMetadata` a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -119,10 +142,14 @@ behaviour! {
     new_session_lag_ms: u64 = 0,
     /// Unknown (f).
     expired_caller: ExpiredCaller = ExpiredCaller::Upload,
+    /// Unknown (h).
+    error_export: ErrorExport = ErrorExport::Upload,
     /// Unknown (g), for ListStreamSessions.
     list_metadata: ListMetadata = ListMetadata::Full,
     /// The same for ListStreamSessionsByAccount; AWS documents that it shows the Status only.
     account_list_metadata: ListMetadata = ListMetadata::StatusOnly,
+    /// What NextToken stands for; set for all sessions only.
+    page_token: PageToken = PageToken::Session,
     /// From ACTIVATING to ACTIVE.
     activation_delay_ms: u64 = 1_000,
     /// From TERMINATING to TERMINATED.
@@ -135,6 +162,8 @@ behaviour! {
     files_per_folder: u32 = 2,
     /// Size of each file, before compression.
     file_bytes: u64 = 4_096,
+    /// The most rows of the performance stats, of which AWS has one for every second.
+    stats_rows: u32 = 600,
 }
 
 /// Changes for the sessions that a pattern covers.
@@ -157,6 +186,17 @@ pub struct Switches {
 }
 
 impl Switches {
+    /// Whether a list may show some session as it was before, or not yet.
+    #[must_use]
+    pub fn has_list_lag(&self) -> bool {
+        let Behaviour { list_lag_ms, list_status_lag_ms, list_filter_lag_ms, new_session_lag_ms, .. } = self.defaults;
+        let lags =
+            |set: &Changes| [set.list_lag_ms, set.list_status_lag_ms, set.list_filter_lag_ms, set.new_session_lag_ms];
+        let overridden = self.overrides.iter().flat_map(|rule| lags(&rule.set)).flatten();
+        let defaults = [list_lag_ms, list_status_lag_ms, list_filter_lag_ms, new_session_lag_ms];
+        defaults.into_iter().chain(overridden).any(|ms| ms > 0)
+    }
+
     /// What holds for the session with this id.
     #[must_use]
     pub fn of(&self, session: &str) -> Behaviour {

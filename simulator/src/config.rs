@@ -10,6 +10,7 @@ use crate::faults::Rule;
 use crate::host_policy::HostName;
 use crate::identity::Key;
 use crate::quota::Limits;
+use crate::service::arrivals::ArrivalPlan;
 use crate::service::seed::Seed;
 
 /// A stream group to start with.
@@ -30,10 +31,14 @@ pub struct GroupConfig {
 }
 
 impl GroupConfig {
-    /// A group of the simulator's own account, in all Regions, for any application.
+    /// A group of the simulator's own account for any application: `ID` in all Regions, `ID@REGION` in one.
     #[must_use]
-    pub fn plain(id: &str) -> Self {
-        Self { id: id.to_owned(), account: None, region: None, applications: Vec::new() }
+    pub fn parse(text: &str) -> Self {
+        let (id, region) = match text.split_once('@') {
+            Some((id, region)) => (id, Some(region.to_owned())),
+            None => (text, None),
+        };
+        Self { id: id.to_owned(), account: None, region, applications: Vec::new() }
     }
 }
 
@@ -96,6 +101,8 @@ pub struct Config {
     pub faults: Vec<Rule>,
     /// Sessions to start with.
     pub sessions: Vec<Seed>,
+    /// Sessions that arrive from the start on.
+    pub arrivals: Vec<ArrivalPlan>,
     /// The journal's file.
     pub journal: Option<PathBuf>,
     /// How many records of the journal are kept in memory.
@@ -112,7 +119,7 @@ impl Default for Config {
             allow_hosts: Vec::new(),
             account: "111122223333".to_owned(),
             regions: vec!["us-west-2".to_owned()],
-            groups: vec![GroupConfig::plain("sg-1AB2C3De4")],
+            groups: vec![GroupConfig::parse("sg-1AB2C3De4")],
             keys: Vec::new(),
             s3: S3Config::default(),
             behaviour: Changes::default(),
@@ -120,6 +127,7 @@ impl Default for Config {
             quota: Limits::default(),
             faults: Vec::new(),
             sessions: Vec::new(),
+            arrivals: Vec::new(),
             journal: None,
             journal_keep: 100_000,
         }
@@ -143,8 +151,12 @@ impl Config {
         }
         for group in &self.groups {
             check_word("stream group", &group.id)?;
+            if let Some(region) = group.region.as_ref().filter(|region| !self.regions.contains(region)) {
+                return Err(format!("the stream group {} is in {region}, which is not among the regions", group.id));
+            }
         }
         self.check_s3()?;
+        self.arrivals.iter().try_for_each(ArrivalPlan::check)?;
         self.faults.iter().try_for_each(Rule::check)
     }
 
@@ -192,8 +204,10 @@ mod tests {
             ("account: '123'", "twelve digits"),
             ("regions: []", "regions"),
             ("groups: [{id: 'sg 1'}]", "stream group"),
+            ("groups: [{id: sg-1, region: eu-central-1}]", "eu-central-1"),
             ("s3: {endpoint: 'https://x'}", "http://"),
             ("s3: {buckets: ['../x']}", "bucket"),
+            ("arrivals: [{perSecond: 0}]", "perSecond"),
             ("faults: [{nth: 0, action: {type: throttle}}]", "nth"),
         ] {
             let config: Config = serde_yaml::from_str(yaml).expect(yaml);

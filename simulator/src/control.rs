@@ -1,6 +1,7 @@
 //! The simulator's own endpoints, `/_simulator/...`: for tests and for the curious. No signature; only for this
 //! machine, and not for pages of other sites (`server` refuses both before anything here).
 
+pub mod arrivals;
 pub mod sessions;
 pub mod settings;
 
@@ -35,6 +36,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/_simulator/sessions", get(sessions::list).post(sessions::seed))
         .route("/_simulator/sessions/{id}", get(sessions::show).patch(sessions::change).post(sessions::change))
         .route("/_simulator/sessions/{id}/end", post(sessions::end))
+        .route("/_simulator/sessions/{id}/disconnect", post(sessions::disconnect))
+        .route("/_simulator/arrivals", get(arrivals::list).post(arrivals::start).delete(arrivals::stop_all))
+        .route("/_simulator/arrivals/{id}", get(arrivals::show).delete(arrivals::stop))
         .fallback(unknown)
         .with_state(app)
 }

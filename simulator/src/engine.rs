@@ -74,9 +74,8 @@ async fn deliver(app: &App, job: &Job) -> (Answer, usize) {
     let Some(_turn) = app.uploader.turn().await else {
         return refuse("InternalError: the simulator is stopping.");
     };
-    let session = job.session.clone();
-    let (files, size) = (job.behaviour.files_per_folder, job.behaviour.file_bytes);
-    let packed = tokio::task::spawn_blocking(move || archive::pack(&session, files, size)).await;
+    let content = archive::Content::of(job);
+    let packed = tokio::task::spawn_blocking(move || archive::pack(&content)).await;
     match packed {
         Ok(Ok(zip)) => {
             let bytes = zip.len();

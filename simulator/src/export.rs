@@ -2,4 +2,5 @@
 
 pub mod archive;
 pub mod destination;
+pub mod perf_stats;
 pub mod upload;

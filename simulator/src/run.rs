@@ -147,6 +147,9 @@ fn world(config: &Config, home: &Scope, clock: &Arc<Clock>, journal: &Arc<Journa
     for seed in &config.sessions {
         world.seed(seed, home, clock.now()).map_err(StartError::Sessions)?;
     }
+    for plan in &config.arrivals {
+        world.start_arrivals(plan.clone(), home, clock.now()).map_err(StartError::Sessions)?;
+    }
     Ok(world)
 }
 

@@ -3,6 +3,7 @@
 
 use crate::control_plane::ControlPlane;
 use crate::markdown::{block, root};
+use crate::simulator::Simulator;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -43,4 +44,28 @@ async fn the_documented_health_check_gets_into_argo_cds_configuration() {
     let map: serde_json::Value = serde_json::from_str(&map).unwrap();
     let lua = std::fs::read_to_string(root().join("gitops/argocd/sessionexport.dev/SessionExport/health.lua")).unwrap();
     assert_eq!(map["data"]["resource.customizations.health.sessionexport.dev_SessionExport"], lua);
+}
+
+/// Runs a block of the simulator's page against one that listens elsewhere.
+fn run_with(simulator: &Simulator, name: &str) -> String {
+    let commands = block(name).text.replace("http://127.0.0.1:8474", &simulator.aws);
+    succeeded(&Command::new("bash").args(["-euo", "pipefail", "-c", &commands]).output().unwrap())
+}
+
+#[tokio::test]
+async fn the_documented_arrivals_arrive_are_shown_and_stop() {
+    let simulator = Simulator::start(&[]);
+    assert_eq!(run_with(&simulator, "simulator-arrivals"), r#"{"id":1}"#);
+    simulator.ask("POST", "time", serde_json::json!({"seconds": 130})).await;
+    let shown = run_with(&simulator, "simulator-arrivals-shown");
+    let answers: Vec<serde_json::Value> =
+        serde_json::Deserializer::from_str(&shown).into_iter().collect::<Result<_, _>>().unwrap();
+    let [all, one, stopped] = answers.as_slice() else { panic!("{shown}") };
+    let arrived = one["arrived"].as_u64().unwrap();
+    assert!(arrived >= 1300 && all["arrivals"][0]["arrived"].as_u64().unwrap() <= arrived, "{all}");
+    assert!(one["live"].as_u64().unwrap() > 300 && one["ended"].as_u64().unwrap() > 300, "{all}");
+    let reasons = one["sessions"].as_array().unwrap().iter().map(|session| &session["statusReason"]);
+    assert!(reasons.filter(|reason| reason.is_string()).all(|reason| reason == "reconnectionTimeout"));
+    assert_eq!(stopped["ok"], true);
+    assert_eq!(simulator.ask("GET", "arrivals", serde_json::Value::Null).await["arrivals"][0]["running"], false);
 }

@@ -20,6 +20,9 @@ mod marks;
 mod names;
 mod picture;
 mod releases;
+#[path = "../e2e/simulator.rs"]
+#[allow(dead_code, reason = "the end-to-end tests use all of it")]
+mod simulator;
 
 /// A generated file is as committed. With `UPDATE_DOCS` it is written first.
 fn assert_committed(file: &str, generated: &str) {

@@ -13,8 +13,9 @@ use crate::clock::rfc3339;
 use crate::config::GroupConfig;
 use crate::control::{Body, Refusal, ok};
 use crate::identity::Scope;
-use crate::service::seed::{Change, Seed};
+use crate::service::seed::{Change, ChangeError, Seed};
 use crate::service::session::{Session, Status};
+use crate::service::status_reason::StatusReason;
 
 type Shared = State<Arc<App>>;
 type Answer = Result<Json<Value>, Refusal>;
@@ -31,7 +32,7 @@ pub async fn groups(State(app): Shared) -> Json<Value> {
                 "account": scope.account,
                 "region": scope.region,
                 "applications": group.applications,
-                "sessions": group.sessions.len(),
+                "sessions": group.sessions().len(),
             })
         })
         .collect();
@@ -88,9 +89,8 @@ pub async fn show(State(app): Shared, Path(id): Path<String>) -> Answer {
 
 /// `PATCH sessions/{id}`
 pub async fn change(State(app): Shared, Path(id): Path<String>, Body(change): Body<Change>) -> Answer {
-    if !app.world().change(&id, &change, app.clock.now()) {
-        return Err(missing(&id));
-    }
+    let changed = app.world().change(&id, &change, app.clock.now());
+    changed.map_err(|error| refuse(error, &id))?;
     app.wake.notify_one();
     show(State(app), Path(id)).await
 }
@@ -100,16 +100,31 @@ pub async fn change(State(app): Shared, Path(id): Path<String>, Body(change): Bo
 #[serde(deny_unknown_fields)]
 pub struct End {
     #[serde(default = "application_exit")]
-    reason: String,
+    reason: StatusReason,
 }
 
-fn application_exit() -> String {
-    "applicationExit".to_owned()
+fn application_exit() -> StatusReason {
+    StatusReason::ApplicationExit
 }
 
 /// `POST sessions/{id}/end`
 pub async fn end(State(app): Shared, Path(id): Path<String>, Body(end): Body<End>) -> Answer {
     change(State(app), Path(id), Body(Change { end: Some(end.reason), ..Change::default() })).await
+}
+
+/// `POST sessions/{id}/disconnect`: its client leaves.
+pub async fn disconnect(State(app): Shared, Path(id): Path<String>) -> Answer {
+    let changed = app.world().disconnect(&id, app.clock.now());
+    changed.map_err(|error| refuse(error, &id))?;
+    app.wake.notify_one();
+    show(State(app), Path(id)).await
+}
+
+fn refuse(error: ChangeError, id: &str) -> Refusal {
+    match error {
+        ChangeError::Unknown => missing(id),
+        ChangeError::Conflict(why) => Refusal(StatusCode::CONFLICT, why),
+    }
 }
 
 fn missing(id: &str) -> Refusal {
@@ -136,9 +151,11 @@ fn describe(session: &Session) -> Value {
         "region": session.scope.region,
         "group": &*session.group,
         "status": state.status,
-        "statusReason": state.reason,
+        "statusReason": state.reason.map(StatusReason::word),
         "since": rfc3339(session.state.since()),
         "createdAt": rfc3339(session.created_at),
+        "endsOnDisconnect": session.ends_on_disconnect,
+        "logFileLocationUri": session.log_file_location_uri.as_deref(),
         "held": session.held,
         "uploading": session.uploading,
         "export": export,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::behaviour::{Behaviour, Changes, Override, Switches};
-use crate::clock::rfc3339;
+use crate::clock::{as_millis, rfc3339};
 use crate::control::{Body, Refusal, ok};
 use crate::faults::Rule;
 use crate::identity::Key;
@@ -68,7 +68,12 @@ pub async fn advance(State(app): Shared, Body(by): Body<Advance>) -> Answer {
     if by > Duration::from_secs(100 * 365 * 86_400) {
         return Err(Refusal::bad("a century is the most at once"));
     }
-    app.clock.advance(by);
+    {
+        // Under the lock: no session arrives between the one and the other.
+        let mut world = app.world();
+        world.postpone_arrivals(as_millis(by));
+        app.clock.advance(by);
+    }
     app.wake.notify_one();
     Ok(time(State(app)).await)
 }

@@ -6,7 +6,7 @@ use crate::behaviour::{Behaviour, SecondExport};
 use crate::clock::Millis;
 use crate::export::destination;
 use crate::identity::Scope;
-use crate::service::session::{Export, ExportStatus};
+use crate::service::session::{ActiveTime, Export, ExportStatus};
 use crate::service::world::{World, gone};
 use crate::wire::error::ApiError;
 
@@ -21,6 +21,8 @@ pub struct Job {
     pub scope: Arc<Scope>,
     /// The group's id.
     pub group: Arc<str>,
+    /// When it was active.
+    pub active: Option<ActiveTime>,
     /// The object's URI.
     pub object: String,
     /// Whose authority to use.
@@ -79,10 +81,19 @@ impl World {
             session: session.id.clone(),
             scope: session.scope.clone(),
             group: session.group.clone(),
+            active: session.active_time(),
             object: export.object.clone()?,
             access_key_id: export.access_key_id.clone(),
             behaviour: self.switches.of(&session.id),
         })
+    }
+
+    /// The session ended in ERROR, and its files with it.
+    pub(super) fn fail_export(&mut self, seq: u64, at: Millis) {
+        let pending = self.sessions.get(&seq).and_then(|session| session.pending_export());
+        let Some(export) = pending.map(|export| (**export).clone()) else { return };
+        let reason = Some("The stream session ended in ERROR status.".to_owned());
+        self.set_export(seq, at, Some(Export { status: ExportStatus::Failed, reason, ..export }));
     }
 
     /// Records how an upload ended.

@@ -25,6 +25,16 @@ impl<T> History<T> {
         self.current.0
     }
 
+    /// All values, oldest first, with the time of each.
+    pub fn versions(&self) -> impl Iterator<Item = (Millis, &T)> {
+        self.older.iter().chain(std::iter::once(&self.current)).map(|(since, value)| (*since, value))
+    }
+
+    /// When the value first was such, if it ever was.
+    pub fn first_since(&self, is_such: impl Fn(&T) -> bool) -> Option<Millis> {
+        self.versions().find(|(_, value)| is_such(value)).map(|(since, _)| since)
+    }
+
     /// Sets the value from `at` on.
     pub fn set(&mut self, at: Millis, value: T) {
         let previous = std::mem::replace(&mut self.current, (at, value));
@@ -54,5 +64,15 @@ mod tests {
             assert_eq!(*history.as_of(at), seen, "{at}");
         }
         assert_eq!((*history.current(), history.since()), ('c', 30));
+    }
+
+    #[test]
+    fn the_first_version_of_a_kind_is_found_also_when_it_is_past() {
+        let mut history = History::new(10, 'a');
+        history.set(20, 'b');
+        history.set(30, 'a');
+        assert_eq!(history.first_since(|value| *value == 'a'), Some(10));
+        assert_eq!(history.first_since(|value| *value != 'a'), Some(20));
+        assert_eq!(history.first_since(|value| *value == 'c'), None);
     }
 }

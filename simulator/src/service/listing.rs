@@ -1,8 +1,9 @@
 //! Pages of sessions, and the tokens between them.
 
-use crate::behaviour::Behaviour;
+use crate::behaviour::{Behaviour, PageToken};
 use crate::clock::Millis;
 use crate::identity::Scope;
+use crate::service::group::Group;
 use crate::service::session::{Session, View, after, before};
 use crate::service::world::World;
 use crate::wire::error::ApiError;
@@ -30,40 +31,68 @@ pub struct Page<'a> {
     pub next_token: Option<String>,
 }
 
+/// Where a page starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// Behind the session of this number, or with the first one: they count from 1.
+    After(u64),
+    /// Behind so many sessions, whichever they are.
+    Offset(usize),
+}
+
 impl World {
     /// One page of sessions.
     pub fn page<'w>(&'w self, query: &Query<'_>) -> Result<Page<'w>, ApiError> {
-        let from = match &query.list.next_token {
+        let start = match &query.list.next_token {
             Some(token) => query.open_token(token)?,
-            None => 0,
+            None => Start::After(0),
         };
-        let mut items = Vec::new();
-        let mut last = from;
-        for session in self.candidates(query, from) {
-            let behaviour = self.switches().of(&session.id);
-            let Some(view) = query.shows(session, &behaviour) else { continue };
-            if items.len() == query.list.max_results {
-                return Ok(Page { items, next_token: Some(query.seal_token(last)) });
-            }
-            last = session.seq;
-            items.push((session, view));
-        }
-        Ok(Page { items, next_token: None })
+        let (after, skipped) = match start {
+            Start::After(seq) => (seq, 0),
+            Start::Offset(count) => (0, count),
+        };
+        // Skipped by their numbers where each of these is shown: to look at all of them would take longer with each page.
+        let (skipped_numbers, skipped_shown) =
+            if self.shows_all_candidates(query) { (skipped, 0) } else { (0, skipped) };
+        let candidates = self.candidates(query, after).skip(skipped_numbers);
+        let shown = candidates.filter_map(|seq| self.sessions.get(&seq)).filter_map(|session| {
+            let view = query.shows(session, &self.switches().of(&session.id))?;
+            Some((session, view))
+        });
+        let size = query.list.max_results;
+        let mut items: Vec<_> = shown.skip(skipped_shown).take(size.saturating_add(1)).collect();
+        let has_more = items.len() > size;
+        items.truncate(size);
+        let next = match self.switches().defaults.page_token {
+            PageToken::Session => Start::After(items.last().map_or(after, |(session, _)| session.seq)),
+            PageToken::Offset => Start::Offset(skipped + items.len()),
+        };
+        Ok(Page { items, next_token: has_more.then(|| query.seal_token(next)) })
     }
 
-    fn candidates<'w: 'q, 'q>(&'w self, query: &Query<'q>, from: u64) -> Box<dyn Iterator<Item = &'w Session> + 'q> {
+    /// The numbers of the sessions that may be on the list, in the order of their creation.
+    fn candidates<'w: 'q, 'q>(&'w self, query: &Query<'q>, after: u64) -> Box<dyn Iterator<Item = u64> + 'q> {
         match query.group {
             Some(id) => {
-                let all = self.group(query.scope, id).map_or(&[][..], |group| &group.sessions);
-                let rest = &all[all.partition_point(|&seq| seq <= from)..];
-                Box::new(rest.iter().filter_map(|seq| self.sessions.get(seq)))
+                let (status, export) = (query.list.status, query.list.export_status);
+                let is_lagging = self.switches().has_list_lag();
+                let choose =
+                    |group: &'w Group| if is_lagging { group.sessions() } else { group.sessions_in(status, export) };
+                let sessions = self.group(query.scope, id).map(choose);
+                Box::new(sessions.into_iter().flat_map(move |sessions| sessions.range(after + 1..)).copied())
             }
             None => {
                 let scope = query.scope;
-                let rest = self.sessions.range(from + 1..).map(|(_, session)| session);
-                Box::new(rest.filter(move |session| *session.scope == *scope))
+                let rest = self.sessions.range(after + 1..);
+                Box::new(rest.filter(move |(_, session)| *session.scope == *scope).map(|(seq, _)| *seq))
             }
         }
+    }
+
+    /// Whether no filter takes any of the candidates away.
+    fn shows_all_candidates(&self, query: &Query<'_>) -> bool {
+        let filters = [query.list.status.is_some(), query.list.export_status.is_some()];
+        query.group.is_some() && filters != [true, true] && !self.switches().has_list_lag()
     }
 }
 
@@ -84,17 +113,26 @@ impl Query<'_> {
     }
 
     /// A token holds for the same query only, as a stranger's would not.
-    fn seal_token(&self, last: u64) -> String {
-        hex(format!("{last}|{}", self.fingerprint()).as_bytes())
+    fn seal_token(&self, start: Start) -> String {
+        let start = match start {
+            Start::After(seq) => format!("after:{seq}"),
+            Start::Offset(count) => format!("offset:{count}"),
+        };
+        hex(format!("{start}|{}", self.fingerprint()).as_bytes())
     }
 
-    fn open_token(&self, token: &str) -> Result<u64, ApiError> {
+    fn open_token(&self, token: &str) -> Result<Start, ApiError> {
         let text = unhex(token).ok_or_else(bad_token)?;
-        let (last, fingerprint) = text.split_once('|').ok_or_else(bad_token)?;
+        let (start, fingerprint) = text.split_once('|').ok_or_else(bad_token)?;
         if fingerprint != self.fingerprint() {
             return Err(bad_token());
         }
-        last.parse().map_err(|_| bad_token())
+        let start = match start.split_once(':') {
+            Some(("after", seq)) => seq.parse().ok().map(Start::After),
+            Some(("offset", count)) => count.parse().ok().map(Start::Offset),
+            Some(_) | None => None,
+        };
+        start.ok_or_else(bad_token)
     }
 
     fn fingerprint(&self) -> String {

@@ -8,7 +8,8 @@ use crate::clock::Millis;
 use crate::export::destination;
 use crate::identity::Scope;
 use crate::service::history::History;
-use crate::service::session::{Export, ExportStatus, Session, State, Status};
+use crate::service::session::{Beginning, Export, ExportStatus, Session, State, Status};
+use crate::service::status_reason::StatusReason;
 use crate::service::world::{World, new_id};
 use crate::wire::request::Start;
 
@@ -31,7 +32,7 @@ pub struct Seed {
     /// Their status.
     pub status: Status,
     /// Its reason.
-    pub status_reason: Option<String>,
+    pub status_reason: Option<StatusReason>,
     /// How long ago they were created.
     pub age_seconds: u32,
     /// Their longest life.
@@ -42,6 +43,10 @@ pub struct Seed {
     pub application: String,
     /// Where they run; their Region when absent.
     pub location: Option<String>,
+    /// Whether they end at once when their client leaves, as sessions of stream URLs do.
+    pub ends_on_disconnect: bool,
+    /// Where the application's log files are uploaded.
+    pub log_file_location_uri: Option<String>,
     /// Whether they stay in their status until told otherwise; their length still ends them.
     pub held: bool,
     /// Their export, if it has been asked for.
@@ -64,6 +69,8 @@ impl Default for Seed {
             connection_timeout_seconds: 120,
             application: "a-9ZY8X7Wv6".to_owned(),
             location: None,
+            ends_on_disconnect: false,
+            log_file_location_uri: None,
             held: true,
             export: None,
         }
@@ -126,15 +133,32 @@ pub struct Change {
     /// Puts it in this status at once.
     pub status: Option<Status>,
     /// The reason that goes with `status`.
-    pub status_reason: Option<String>,
+    pub status_reason: Option<StatusReason>,
     /// Lets it end in the ordinary way, by TERMINATING, for this reason.
-    pub end: Option<String>,
+    pub end: Option<StatusReason>,
+    /// Where the application's log files are uploaded, from now on.
+    pub log_file_location_uri: Option<String>,
     /// Whether it stays in its status; false lets it go on.
     pub held: Option<bool>,
     /// Its export from now on.
     pub export: Option<ExportSeed>,
     /// Takes its export away.
     pub clear_export: bool,
+}
+
+/// Why a session was not changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangeError {
+    /// There is none of this id.
+    Unknown,
+    /// It is not in a state for that.
+    Conflict(String),
+}
+
+impl From<String> for ChangeError {
+    fn from(why: String) -> Self {
+        Self::Conflict(why)
+    }
 }
 
 impl World {
@@ -144,7 +168,8 @@ impl World {
             seed.account.as_ref().unwrap_or(&default.account),
             seed.region.as_ref().unwrap_or(&default.region),
         );
-        let group = self.seed_group(seed, &scope)?;
+        let group = self.group_or_first(seed.group.as_deref(), &scope)?;
+        check_client(seed.ends_on_disconnect, seed.status)?;
         let ids = seed_ids(seed);
         if let Some(taken) = ids.iter().find(|id| self.by_id(id).is_some()) {
             return Err(format!("there is a session {taken} already"));
@@ -157,42 +182,77 @@ impl World {
         Ok(ids)
     }
 
-    fn seed_group(&self, seed: &Seed, scope: &Scope) -> Result<String, String> {
+    /// The group of this id, which must exist, or the first one.
+    pub(super) fn group_or_first(&self, id: Option<&str>, scope: &Scope) -> Result<String, String> {
         let mut known = self.groups().keys().filter(|(of, _)| of == scope).map(|(_, id)| id);
-        match &seed.group {
+        match id {
             Some(id) => known.find(|known| *known == id).cloned().ok_or_else(|| format!("there is no group {id}")),
             None => known.next().cloned().ok_or_else(|| "there is no group".to_owned()),
         }
     }
 
-    /// Changes one session; false when there is none of this id.
-    pub fn change(&mut self, id: &str, change: &Change, now: Millis) -> bool {
-        let Some(session) = self.by_id(id) else { return false };
+    /// Changes one session.
+    pub fn change(&mut self, id: &str, change: &Change, now: Millis) -> Result<(), ChangeError> {
+        let session = self.by_id(id).ok_or(ChangeError::Unknown)?;
+        let status = change.status.filter(|_| change.end.is_none());
+        status.map_or(Ok(()), |status| check_client(session.ends_on_disconnect, status))?;
         let seq = session.seq;
         let export = change.export.as_ref().map(|export| export.build(session));
+        if let (Some(uri), Some(session)) = (&change.log_file_location_uri, self.sessions.get_mut(&seq)) {
+            session.log_file_location_uri = Some(uri.as_str().into());
+        }
         if export.is_some() || change.clear_export {
             self.set_export(seq, now, export);
         }
-        let reason = change.status_reason.clone();
-        match (&change.end, change.status) {
-            (Some(why), _) => self.set_status(seq, now, Status::Terminating, Some(why.clone()), false),
-            (None, Some(status)) => self.set_status(seq, now, status, reason, change.held.unwrap_or(true)),
+        match (change.end, change.status) {
+            (Some(why), _) => self.set_status(seq, now, Status::Terminating, Some(why), false),
+            (None, Some(status)) => {
+                self.set_status(seq, now, status, change.status_reason, change.held.unwrap_or(true))
+            }
             (None, None) => self.hold(seq, change.held, now),
         }
-        true
+        Ok(())
+    }
+
+    /// The client of a session leaves.
+    pub fn disconnect(&mut self, id: &str, now: Millis) -> Result<(), ChangeError> {
+        let session = self.by_id(id).ok_or(ChangeError::Unknown)?;
+        match session.status() {
+            Status::Connected | Status::Reconnecting => {}
+            status @ (Status::Activating
+            | Status::Active
+            | Status::PendingClientReconnection
+            | Status::Terminating
+            | Status::Terminated
+            | Status::Error) => {
+                return Err(ChangeError::Conflict(format!("a session in {} has no client", status.word())));
+            }
+        }
+        let seq = session.seq;
+        self.lose_client(seq, now);
+        Ok(())
     }
 
     /// A released session enters its status again; otherwise all the time held would pass at once.
     fn hold(&mut self, seq: u64, held: Option<bool>, now: Millis) {
         if let (Some(held), Some(session)) = (held, self.sessions.get_mut(&seq)) {
             if session.held && !held {
-                let state = session.state.current().clone();
+                let state = *session.state.current();
                 session.state.set(now, state);
             }
             session.held = held;
             self.plan(seq);
         }
     }
+}
+
+/// A session that ends when its client leaves is never without one.
+fn check_client(ends_on_disconnect: bool, status: Status) -> Result<(), String> {
+    let is_between = matches!(status, Status::PendingClientReconnection | Status::Reconnecting);
+    if ends_on_disconnect && is_between {
+        return Err(format!("a session that ends when its client leaves is never in {}", status.word()));
+    }
+    Ok(())
 }
 
 fn seed_ids(seed: &Seed) -> Vec<String> {
@@ -209,6 +269,7 @@ struct Shared {
     group: Arc<str>,
     application: Arc<str>,
     location: Arc<str>,
+    log_file_location_uri: Option<Arc<str>>,
     input: Arc<Start>,
 }
 
@@ -219,32 +280,31 @@ impl Shared {
             scope: Arc::new(scope.clone()),
             group: group.into(),
             application: seed.application.as_str().into(),
+            log_file_location_uri: seed.log_file_location_uri.as_deref().map(Arc::from),
             input: Arc::new(Start::default()),
         }
     }
 
     fn session(&self, seed: &Seed, id: &str, now: Millis) -> Session {
         let created_at = now - crate::clock::seconds(seed.age_seconds);
-        let state = State { status: seed.status, reason: seed.status_reason.clone() };
-        let mut session = Session {
-            seq: 0,
+        let state = State { status: seed.status, reason: seed.status_reason };
+        let mut session = Session::start(Beginning {
             id: id.to_owned(),
             scope: self.scope.clone(),
             group: self.group.clone(),
             application: self.application.clone(),
             location: self.location.clone(),
             created_at,
-            activated_at: (seed.status != Status::Activating).then_some(created_at),
-            connected_at: (seed.status == Status::Connected).then_some(created_at),
-            state: History::new(created_at, state),
-            export: History::new(created_at, None),
             connection_timeout_seconds: seed.connection_timeout_seconds,
             length_seconds: seed.session_length_seconds,
             input: self.input.clone(),
-            held: seed.held,
-            uploading: false,
-            generation: 0,
-        };
+        });
+        session.activated_at = (seed.status != Status::Activating).then_some(created_at);
+        session.connected_at = (seed.status == Status::Connected).then_some(created_at);
+        session.state = History::new(created_at, state);
+        session.ends_on_disconnect = seed.ends_on_disconnect;
+        session.log_file_location_uri.clone_from(&self.log_file_location_uri);
+        session.held = seed.held;
         let export = seed.export.as_ref().map(|export| Arc::new(export.build(&session)));
         session.export = History::new(created_at, export);
         session

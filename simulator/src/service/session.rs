@@ -8,6 +8,7 @@ use crate::behaviour::{Behaviour, ListMetadata, PendingOutputUri};
 use crate::clock::Millis;
 use crate::identity::Scope;
 use crate::service::history::History;
+use crate::service::status_reason::StatusReason;
 use crate::wire::request::Start;
 
 /// `StreamSessionStatus`
@@ -109,12 +110,12 @@ impl ExportStatus {
 }
 
 /// A session's status and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct State {
     /// The status.
     pub status: Status,
     /// The StatusReason.
-    pub reason: Option<String>,
+    pub reason: Option<StatusReason>,
 }
 
 /// An export that was asked for.
@@ -147,6 +148,26 @@ impl Export {
     }
 }
 
+/// The time in which a session could be exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveTime {
+    /// When it became ACTIVE.
+    pub from: Millis,
+    /// When it began to end.
+    pub until: Millis,
+}
+
+/// What the client and the application of a session do by themselves, in milliseconds from ACTIVE on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Course {
+    /// A client connects.
+    pub connect_after: Millis,
+    /// The client leaves; none: it stays until the application exits.
+    pub disconnect_after: Option<Millis>,
+    /// The session ends.
+    pub end_after: Millis,
+}
+
 /// A stream session.
 pub struct Session {
     /// Counted from 1 in the order of creation; what lists are ordered by.
@@ -177,6 +198,12 @@ pub struct Session {
     pub length_seconds: u32,
     /// What it was started with.
     pub input: Arc<Start>,
+    /// Whether it ends at once when its client leaves, as sessions of stream URLs do.
+    pub ends_on_disconnect: bool,
+    /// Where the application's log files are uploaded.
+    pub log_file_location_uri: Option<Arc<str>>,
+    /// What happens to it without a request, if it has arrived by itself.
+    pub course: Option<Course>,
     /// Whether it stays in its status until it is told otherwise (its length still ends it).
     pub held: bool,
     /// Whether its upload is on the way.
@@ -185,11 +212,67 @@ pub struct Session {
     pub generation: u32,
 }
 
+/// What a session begins with.
+pub struct Beginning {
+    /// Its id.
+    pub id: String,
+    /// Its account and Region.
+    pub scope: Arc<Scope>,
+    /// Its stream group's id.
+    pub group: Arc<str>,
+    /// Its application's id.
+    pub application: Arc<str>,
+    /// Where it runs.
+    pub location: Arc<str>,
+    /// When it is started.
+    pub created_at: Millis,
+    /// How long it waits for a client.
+    pub connection_timeout_seconds: u32,
+    /// Its longest life.
+    pub length_seconds: u32,
+    /// What it is started with.
+    pub input: Arc<Start>,
+}
+
 impl Session {
+    /// A session that is starting; it gets its number when a world takes it in.
+    #[must_use]
+    pub fn start(beginning: Beginning) -> Self {
+        let Beginning { id, scope, group, application, location, created_at, .. } = beginning;
+        Self {
+            seq: 0,
+            id,
+            scope,
+            group,
+            application,
+            location,
+            created_at,
+            activated_at: None,
+            connected_at: None,
+            state: History::new(created_at, State { status: Status::Activating, reason: None }),
+            export: History::new(created_at, None),
+            connection_timeout_seconds: beginning.connection_timeout_seconds,
+            length_seconds: beginning.length_seconds,
+            input: beginning.input,
+            ends_on_disconnect: false,
+            log_file_location_uri: None,
+            course: None,
+            held: false,
+            uploading: false,
+            generation: 0,
+        }
+    }
+
     /// Its status now.
     #[must_use]
     pub fn status(&self) -> Status {
         self.state.current().status
+    }
+
+    /// The status of its export now.
+    #[must_use]
+    pub fn export_status(&self) -> Option<ExportStatus> {
+        self.export.current().as_ref().map(|export| export.status)
     }
 
     /// Its ARN.
@@ -202,6 +285,25 @@ impl Session {
     #[must_use]
     pub fn application_arn(&self) -> String {
         self.scope.arn(&format!("application/{}", self.application))
+    }
+
+    /// When it began to end: TERMINATING, or without that TERMINATED or ERROR.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Millis> {
+        let is_over = |state: &State| !state.status.is_live() && state.status != Status::Activating;
+        self.state.first_since(is_over)
+    }
+
+    /// From ACTIVE to its end; nothing for one that was never ACTIVE or has not ended.
+    #[must_use]
+    pub fn active_time(&self) -> Option<ActiveTime> {
+        Some(ActiveTime { from: self.activated_at?, until: self.ended_at()? })
+    }
+
+    /// When its first export was asked for.
+    #[must_use]
+    pub fn export_accepted_at(&self) -> Option<Millis> {
+        self.export.first_since(Option::is_some)
     }
 
     /// When anything about it last changed.

@@ -8,8 +8,9 @@ use crate::identity::Scope;
 use crate::journal::Journal;
 use crate::service::exports::{Job, Outcome};
 use crate::service::listing::Query;
-use crate::service::seed::{Change, Seed};
+use crate::service::seed::{Change, ChangeError, Seed};
 use crate::service::session::{ExportStatus, Session, Status, View};
+use crate::service::status_reason::StatusReason;
 use crate::service::world::World;
 use crate::wire::error::ApiError;
 use crate::wire::request::{List, Start};
@@ -55,7 +56,7 @@ impl Bench {
 
     fn status(&self, id: &str) -> (Status, Option<&str>) {
         let state = self.session(id).state.current();
-        (state.status, state.reason.as_deref())
+        (state.status, state.reason.map(StatusReason::word))
     }
 
     fn export(&mut self, id: &str, uri: &str) -> Result<(), ApiError> {
@@ -63,7 +64,7 @@ impl Bench {
     }
 
     fn export_status(&self, id: &str) -> Option<ExportStatus> {
-        self.session(id).export.current().as_ref().map(|export| export.status)
+        self.session(id).export_status()
     }
 
     fn list(&self, list: &List) -> (Vec<&str>, Option<String>) {
@@ -102,12 +103,41 @@ fn every_natural_end_has_its_reason() {
         let id = bench.start(Start::default());
         bench.pass(1_000);
         let change = Change { status: Some(status), held: Some(false), ..Change::default() };
-        assert!(bench.world.change(&id, &change, bench.now));
+        bench.world.change(&id, &change, bench.now).unwrap();
         bench.pass(after - 1);
         assert_eq!(bench.status(&id), (status, None));
         bench.pass(1);
         assert_eq!(bench.status(&id), (Status::Terminating, Some(reason)));
     }
+}
+
+#[test]
+fn a_session_whose_client_leaves_waits_for_it_or_ends_at_once() {
+    for (ends, status, reason) in
+        [(false, Status::PendingClientReconnection, None), (true, Status::Terminating, Some("reconnectionTimeout"))]
+    {
+        let mut bench = Bench::new("{}");
+        bench.seed(&format!(r#"{{"ids":["s"],"status":"CONNECTED","endsOnDisconnect":{ends}}}"#));
+        bench.world.disconnect("s", bench.now).unwrap();
+        assert_eq!(bench.status("s"), (status, reason));
+        bench.pass(120_000);
+        assert_eq!(bench.status("s").1, Some("reconnectionTimeout"));
+        let again = bench.world.disconnect("s", bench.now);
+        assert!(matches!(again, Err(ChangeError::Conflict(_))), "{again:?}");
+    }
+}
+
+#[test]
+fn a_session_that_ends_with_its_client_is_never_without_one() {
+    let mut bench = Bench::new("{}");
+    bench.seed(r#"{"ids":["s"],"status":"CONNECTED","endsOnDisconnect":true}"#);
+    for status in [Status::PendingClientReconnection, Status::Reconnecting] {
+        let change = Change { status: Some(status), ..Change::default() };
+        assert!(bench.world.change("s", &change, bench.now).is_err());
+        let seed = Seed { ends_on_disconnect: true, status, ..Seed::default() };
+        assert!(bench.world.seed(&seed, &bench.scope, bench.now).is_err());
+    }
+    assert_eq!(bench.status("s"), (Status::Connected, None));
 }
 
 #[test]
@@ -184,6 +214,32 @@ fn an_export_is_pending_until_the_end_and_then_shows_the_result_of_the_upload() 
 }
 
 #[test]
+fn what_a_session_in_error_leaves_behind_is_what_the_switch_says() {
+    let reason = Some("The stream session ended in ERROR status.");
+    for (rule, uploads, status, reason) in [
+        ("upload", 1, ExportStatus::Pending, None),
+        ("fail", 0, ExportStatus::Failed, reason),
+        ("pending", 0, ExportStatus::Pending, None),
+    ] {
+        let mut bench = Bench::new(&format!(r#"{{"errorExport":"{rule}","retentionMs":60000}}"#));
+        bench.seed(r#"{"ids":["error","other"]}"#);
+        for (id, end) in [("error", Status::Error), ("other", Status::Terminated)] {
+            bench.export(id, "s3://b/").unwrap();
+            let change = Change { status: Some(end), ..Change::default() };
+            bench.world.change(id, &change, bench.now).unwrap();
+        }
+        assert!(bench.pass(499).is_empty());
+        let jobs = bench.pass(1);
+        let of = |id: &str| jobs.iter().filter(|job| job.session == id).count();
+        assert_eq!((of("error"), of("other")), (uploads, 1), "{rule}: only ERROR is judged by the switch");
+        let export = bench.session("error").export.current().as_deref().unwrap();
+        assert_eq!((export.status, export.reason.as_deref()), (status, reason), "{rule}");
+        bench.pass(60_000);
+        assert_eq!(bench.world.by_id("error").is_some(), rule == "upload", "{rule}: forgotten unless it is uploading");
+    }
+}
+
+#[test]
 fn a_second_export_does_what_the_switch_says() {
     for (rule, other, uri_after) in
         [("replace", true, "s3://b/2.zip"), ("ignore", true, "s3://b/1.zip"), ("refuse", false, "s3://b/1.zip")]
@@ -241,7 +297,7 @@ fn new_sessions_may_not_be_visible_yet_and_old_ones_are_forgotten() {
     assert!(found(&bench));
     bench.pass(1);
     assert!(!found(&bench) && bench.list(&all).0.is_empty());
-    assert!(bench.world.groups().values().all(|group| group.sessions.is_empty()));
+    assert!(bench.world.groups().values().all(|group| group.sessions().is_empty()));
 }
 
 #[test]
@@ -264,6 +320,132 @@ fn pages_follow_each_other_without_gaps_or_repeats() {
     assert_eq!(sizes, [3, 3, 1]);
     assert_eq!(seen, ids);
     assert_eq!(bench.list(&pending()).0, [ids[1].as_str()]);
+}
+
+/// The pages of a list, each read after the one before and what `between` does then.
+fn read_pages(bench: &mut Bench, mut list: List, between: impl Fn(&mut Bench)) -> Vec<Vec<String>> {
+    let mut pages = Vec::new();
+    loop {
+        let (page, token) = bench.list(&list);
+        pages.push(page.into_iter().map(str::to_owned).collect());
+        let Some(token) = token else { return pages };
+        list.next_token = Some(token);
+        between(bench);
+    }
+}
+
+fn active(max_results: usize) -> List {
+    List { status: Some(Status::Active), max_results, ..List::default() }
+}
+
+#[test]
+fn offset_tokens_are_like_others_while_nothing_changes() {
+    let mut bench = Bench::new(r#"{"pageToken":"offset"}"#);
+    let ids = bench.seed(r#"{"count":7}"#);
+    let pages = read_pages(&mut bench, active(3), |_| ());
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 1]);
+    assert_eq!(pages.concat(), ids);
+    assert_eq!(read_pages(&mut bench, active(7), |_| ()).len(), 1, "an exact page has no token");
+}
+
+#[test]
+fn a_session_that_leaves_the_list_shifts_the_pages_of_offset_tokens_only() {
+    for (token, expected) in [("session", ["1", "2", "3", "4"].as_slice()), ("offset", &["1", "2", "4"])] {
+        let mut bench = Bench::new(&format!(r#"{{"pageToken":"{token}"}}"#));
+        bench.seed(r#"{"ids":["1","2","3","4"]}"#);
+        let end_first = |bench: &mut Bench| drop(bench.world.terminate("1", bench.now));
+        assert_eq!(read_pages(&mut bench, active(2), end_first).concat(), expected, "{token}");
+    }
+}
+
+#[test]
+fn a_session_that_enters_the_list_shifts_the_pages_of_offset_tokens_only() {
+    for (token, expected) in [("session", ["1", "2", "3"].as_slice()), ("offset", &["1", "2", "2", "3"])] {
+        let mut bench = Bench::new(&format!(r#"{{"pageToken":"{token}"}}"#));
+        bench.seed(r#"{"ids":["0"],"status":"CONNECTED"}"#);
+        bench.seed(r#"{"ids":["1","2","3"]}"#);
+        let change = Change { status: Some(Status::Active), ..Change::default() };
+        let enter = |bench: &mut Bench| bench.world.change("0", &change, bench.now).unwrap();
+        assert_eq!(read_pages(&mut bench, active(2), enter).concat(), expected, "{token}");
+    }
+}
+
+#[test]
+fn lists_show_what_fits_their_filters_whatever_statuses_sessions_have_had() {
+    for set in [
+        "{}",
+        r#"{"pageToken":"offset"}"#,
+        r#"{"listStatusLagMs":1500}"#,
+        r#"{"listLagMs":1500}"#,
+        r#"{"listFilterLagMs":1500}"#,
+    ] {
+        let mut bench = Bench::new(set);
+        let ids = bench.seed(r#"{"count":12}"#);
+        let statuses = [Status::Active, Status::Connected, Status::Reconnecting, Status::Terminated, Status::Error];
+        for (step, id) in (0..60).zip(ids.iter().cycle()) {
+            let change = Change { status: Some(statuses[step * 7 % statuses.len()]), ..Change::default() };
+            bench.world.change(id, &change, bench.now).unwrap();
+            bench.export(id, &format!("s3://b/{step}.zip")).ok();
+            bench.pass(300);
+            bench.world.finish_upload(u64::try_from(step).unwrap() % 12 + 1, Outcome::Stored, bench.now);
+            for status in [None].into_iter().chain(statuses.map(Some)) {
+                for export_status in [None, Some(ExportStatus::Pending), Some(ExportStatus::Succeeded)] {
+                    let list = List { status, export_status, max_results: 100, ..List::default() };
+                    assert_eq!(bench.list(&list).0, shown(&bench, &list), "{set}: {list:?}");
+                    let pages = read_pages(&mut bench, List { max_results: 2, ..list.clone() }, |_| ());
+                    assert_eq!(pages.concat(), shown(&bench, &list), "{set}: {list:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The sessions that a list has to show, by the plainest reading of its filters.
+fn shown<'b>(bench: &'b Bench, list: &List) -> Vec<&'b str> {
+    let behaviour = bench.world.switches().of("any");
+    let filter = View::of_list(&behaviour, bench.now, false);
+    let lag = |at: Millis| at - Millis::try_from(behaviour.list_filter_lag_ms).unwrap();
+    let fits = |session: &&Session| {
+        let status = session.state.as_of(lag(filter.status_at)).status;
+        let export = session.export.as_of(lag(filter.export_at)).as_ref().map(|export| export.status);
+        list.status.is_none_or(|wanted| wanted == status)
+            && list.export_status.is_none_or(|wanted| Some(wanted) == export)
+    };
+    bench.world.sessions().filter(fits).map(|session| session.id.as_str()).collect()
+}
+
+/// What takes milliseconds takes minutes where each page looks at every session.
+#[test]
+fn lists_among_10_000_live_and_50_000_ended_sessions_are_quick() {
+    let mut bench = Bench::new("{}");
+    bench.seed(r#"{"count":50000,"status":"TERMINATED"}"#);
+    bench.seed(r#"{"count":10000}"#);
+    let started = std::time::Instant::now();
+    for _ in 0..2_000 {
+        let connected = List { status: Some(Status::Connected), max_results: 100, ..List::default() };
+        assert!(bench.list(&connected).0.is_empty() && bench.list(&pending()).0.is_empty());
+        assert!(started.elapsed().as_secs() < 10);
+    }
+    assert_eq!(read_pages(&mut bench, active(100), |_| ()).len(), 100);
+    assert!(started.elapsed().as_secs() < 10);
+}
+
+#[test]
+fn sessions_of_many_groups_are_made_and_listed_quickly() {
+    let mut bench = Bench::new("{}");
+    for group in 0..500 {
+        bench.world.add_group(&bench.scope, &format!("sg-many-{group}"), Vec::new());
+    }
+    let started = std::time::Instant::now();
+    for group in 0..500 {
+        bench.seed(&format!(r#"{{"count":20,"group":"sg-many-{group}"}}"#));
+    }
+    for group in 0..500 {
+        let (group, list) = (format!("sg-many-{group}"), active(100));
+        let query = Query { scope: &bench.scope, group: Some(&group), list: &list, now: bench.now };
+        assert_eq!(bench.world.page(&query).unwrap().items.len(), 20);
+    }
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
 }
 
 #[test]
@@ -310,7 +492,7 @@ fn held_sessions_stay_until_their_length_ends_them() {
     assert_eq!(bench.status("live").0, Status::Active);
     bench.pass(1);
     assert_eq!(bench.status("live"), (Status::Terminating, Some("maxSessionLengthTimeout")));
-    bench.world.change("starting", &Change { held: Some(false), ..Change::default() }, bench.now);
+    bench.world.change("starting", &Change { held: Some(false), ..Change::default() }, bench.now).unwrap();
     bench.pass(999);
     assert_eq!(bench.status("starting").0, Status::Activating);
     bench.pass(1);

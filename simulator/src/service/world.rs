@@ -8,20 +8,13 @@ use crate::behaviour::Switches;
 use crate::clock::{Clock, Millis};
 use crate::identity::Scope;
 use crate::journal::{Event, Journal, Kind};
-use crate::service::history::History;
-use crate::service::session::{Export, Session, State, Status, after};
+use crate::service::arrivals::Arrivals;
+use crate::service::group::Group;
+use crate::service::session::{Beginning, Export, ExportStatus, Session, State, Status, after};
+use crate::service::status_reason::StatusReason;
 use crate::wire::error::ApiError;
 use crate::wire::request::Start;
 use crate::wire::route::bare_id;
-
-/// A stream group.
-#[derive(Debug, Default)]
-pub struct Group {
-    /// The applications it can run; none named means any.
-    pub applications: Vec<String>,
-    /// Its sessions, in the order of their creation.
-    pub sessions: Vec<u64>,
-}
 
 type GroupKey = (Scope, String);
 
@@ -31,6 +24,7 @@ pub struct World {
     pub(super) sessions: BTreeMap<u64, Session>,
     pub(super) by_id: HashMap<String, u64>,
     tokens: HashMap<(GroupKey, String), u64>,
+    pub(super) arrivals: BTreeMap<u64, Arrivals>,
     pub(super) agenda: BinaryHeap<Reverse<(Millis, u64, u32)>>,
     pub(super) switches: Switches,
     last_seq: u64,
@@ -47,6 +41,7 @@ impl World {
             sessions: BTreeMap::new(),
             by_id: HashMap::new(),
             tokens: HashMap::new(),
+            arrivals: BTreeMap::new(),
             agenda: BinaryHeap::new(),
             switches,
             last_seq: 0,
@@ -101,6 +96,12 @@ impl World {
         self.sessions.get(self.by_id.get(id)?)
     }
 
+    /// The session of this number.
+    #[must_use]
+    pub fn by_seq(&self, seq: u64) -> Option<&Session> {
+        self.sessions.get(&seq)
+    }
+
     /// Every session.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
         self.sessions.values()
@@ -131,8 +132,7 @@ impl World {
         self.last_seq += 1;
         let seq = self.last_seq;
         session.seq = seq;
-        let key = ((*session.scope).clone(), session.group.to_string());
-        self.groups.entry(key).or_default().sessions.push(seq);
+        self.groups.entry(key_of(&session)).or_default().add(&session);
         self.by_id.insert(session.id.clone(), seq);
         self.note_state(&session, None);
         self.sessions.insert(seq, session);
@@ -150,16 +150,26 @@ impl World {
             ))),
             Status::Terminating | Status::Terminated | Status::Error => Ok(()),
             Status::Active | Status::Connected | Status::PendingClientReconnection | Status::Reconnecting => {
-                self.set_status(seq, now, Status::Terminating, Some("apiTerminated".to_owned()), false);
+                self.set_status(seq, now, Status::Terminating, Some(StatusReason::ApiTerminated), false);
                 Ok(())
             }
         }
     }
 
     /// Sets a session's status.
-    pub(super) fn set_status(&mut self, seq: u64, at: Millis, status: Status, reason: Option<String>, held: bool) {
+    pub(super) fn set_status(
+        &mut self,
+        seq: u64,
+        at: Millis,
+        status: Status,
+        reason: Option<StatusReason>,
+        held: bool,
+    ) {
         let Some(session) = self.sessions.get_mut(&seq) else { return };
         let from = session.status();
+        if let Some(group) = self.groups.get_mut(&key_of(session)) {
+            group.move_status(seq, from, status);
+        }
         session.state.set(at, State { status, reason });
         session.held = held;
         if status == Status::Active {
@@ -172,13 +182,28 @@ impl World {
         self.plan(seq);
     }
 
+    /// The client has gone: it may come back, unless the session ends with it. That such an end's reason is
+    /// reconnectionTimeout is a guess: AWS documents that there is no reconnection, not the reason.
+    pub(super) fn lose_client(&mut self, seq: u64, at: Millis) {
+        let Some(session) = self.sessions.get(&seq) else { return };
+        let (status, reason) = if session.ends_on_disconnect {
+            (Status::Terminating, Some(StatusReason::ReconnectionTimeout))
+        } else {
+            (Status::PendingClientReconnection, None)
+        };
+        self.set_status(seq, at, status, reason, false);
+    }
+
     /// Sets a session's export.
     pub(super) fn set_export(&mut self, seq: u64, at: Millis, export: Option<Export>) {
         let Some(session) = self.sessions.get_mut(&seq) else { return };
-        let from = session.export.current().as_ref().map(|export| export.status.word());
+        let from = session.export_status();
         session.export.set(at, export.map(Arc::new));
+        if let Some(group) = self.groups.get_mut(&key_of(session)) {
+            group.move_export(seq, from, session.export_status());
+        }
         if let Some(session) = self.sessions.get(&seq) {
-            self.note_export(session, from);
+            self.note_export(session, from.map(ExportStatus::word));
         }
         self.plan(seq);
     }
@@ -194,7 +219,7 @@ impl World {
         let event = Event {
             from: from.map(|status| status.word().to_owned()),
             to: Some(state.status.word().to_owned()),
-            reason: state.reason.clone(),
+            reason: state.reason.map(|reason| reason.word().to_owned()),
             ..about(session)
         };
         self.journal.write(Kind::Session, self.clock.since_start(), event);
@@ -211,6 +236,11 @@ impl World {
         };
         self.journal.write(Kind::Export, self.clock.since_start(), event);
     }
+}
+
+/// Where a session's group is.
+pub(super) fn key_of(session: &Session) -> GroupKey {
+    ((*session.scope).clone(), session.group.to_string())
 }
 
 fn about(session: &Session) -> Event {
@@ -231,25 +261,17 @@ pub(super) fn gone() -> ApiError {
 fn new_session(scope: &Scope, group: &str, input: Start, now: Millis) -> Session {
     let application = input.application_identifier.as_deref().map_or("", bare_id);
     let location = input.locations.as_ref().and_then(|list| list.first());
-    Session {
-        seq: 0,
+    Session::start(Beginning {
         id: new_id(),
         scope: Arc::new(scope.clone()),
         group: group.into(),
         application: application.into(),
         location: location.unwrap_or(&scope.region).as_str().into(),
         created_at: now,
-        activated_at: None,
-        connected_at: None,
-        state: History::new(now, State { status: Status::Activating, reason: None }),
-        export: History::new(now, None),
         connection_timeout_seconds: whole(input.connection_timeout_seconds, 120),
         length_seconds: whole(input.session_length_seconds, 43_200),
         input: Arc::new(input),
-        held: false,
-        uploading: false,
-        generation: 0,
-    }
+    })
 }
 
 fn whole(value: Option<i64>, default: u32) -> u32 {
@@ -259,8 +281,13 @@ fn whole(value: Option<i64>, default: u32) -> u32 {
 /// An id like AWS's `ABC123def4567`.
 #[must_use]
 pub fn new_id() -> String {
+    format_id(uuid::Uuid::new_v4().as_u128())
+}
+
+/// The id that these bits stand for.
+pub(super) fn format_id(bits: u128) -> String {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut rest = uuid::Uuid::new_v4().as_u128();
+    let mut rest = bits;
     let mut id = String::with_capacity(13);
     for _ in 0..13 {
         id.push(char::from(ALPHABET[usize::try_from(rest % 62).unwrap_or(0)]));

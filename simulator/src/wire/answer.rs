@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::behaviour::ListMetadata;
 use crate::clock::Millis;
 use crate::service::session::{Session, Status, View};
+use crate::service::status_reason::StatusReason;
 use crate::wire::request::Start;
 
 /// A successful answer.
@@ -46,7 +47,7 @@ pub fn summary(session: &Session, view: &View) -> Value {
     put(&mut out, "Location", &*session.location);
     put(&mut out, "Protocol", "WebRTC");
     put(&mut out, "Status", state.status.word());
-    put_some(&mut out, "StatusReason", state.reason.as_deref());
+    put_some(&mut out, "StatusReason", state.reason.map(StatusReason::word));
     put_some(&mut out, "UserId", session.input.user_id.as_deref());
     put_some(&mut out, "RoleArn", session.input.role_arn.as_deref());
     put_some(&mut out, "ExportFilesMetadata", metadata(session, view));
@@ -61,6 +62,7 @@ pub fn full(session: &Session, view: &View) -> Value {
     put(&mut out, "ConnectionTimeoutSeconds", session.connection_timeout_seconds);
     put(&mut out, "SessionLengthSeconds", session.length_seconds);
     put_input(&mut out, &session.input);
+    put_some(&mut out, "LogFileLocationUri", session.log_file_location_uri.as_deref());
     if session.state.as_of(view.status_at).status != Status::Activating {
         put(&mut out, "SignalResponse", "simulated-answer");
         put(&mut out, "WebSdkProtocolUrl", "https://websdk.simulator.invalid/gameliftstreams.js");

@@ -87,8 +87,9 @@ impl Call<'_> {
 
     fn list(&self) -> Result<Answer, ApiError> {
         let list = List::read(self.route.group.as_deref(), self.query)?;
-        let now = self.app.clock.now();
         let world = self.app.world();
+        // Behind the lock: of a time before a change that has been made, the list of neither status would show the session.
+        let now = self.app.clock.now();
         let group = self.route.group.as_deref().map(|group| self.known_group(&world, group)).transpose()?;
         let query = Query { scope: &self.caller.scope, group, list: &list, now };
         let page = world.page(&query)?;

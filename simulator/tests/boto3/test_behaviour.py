@@ -133,6 +133,20 @@ def test_f_credentials_expired_by_the_time_of_the_upload(sim, rule, status):
         assert export["StatusReason"].startswith("ExpiredToken: The provided token has expired.")
 
 
+@pytest.mark.parametrize("rule, status", [("upload", "SUCCEEDED"), ("fail", "FAILED"), ("pending", "PENDING")])
+def test_h_a_session_that_ends_in_error(sim, rule, status):
+    sim.behave(errorExport=rule)
+    sim.seed("s")
+    sim.export("s", "s3://exports/s.zip")
+    sim.control("PATCH", "sessions/s", {"status": "ERROR", "statusReason": "internalError"})
+    export = sim.wait("s", lambda s: s["ExportFilesMetadata"]["Status"] == status)["ExportFilesMetadata"]
+    assert export.get("StatusReason") == ("The stream session ended in ERROR status." if rule == "fail" else None)
+    time.sleep(0.2)
+    assert metadata(sim)["Status"] == status
+    uploads = sim.control("GET", "journal?kind=upload&session=s")["records"]
+    assert len(uploads) == (1 if rule == "upload" else 0)
+
+
 def test_overrides_are_for_the_sessions_of_a_pattern(sim):
     override = {"session": "odd-*", "set": {"pendingOutputUri": "absent"}}
     answer = sim.control("PUT", "behaviour", {"defaults": {"uploadDelayMs": 20}, "overrides": [override]})
@@ -173,6 +187,81 @@ def test_sessions_can_be_forced(sim):
     assert sim.refused("PATCH", "sessions/none", {"status": "ACTIVE"})[0] == 404
     assert sim.refused("PATCH", "sessions/s", {"status": "GONE"})[0] == 400
     assert sim.refused("POST", "sessions", {"ids": ["s"]})[0] == 409
+
+
+@pytest.mark.parametrize(
+    "status, reason",
+    [
+        ("ERROR", "internalError"),
+        ("ERROR", "invalidSignalRequest"),
+        ("ERROR", "placementTimeout"),
+        ("ERROR", "applicationLogS3DestinationError"),
+        ("ERROR", "assumeRoleFailed"),
+        ("TERMINATED", "applicationExit"),
+        ("TERMINATED", "connectionTimeout"),
+        ("TERMINATED", "reconnectionTimeout"),
+        ("TERMINATED", "maxSessionLengthTimeout"),
+        ("TERMINATED", "idleTimeout"),
+        ("TERMINATED", "apiTerminated"),
+    ],
+)
+def test_every_status_reason_of_the_model_is_served(sim, status, reason):
+    sim.seed("seeded", status=status, statusReason=reason)
+    sim.seed("changed")
+    sim.control("PATCH", "sessions/changed", {"status": status, "statusReason": reason})
+    for session in ("seeded", "changed"):
+        shown = sim.get(session)
+        assert (shown["Status"], shown["StatusReason"]) == (status, reason)
+    items = sim.client.list_stream_sessions(Identifier=GROUP, Status=status)["Items"]
+    assert [item["StatusReason"] for item in items] == [reason] * 2
+
+
+def test_a_status_reason_that_the_model_does_not_know_is_refused(sim):
+    sim.seed("s")
+    for method, path, body in [
+        ("POST", "sessions", {"status": "ERROR", "statusReason": "crashed"}),
+        ("PATCH", "sessions/s", {"status": "ERROR", "statusReason": "crashed"}),
+        ("PATCH", "sessions/s", {"end": "crashed"}),
+        ("POST", "sessions/s/end", {"reason": "crashed"}),
+    ]:
+        status, why = sim.refused(method, path, body)
+        assert status == 400 and "crashed" in why, (method, path)
+    assert sim.get("s")["Status"] == "ACTIVE"
+
+
+def test_a_client_that_leaves_may_come_back(sim):
+    sim.seed("s", status="CONNECTED")
+    assert sim.control("POST", "sessions/s/disconnect")["status"] == "PENDING_CLIENT_RECONNECTION"
+    sim.export("s")
+    status, why = sim.refused("POST", "sessions/s/disconnect")
+    assert status == 409 and "PENDING_CLIENT_RECONNECTION" in why
+    assert sim.refused("POST", "sessions/none/disconnect")[0] == 404
+    sim.control("POST", "time", {"seconds": 120})
+    ended = sim.wait("s", lambda s: s["Status"] == "TERMINATED")
+    assert ended["StatusReason"] == "reconnectionTimeout"
+
+
+def test_a_session_of_a_stream_url_ends_when_its_client_leaves(sim):
+    sim.seed("s", status="CONNECTED", endsOnDisconnect=True)
+    sim.export("s", "s3://exports/s.zip")
+    sim.control("POST", "sessions/s/disconnect")
+    assert refused(sim.export, "s", "s3://exports/other.zip") == "ValidationException"
+    assert sim.wait_exported("s")["Status"] == "SUCCEEDED"
+    states = sim.control("GET", "journal?kind=session&session=s")["records"]
+    assert [state["to"] for state in states] == ["CONNECTED", "TERMINATING", "TERMINATED"]
+    status, why = sim.refused("POST", "sessions", {"endsOnDisconnect": True, "status": "RECONNECTING"})
+    assert status == 409 and "RECONNECTING" in why
+
+
+def test_where_the_log_files_are(sim):
+    sim.seed("seeded", logFileLocationUri="s3://logs/seeded/")
+    sim.seed("changed", "without")
+    sim.control("PATCH", "sessions/changed", {"logFileLocationUri": "s3://logs/changed/"})
+    assert sim.get("seeded")["LogFileLocationUri"] == "s3://logs/seeded/"
+    assert sim.get("changed")["LogFileLocationUri"] == "s3://logs/changed/"
+    assert "LogFileLocationUri" not in sim.get("without")
+    items = sim.client.list_stream_sessions(Identifier=GROUP)["Items"]
+    assert not any("LogFileLocationUri" in item for item in items), "summaries have no such field"
 
 
 def test_an_export_that_is_set_by_hand(sim):

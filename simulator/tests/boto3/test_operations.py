@@ -1,5 +1,6 @@
 """The six operations, as somebody uses them who knows only AWS's documents."""
 
+import csv
 import datetime
 import io
 import re
@@ -57,9 +58,53 @@ def test_from_start_to_zip(sim):
     with zipfile.ZipFile(io.BytesIO(sim.s3.get_object(Bucket="exports", Key=key)["Body"].read())) as archive:
         assert archive.testzip() is None, "every CRC holds"
         names = archive.namelist()
-        assert {name.split("/")[0] for name in names} == {"application", "profile", "temp"}
-        sizes = [info.file_size for info in archive.infolist() if not info.is_dir()]
-        assert sizes == [4096] * 6
+        assert {name.split("/")[0] for name in names} == {"application", "profile", "temp", "stats"}
+        assert sizes(archive) == [4096] * 6
+
+
+STATS = "stats/perf_stats_v1.csv"
+COLUMNS = [
+    "timestamp",
+    "app_cpu_normalized",
+    "app_mem_mb",
+    "app_mem_normalized",
+    "shared_sys_cpu_pct",
+    "shared_sys_mem_mb",
+    "shared_sys_mem_pct",
+    "shared_sys_gpu_pct",
+    "shared_sys_vram_mb",
+    "shared_sys_vram_pct",
+]
+
+
+def sizes(archive):
+    """Of the files that the application left behind."""
+    return [info.file_size for info in archive.infolist() if not info.is_dir() and info.filename != STATS]
+
+
+def stats(sim, key):
+    """The rows of the performance stats, by the columns that AWS documents."""
+    body = sim.s3.get_object(Bucket="exports", Key=key)["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        rows = csv.DictReader(io.TextIOWrapper(archive.open(STATS), encoding="utf-8"))
+        assert rows.fieldnames == COLUMNS
+        return list(rows)
+
+
+@pytest.mark.parametrize("most, expected", [(600, 180), (7, 7)])
+def test_the_zip_has_performance_stats_of_every_second(sim, most, expected):
+    sim.behave(statsRows=most)
+    sim.seed("s", ageSeconds=60, sessionLengthSeconds=180)
+    sim.export("s", "s3://exports/s.zip")
+    sim.control("POST", "time", {"seconds": 200})
+    assert sim.wait_exported("s")["Status"] == "SUCCEEDED"
+    rows = stats(sim, "s.zip")
+    assert len(rows) == expected
+    times = [datetime.datetime.fromisoformat(row["timestamp"].replace("Z", "+00:00")) for row in rows]
+    created = sim.get("s")["CreatedAt"]
+    assert [round((time - created).total_seconds()) for time in times] == list(range(1, len(rows) + 1))
+    for row in rows:
+        assert all(float(row[name]) >= 0 for name in COLUMNS[1:]), row
 
 
 def test_a_zip_of_its_own_name_and_size(start):
@@ -70,7 +115,7 @@ def test_a_zip_of_its_own_name_and_size(start):
     assert sim.wait_exported("s") == {"Status": "SUCCEEDED", "OutputUri": "s3://exports/my/own name+ü.zip"}
     body = sim.s3.get_object(Bucket="exports", Key="my/own name+ü.zip")["Body"].read()
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        assert [info.file_size for info in archive.infolist() if not info.is_dir()] == [100_000] * 3
+        assert sizes(archive) == [100_000] * 3
 
 
 @pytest.mark.parametrize("length, status", [(161, "SUCCEEDED"), (162, "FAILED"), (1000, "FAILED")])
@@ -144,6 +189,31 @@ def test_what_is_unknown_is_not_found(sim):
     assert code(sim.get, session_arn("s", group="sg-other")) == not_found
     sim.control("POST", "groups", {"id": "sg-2"})
     assert code(sim.get, "s", "sg-2") == not_found, "it is in the other group"
+
+
+def test_a_stream_group_is_in_its_own_region_only(start):
+    sim = start("--region", "us-west-2,eu-central-1", "--group", "sg-us@us-west-2,sg-eu@eu-central-1")
+    regions = {"us": sim.client, "eu": sim.connect(region_name="eu-central-1")}
+    for here, elsewhere in (("us", "eu"), ("eu", "us")):
+        group, session = f"sg-{here}", f"s-{here}"
+        region = regions[here].meta.region_name
+        sim.seed(session, group=group, region=region)
+        named = {"Identifier": group, "StreamSessionIdentifier": session}
+        assert regions[here].get_stream_session(**named)["Arn"] == session_arn(session, group=group, region=region)
+        for identifier in (group, group_arn(group, region=region)):
+            named = {"Identifier": identifier, "StreamSessionIdentifier": session}
+            stranger = regions[elsewhere]
+            for call, fields in [
+                (stranger.get_stream_session, named),
+                (stranger.list_stream_sessions, {"Identifier": identifier}),
+                (stranger.export_stream_session_files, {**named, "OutputUri": "s3://exports/"}),
+                (stranger.terminate_stream_session, named),
+                (stranger.start_stream_session, start_input(Identifier=identifier)),
+            ]:
+                assert code(call, **fields) == ("ResourceNotFoundException", 404), (call, fields)
+        seen = regions[here].list_stream_sessions_by_account()["Items"]
+        assert [item["Arn"] for item in seen] == [session_arn(session, group=group, region=region)]
+        assert sim.control("GET", f"sessions/{session}")["status"] == "ACTIVE", "nothing has touched it"
 
 
 def test_another_account_is_denied(sim):

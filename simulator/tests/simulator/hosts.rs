@@ -6,7 +6,7 @@ use crate::process::{Simulator, send};
 use crate::signed::{Signed, form};
 
 /// Every kind of control request, with a body that would have an effect.
-const CONTROL: [(&str, &str, &str); 21] = [
+const CONTROL: [(&str, &str, &str); 26] = [
     ("GET", "healthz", ""),
     ("GET", "journal", ""),
     ("GET", "counts", ""),
@@ -27,12 +27,17 @@ const CONTROL: [(&str, &str, &str); 21] = [
     ("GET", "sessions", ""),
     ("POST", "sessions", r#"{"ids": ["evil"]}"#),
     ("POST", "sessions/seeded/end", "{}"),
+    ("POST", "sessions/seeded/disconnect", ""),
+    ("GET", "arrivals", ""),
+    ("POST", "arrivals", r#"{"perSecond": 10}"#),
+    ("DELETE", "arrivals", ""),
+    ("DELETE", "arrivals/1", ""),
     ("GET", "nonsense", ""),
 ];
 
 /// All that the endpoints show, but for what passes by itself.
 fn state(simulator: &Simulator) -> Vec<Value> {
-    let mut state: Vec<Value> = ["quota", "behaviour", "faults", "keys", "groups", "sessions", "journal"]
+    let mut state: Vec<Value> = ["quota", "behaviour", "faults", "keys", "groups", "sessions", "arrivals", "journal"]
         .map(|path| simulator.control("GET", path, ""))
         .to_vec();
     state.push(simulator.control("GET", "time", "")["aheadMs"].clone());

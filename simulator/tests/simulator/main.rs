@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests, helpers included")]
 
+mod arrivals;
 mod hosts;
 mod keys;
 mod process;
