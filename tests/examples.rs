@@ -84,12 +84,8 @@ fn there_is_one_for_each_way_to_use_it() {
 
 /// Paths of all fields that aren't objects. An entry of a list belongs to its list.
 fn leaves_of(value: &Value, path: &str) -> BTreeSet<String> {
-    match value {
-        Value::Object(fields) => {
-            fields.iter().flat_map(|(key, field)| leaves_of(field, &format!("{path}.{key}"))).collect()
-        }
-        _ => BTreeSet::from([path.to_owned()]),
-    }
+    let Some(fields) = value.as_object() else { return BTreeSet::from([path.to_owned()]) };
+    fields.iter().flat_map(|(key, field)| leaves_of(field, &format!("{path}.{key}"))).collect()
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl OutputUriTemplate {
 
     /// Whether it has this placeholder.
     pub fn has_placeholder(&self, wanted: Placeholder) -> bool {
-        self.parts.iter().any(|part| *part == Part::Placeholder(wanted))
+        self.parts.contains(&Part::Placeholder(wanted))
     }
 
     /// Whether the application must be known.

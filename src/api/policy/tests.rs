@@ -24,11 +24,11 @@ fn stored(changes: &Value) -> SessionExportPolicy {
 }
 
 fn merge(target: &mut Value, changes: &Value) {
-    match changes {
-        Value::Object(fields) if target.is_object() => {
-            fields.iter().for_each(|(key, value)| merge(&mut target[key], value))
+    match changes.as_object() {
+        Some(fields) if target.is_object() => {
+            fields.iter().for_each(|(key, value)| merge(&mut target[key], value));
         }
-        other => *target = other.clone(),
+        Some(_) | None => *target = changes.clone(),
     }
 }
 
