@@ -8,7 +8,7 @@ SHELL := bash
 STAGE := @tools/stage.sh
 # A line for each stage that has ended: its name, its outcome, its seconds.
 export STAGES := $(CURDIR)/target/stages
-CRD := crds/sessionexport.dev_sessionexports.yaml
+DEFINITIONS := sessionexports sessionexportpolicies
 CHART := charts/session-export-operator
 
 CARGO_TEST := cargo test --workspace --locked --no-fail-fast
@@ -81,10 +81,12 @@ bench: ## Measures it against its limits: half an hour. QUICK=1: its counts, 3 m
 		tools/stage.sh "build" $(BUILD_BENCH); tools/stage.sh "bench" $(BENCH)
 
 crds: ## Writes crds/ from the Rust types, and the chart's copy
-	@mkdir -p target $(dir $(CRD))
-	cargo run --quiet --locked --bin session-export-operator -- crd >target/crd.yaml
-	mv target/crd.yaml $(CRD)
-	cp $(CRD) $(CHART)/files/
+	@mkdir -p target crds
+	@for definition in $(DEFINITIONS); do \
+		cargo run --quiet --locked --bin session-export-operator -- crd $$definition >target/crd.yaml; \
+		mv target/crd.yaml crds/sessionexport.dev_$$definition.yaml; \
+		cp crds/sessionexport.dev_$$definition.yaml $(CHART)/files/; \
+	done
 
 docs: ## Writes what is generated in docs/: metrics.md, configuration.md and the picture of an export's life
 	UPDATE_DOCS=1 cargo test --quiet --locked --test observability -- table_of_metrics

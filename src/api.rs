@@ -1,4 +1,5 @@
-//! The `SessionExport` API: what users write, and what they read back. No IO, no clock.
+//! The `SessionExport` API: what users write, and what they read back. No IO, no clock. [`policy`] has the API of
+//! `SessionExportPolicy`.
 //!
 //! The doc comments of [`SessionExportSpec`] and [`SessionExportStatus`] are the users' manual
 //! (`kubectl explain sessionexport.spec`, and of each field). `aws::identifiers` parses everything that the schema and its CEL
@@ -8,6 +9,7 @@
 //! decode is ignored until it changes.
 
 pub mod condition;
+pub mod policy;
 mod reason;
 pub mod request;
 pub(crate) mod schema;
@@ -31,7 +33,7 @@ use kube::CustomResourceExt;
 /// Longest `ttlSecondsAfterFinished`: a year.
 pub const MAX_TTL_SECONDS: u32 = 31_536_000;
 
-/// The CustomResourceDefinition as `session-export-operator crd` prints it.
+/// The CustomResourceDefinition as `session-export-operator crd sessionexports` prints it.
 ///
 /// # Errors
 /// None known: only if YAML can't express the definition.

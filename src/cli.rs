@@ -6,7 +6,7 @@ pub mod logging;
 use crate::api;
 use crate::app::{RunError, RunOptions, run};
 use crate::config::{Config, ConfigError};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use logging::{LogFormat, LogLevel};
 use std::error::Error;
 use std::fmt::Write as _;
@@ -28,14 +28,26 @@ struct Cli {
 enum Command {
     /// Run the operator until SIGTERM or SIGINT; a second signal ends it at once (exit code 1).
     Run(RunArguments),
-    /// Print the CustomResourceDefinition as YAML.
-    Crd,
+    /// Print the CustomResourceDefinitions as YAML, for kubectl apply -f -.
+    Crd {
+        /// The one to print. Default: both.
+        definition: Option<Definition>,
+    },
     /// Check a configuration file without contacting AWS or Kubernetes: print a summary, or what is wrong (exit code 2).
     CheckConfig {
         /// The configuration file.
         #[arg(long, value_name = "PATH", env = "SESSION_EXPORT_CONFIG")]
         config: PathBuf,
     },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "lower")]
+enum Definition {
+    /// That of SessionExport.
+    SessionExports,
+    /// That of SessionExportPolicy.
+    SessionExportPolicies,
 }
 
 #[derive(Debug, Args)]
@@ -68,7 +80,7 @@ enum Failure {
     Config(#[from] ConfigError),
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
-    #[error("cannot print the CustomResourceDefinition")]
+    #[error("cannot print the CustomResourceDefinitions")]
     Crd(#[from] serde_yaml::Error),
     #[error("the operator failed")]
     Run(#[from] RunError),
@@ -87,7 +99,7 @@ impl Failure {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(arguments) => run_operator(arguments),
-        Command::Crd => print_crd(),
+        Command::Crd { definition } => print_crd(definition),
         Command::CheckConfig { config } => check_config(&config),
     };
     match done {
@@ -112,8 +124,13 @@ fn run_operator(arguments: RunArguments) -> Result<(), Failure> {
     Ok(outcome?)
 }
 
-fn print_crd() -> Result<(), Failure> {
-    Ok(io::stdout().write_all(api::crd_yaml()?.as_bytes())?)
+fn print_crd(definition: Option<Definition>) -> Result<(), Failure> {
+    let text = match definition {
+        Some(Definition::SessionExports) => api::crd_yaml()?,
+        Some(Definition::SessionExportPolicies) => api::policy::policy_crd_yaml()?,
+        None => format!("{}---\n{}", api::crd_yaml()?, api::policy::policy_crd_yaml()?),
+    };
+    Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
 fn check_config(path: &std::path::Path) -> Result<(), Failure> {

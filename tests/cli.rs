@@ -45,10 +45,19 @@ fn refused(output: &Output, fragments: &[&str]) {
 }
 
 #[test]
-fn crd_prints_the_committed_definition() {
-    let output = operator(&["crd"]);
-    assert!(output.status.success());
-    assert!(text(&output.stdout) == include_str!("../crds/sessionexport.dev_sessionexports.yaml"), "run `make crds`");
+fn crd_prints_the_committed_definitions() {
+    let printed = |arguments: &[&str]| {
+        let output = operator(arguments);
+        assert!(output.status.success(), "{arguments:?}");
+        text(&output.stdout)
+    };
+    let exports = include_str!("../crds/sessionexport.dev_sessionexports.yaml");
+    let policies = include_str!("../crds/sessionexport.dev_sessionexportpolicies.yaml");
+    assert!(printed(&["crd", "sessionexports"]) == exports, "run `make crds`");
+    assert!(printed(&["crd", "sessionexportpolicies"]) == policies, "run `make crds`");
+    // As `kubectl apply -f -` takes them.
+    assert!(printed(&["crd"]) == format!("{exports}---\n{policies}"));
+    refused(&operator(&["crd", "pods"]), &["sessionexports", "sessionexportpolicies"]);
 }
 
 #[test]

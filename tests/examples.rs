@@ -9,7 +9,9 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
+use session_export_operator::api::policy::request::PolicyRequest;
+use session_export_operator::api::policy::{POLICY_KIND, SessionExportPolicy, SessionExportPolicySpec};
 use session_export_operator::api::{GROUP, KIND, SessionExport, VERSION};
 use session_export_operator::authorization::rules::RequestedExport;
 use session_export_operator::aws::identifiers::{OutputUri, StreamGroupIdentifier};
@@ -32,7 +34,8 @@ fn read(path: &str) -> String {
 /// The manifests of one folder, by file name.
 fn manifests_in(folder: &str) -> BTreeMap<String, SessionExport> {
     let files = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
-    let other = |path: &PathBuf| path.is_dir() || path.ends_with("config.yaml") || path.ends_with("install.yaml");
+    let others = ["config.yaml", "install.yaml", POLICY];
+    let other = |path: &PathBuf| path.is_dir() || others.iter().any(|name| path.ends_with(name));
     let parse = |path: PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let object = manifest(&name, &std::fs::read_to_string(&path).unwrap());
@@ -54,6 +57,9 @@ fn manifest(name: &str, text: &str) -> SessionExport {
     object
 }
 
+/// The example of a SessionExportPolicy.
+const POLICY: &str = "policy.yaml";
+
 fn manifests() -> BTreeMap<String, SessionExport> {
     manifests_in("examples")
 }
@@ -74,6 +80,36 @@ fn there_is_one_for_each_way_to_use_it() {
         "ttl.yaml",
     ];
     assert_eq!(names, expected);
+}
+
+/// Paths of all fields that aren't objects. An entry of a list belongs to its list.
+fn leaves_of(value: &Value, path: &str) -> BTreeSet<String> {
+    let Some(fields) = value.as_object() else { return BTreeSet::from([path.to_owned()]) };
+    fields.iter().flat_map(|(key, field)| leaves_of(field, &format!("{path}.{key}"))).collect()
+}
+
+#[test]
+fn the_example_of_a_policy_is_one_with_the_defaults_and_the_rules_cover_it() {
+    let text = read("examples/policy.yaml");
+    let written: Value = serde_yaml::from_str(&text).unwrap();
+    assert_eq!((&written["apiVersion"], &written["kind"]), (&json!("sessionexport.dev/v1alpha1"), &json!(POLICY_KIND)));
+    let object: SessionExportPolicy = serde_yaml::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_value(&object.spec).unwrap(), written["spec"], "a field is unknown, or lacks");
+    let least = json!({"streamGroupIdentifier": "sg-1AB2C3De4", "template": {"spec": {"outputUri": "s3://exports/"}}});
+    let defaults: SessionExportPolicySpec = serde_json::from_value(least).unwrap();
+    let (defaults, own) = (serde_json::to_value(defaults).unwrap(), &written["spec"]);
+    assert!(leaves_of(&defaults, "").is_subset(&leaves_of(own, "")), "it has every field with a default");
+    for field in ["suspend", "samplePercent", "successfulExportsHistoryLimit", "failedExportsHistoryLimit"] {
+        assert_eq!(own[field], defaults[field], "{field}");
+    }
+    let request = PolicyRequest::parse(&object.spec).unwrap();
+    let (namespace, name) = (object.metadata.namespace.unwrap(), object.metadata.name.unwrap());
+    let prefix = request.template.output_uri.static_prefix(&namespace, &name, &request.group.id);
+    let config = config();
+    let home = config.aws.region.clone().unwrap();
+    let uri: OutputUri = prefix.parse().unwrap();
+    let asked = RequestedExport { namespace: &namespace, region: &home, group: &request.group.id, uri: &uri };
+    assert!(config.rules.coverage_of(asked, &home).is_some_and(|coverage| coverage.exports));
 }
 
 fn is_covered(file: &str, object: &SessionExport, config: &Config) -> bool {

@@ -66,7 +66,11 @@ is_labelled() {
 
 works() {
 	local status=0
-	run_image crd | cmp - crds/sessionexport.dev_sessionexports.yaml || die "the image's CRD is not the committed one"
+	local definition
+	for definition in sessionexports sessionexportpolicies; do
+		run_image crd "$definition" | cmp - "crds/sessionexport.dev_$definition.yaml" ||
+			die "the image's CRD of $definition is not the committed one"
+	done
 	cp examples/config.yaml "$work/root/config.yaml"
 	run_image check-config --config /config.yaml
 	run_image check-config --config /missing.yaml 2>/dev/null || status=$?

@@ -1,6 +1,7 @@
 //! `status.conditions`: the types that the operator writes, and one entry.
 
 use crate::api::Reason;
+use crate::api::policy::PolicyReason;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
@@ -58,7 +59,8 @@ fn time_or_epoch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::
 fn shared_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'static, str>, D::Error> {
     let text = Option::<Cow<'de, str>>::deserialize(deserializer)?.unwrap_or_default();
     let reasons = Reason::ALL.into_iter().map(Reason::as_str);
-    let shared = ALL.into_iter().chain(STATUSES).chain(reasons).find(|shared| *shared == text);
+    let of_policies = PolicyReason::ALL.into_iter().map(PolicyReason::as_str);
+    let shared = ALL.into_iter().chain(STATUSES).chain(reasons).chain(of_policies).find(|shared| *shared == text);
     Ok(shared.map_or_else(|| Cow::Owned(text.into_owned()), Cow::Borrowed))
 }
 

@@ -1,7 +1,7 @@
 //! Additions to the schema that the Rust types can't express.
 
 use schemars::Schema;
-use schemars::transform::transform_subschemas;
+use schemars::transform::{Transform, transform_subschemas};
 use serde_json::{Value, json};
 
 /// RFC 3339 within the years and offsets that every client can read. The server's own `date-time` format takes more
@@ -34,6 +34,23 @@ pub(super) fn bounded_conditions(schema: &mut Schema) {
     for (field, max) in MAX_CONDITION_TEXTS {
         if let Some(Value::Object(text)) = schema.pointer_mut(&format!("/items/properties/{field}")) {
             text.insert("maxLength".into(), json!(max));
+        }
+    }
+}
+
+/// Bounds a map from texts to texts.
+pub(super) struct BoundedMap {
+    /// The most entries.
+    pub(super) entries: usize,
+    /// Longest value, in characters.
+    pub(super) value: usize,
+}
+
+impl Transform for BoundedMap {
+    fn transform(&mut self, schema: &mut Schema) {
+        schema.insert("maxProperties".into(), json!(self.entries));
+        if let Some(Value::Object(value)) = schema.pointer_mut("/additionalProperties") {
+            value.insert("maxLength".into(), json!(self.value));
         }
     }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::duplicated_attributes, reason = "print columns of one type are not the same column")]
 #![allow(unreachable_pub, reason = "KubeSchema copies the struct into a function")]
 
-use crate::api::{SessionExportStatus, schema, validation};
+use crate::api::{KIND, SessionExportStatus, schema, validation};
 use crate::aws::identifiers::{MAX_IDENTIFIER, MAX_OUTPUT_URI};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -48,8 +48,8 @@ use serde::{Deserialize, Serialize};
     validation = validation::same_account_and_region(),
     validation = validation::region_agrees_with("streamGroupIdentifier"),
     validation = validation::region_agrees_with("streamSessionIdentifier"),
-    validation = validation::fixed_presence("region"),
-    validation = validation::fixed_presence("serviceAccountName")
+    validation = validation::fixed_presence("region", KIND),
+    validation = validation::fixed_presence("serviceAccountName", KIND)
 )]
 pub struct SessionExportSpec {
     /// The stream group that the session belongs to: its id, such as `sg-1AB2C3De4`, or its ARN, such as
@@ -59,7 +59,7 @@ pub struct SessionExportSpec {
     #[x_kube(
         validation = validation::valid_stream_group(),
         validation = validation::arn_of_one_partition(),
-        validation = validation::immutable_field()
+        validation = validation::immutable_field(KIND)
     )]
     pub stream_group_identifier: String,
 
@@ -72,14 +72,15 @@ pub struct SessionExportSpec {
     #[x_kube(
         validation = validation::valid_stream_session(),
         validation = validation::arn_of_one_partition(),
-        validation = validation::immutable_field()
+        validation = validation::immutable_field(KIND)
     )]
     pub stream_session_identifier: String,
 
     /// Where the ZIP goes. Either a prefix that ends in `/`, such as `s3://exports/team-a/`: AWS then names the
     /// object, and `status.outputUri` shows the name. Or the name of one object that ends in `.zip` or `.ZIP`, such as
     /// `s3://exports/team-a/crash-4711.zip`: an existing object is overwritten. At most 1024 characters:
-    /// ASCII letters, digits, spaces and `! - _ . * ' ( ) / & $ @ = ; : + ,`. No empty, `.` or `..` segments. The
+    /// ASCII letters, digits, spaces and `! - _ . * ' ( ) / & $ @ = ; : + ,`. No empty, `.` or `..` segments, and no braces:
+    /// only the template of a SessionExportPolicy has placeholders. The
     /// administrator's rules decide which destinations a namespace may use; a forbidden one shows as
     /// `DestinationForbidden` in the conditions, with the rule that is missing. Immutable.
     #[schemars(length(max = MAX_OUTPUT_URI))]
@@ -88,7 +89,8 @@ pub struct SessionExportSpec {
         validation = validation::uri_ending(),
         validation = validation::uri_segments(),
         validation = validation::uri_characters(),
-        validation = validation::immutable_field()
+        validation = validation::no_placeholders(),
+        validation = validation::immutable_field(KIND)
     )]
     pub output_uri: String,
 
@@ -100,7 +102,7 @@ pub struct SessionExportSpec {
     #[x_kube(
         validation = validation::valid_region(),
         validation = validation::region_of_one_partition(),
-        validation = validation::immutable_field()
+        validation = validation::immutable_field(KIND)
     )]
     pub region: Option<String>,
 
@@ -111,14 +113,14 @@ pub struct SessionExportSpec {
     /// Immutable: may be neither added nor removed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = 253))]
-    #[x_kube(validation = validation::valid_service_account(), validation = validation::immutable_field())]
+    #[x_kube(validation = validation::valid_service_account(), validation = validation::immutable_field(KIND))]
     pub service_account_name: Option<String>,
 
     /// When the condition `Ready` becomes True. kubectl wait, Helm, Argo CD and Flux wait for it.
     /// `Exported`: when the ZIP is in S3. The session has to end first, which may take a day. `Accepted`: when AWS has
     /// accepted the export. Immutable.
     #[serde(default)]
-    #[x_kube(validation = validation::immutable_field())]
+    #[x_kube(validation = validation::immutable_field(KIND))]
     pub ready_when: ReadyWhen,
 
     /// While true, no export is requested. A backend may create the object suspended when a session starts, and set

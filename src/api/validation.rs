@@ -9,36 +9,38 @@ use crate::aws::identifiers::ONE_PARTITION;
 use kube::core::{Message, Rule};
 
 /// As `aws::identifiers::Region`; its length is checked separately.
-const REGION: &str = "[a-z]{2}(-[a-z]+)+-[0-9]{1,2}";
+pub(super) const REGION: &str = "[a-z]{2}(-[a-z]+)+-[0-9]{1,2}";
 const MAX_REGION: usize = 32;
 /// How a Region of another partition than `aws` begins, as `aws::identifiers` has it.
 const OTHER_PARTITION: &str = "(cn-|us-gov-|us-iso|eu-iso|eusc-)";
-const ID: &str = "[A-Za-z0-9-]+";
+pub(super) const ID: &str = "[A-Za-z0-9-]+";
 /// The prefix that two ARNs must share: partition, service, Region, account.
-const ARN_PREFIX: &str = "^arn:aws:gameliftstreams:[a-z0-9-]+:[0-9]{12}:";
+pub(super) const ARN_PREFIX: &str = "^arn:aws:gameliftstreams:[a-z0-9-]+:[0-9]{12}:";
 const NAME_LABEL: &str = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
 
 /// A CEL rule whose message is itself an expression.
-fn explained_rule(rule: String, message: String) -> Rule {
+pub(super) fn explained_rule(rule: String, message: String) -> Rule {
     Rule::new(rule).message(Message::Expression(message))
 }
 
-/// Whether a text is an ARN of another partition. The other rules take such a text, so that the refusal has one reason.
-fn arn_of_other_partition() -> String {
-    format!("self.matches('^arn:(aws-|aws:gameliftstreams:{OTHER_PARTITION})')")
+/// Whether `text` (an expression) is an ARN of another partition. The other rules take such a text, so that the refusal
+/// has one reason.
+pub(super) fn arn_of_other_partition(text: &str) -> String {
+    format!("{text}.matches('^arn:(aws-|aws:gameliftstreams:{OTHER_PARTITION})')")
 }
 
-/// `ID` or an ARN whose resource is `resource`. A Region has at most 32 characters.
-fn valid_identifier(resource: &str) -> String {
+/// Whether `text` (an expression) is an `ID` or an ARN whose resource is `resource`. A Region has at most 32 characters.
+pub(super) fn valid_identifier(text: &str, resource: &str) -> String {
     format!(
-        "{} || (self.matches('^({ID}|arn:aws:gameliftstreams:{REGION}:[0-9]{{12}}:{resource})$') \
-         && (!self.contains(':') || self.split(':')[3].size() <= {MAX_REGION}))",
-        arn_of_other_partition()
+        "{} || ({text}.matches('^({ID}|arn:aws:gameliftstreams:{REGION}:[0-9]{{12}}:{resource})$') \
+         && (!{text}.contains(':') || {text}.split(':')[3].size() <= {MAX_REGION}))",
+        arn_of_other_partition(text)
     )
 }
 
 pub(super) fn arn_of_one_partition() -> Rule {
-    Rule::new(format!("!{}", arn_of_other_partition())).message(Message::Message(format!("must be {ONE_PARTITION}")))
+    Rule::new(format!("!{}", arn_of_other_partition("self")))
+        .message(Message::Message(format!("must be {ONE_PARTITION}")))
 }
 
 pub(super) fn region_of_one_partition() -> Rule {
@@ -47,14 +49,14 @@ pub(super) fn region_of_one_partition() -> Rule {
 }
 
 pub(super) fn valid_stream_group() -> Rule {
-    Rule::new(valid_identifier(&format!("streamgroup/{ID}"))).message(
+    Rule::new(valid_identifier("self", &format!("streamgroup/{ID}"))).message(
         "must be the id of a stream group (letters, digits and hyphens), such as sg-1AB2C3De4, \
          or its ARN, such as arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1AB2C3De4",
     )
 }
 
 pub(super) fn valid_stream_session() -> Rule {
-    Rule::new(valid_identifier(&format!("streamsession/({ID}/)?{ID}"))).message(
+    Rule::new(valid_identifier("self", &format!("streamsession/({ID}/)?{ID}"))).message(
         "must be the id of a stream session (letters, digits and hyphens), such as ABC123def4567, or its ARN, \
          such as arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/sg-1AB2C3De4/ABC123def4567",
     )
@@ -87,10 +89,20 @@ pub(super) fn uri_segments() -> Rule {
 ///
 /// Narrower than `aws::identifiers::OutputUri`, which also reads what an older definition has stored. These
 /// characters are ASCII, so the maximum length bounds the key in bytes too, as S3 counts it.
+///
+/// Braces have a rule of their own: [`no_placeholders`], or those of a policy's template.
 pub(super) fn uri_characters() -> Rule {
-    Rule::new(r#"!self.matches("[^A-Za-z0-9!_.*'()/&$@=;:+ ,-]")"#).message(
+    Rule::new(r#"!self.matches("[^A-Za-z0-9!_.*'()/&$@=;:+ ,{}-]")"#).message(
         "must hold nothing but ASCII letters, digits, spaces and ! - _ . * ' ( ) / & $ @ = ; : + , \
          such as s3://exports/sessions/2026-01-31/",
+    )
+}
+
+/// S3 lists braces among the characters to avoid (S3 User Guide, "Naming Amazon S3 objects").
+pub(super) fn no_placeholders() -> Rule {
+    Rule::new("!self.matches('[{}]')").message(
+        "must hold no { and no }: placeholders such as {sessionId} are expanded in the template of a \
+         SessionExportPolicy only; give the destination in full, such as s3://exports/sessions/crash-4711.zip",
     )
 }
 
@@ -111,14 +123,16 @@ pub(super) fn valid_ttl() -> Rule {
     Rule::new(format!("self >= 0 && self <= {MAX_TTL_SECONDS}")).message(Message::Message(accepted))
 }
 
-pub(super) fn immutable_field() -> Rule {
-    Rule::new("self == oldSelf").message("is immutable: create another SessionExport for another value")
+pub(super) fn immutable_field(kind: &str) -> Rule {
+    let accepted = format!("is immutable: create another {kind} for another value");
+    Rule::new("self == oldSelf").message(Message::Message(accepted))
 }
 
 /// A rule on a field isn't evaluated when the field is added or removed, so this one is on the spec.
-pub(super) fn fixed_presence(field: &str) -> Rule {
+pub(super) fn fixed_presence(field: &str, kind: &str) -> Rule {
+    let accepted = format!("is immutable: it may be neither added nor removed later; create another {kind}");
     Rule::new(format!("has(self.{field}) == has(oldSelf.{field})"))
-        .message("is immutable: it may be neither added nor removed later; create another SessionExport")
+        .message(Message::Message(accepted))
         .field_path(format!(".{field}"))
 }
 

@@ -19,6 +19,9 @@ pub use output_uri::{MAX_OUTPUT_URI, OutputUri};
 /// Longest identifier or ARN that AWS accepts (`Identifier` in the service's API model of 2018-05-10).
 pub const MAX_IDENTIFIER: usize = 128;
 
+/// Longest name of a location (`LocationName` in the service's API model of 2018-05-10).
+pub const MAX_LOCATION: usize = 20;
+
 /// Why a text is not a valid identifier. The text itself is left out: it may be hostile.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be {accepted}")]
@@ -78,14 +81,29 @@ name_type!(
     StreamSessionId, "streamSessionIdentifier", check_id
 );
 
+name_type!(
+    /// The id of an application, such as `a-9ZY8X7Wv6`. Case counts.
+    ApplicationId, "applicationIdentifiers", check_id
+);
+name_type!(
+    /// A location that hosts sessions, such as `us-east-1`. At most [`MAX_LOCATION`] characters.
+    Location, "locations", check_location
+);
+
 /// What is accepted, if the text is not.
 type Check = Result<(), &'static str>;
 
 fn check_id(text: &str) -> Check {
-    let is_id = !text.is_empty()
-        && text.len() <= MAX_IDENTIFIER
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    is_id.then_some(()).ok_or("letters, digits and hyphens, at most 128")
+    is_name(text, MAX_IDENTIFIER).then_some(()).ok_or("letters, digits and hyphens, at most 128")
+}
+
+fn check_location(text: &str) -> Check {
+    is_name(text, MAX_LOCATION).then_some(()).ok_or("letters, digits and hyphens, at most 20, such as us-east-1")
+}
+
+/// `[A-Za-z0-9-]{1,max}`.
+fn is_name(text: &str, max: usize) -> bool {
+    !text.is_empty() && text.len() <= max && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 fn check_account(text: &str) -> Check {
@@ -163,6 +181,15 @@ pub struct StreamSessionIdentifier {
     pub home: Option<Home>,
 }
 
+/// An application as a user names it: an id, or an ARN (`arn:aws:gameliftstreams:REGION:ACCOUNT:application/ID`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ApplicationIdentifier {
+    /// The application's id.
+    pub id: ApplicationId,
+    /// Present if the user gave an ARN.
+    pub home: Option<Home>,
+}
+
 /// Splits `arn:aws:gameliftstreams:REGION:ACCOUNT:RESOURCE`.
 fn split_arn(text: &str) -> Option<(Home, &str)> {
     let rest = text.strip_prefix("arn:aws:gameliftstreams:")?;
@@ -218,6 +245,30 @@ impl FromStr for StreamSessionIdentifier {
                 None => (None, names),
             };
             Some(Self { id: id.parse().ok()?, group, home: Some(home) })
+        });
+        parsed.ok_or(refused)
+    }
+}
+
+impl FromStr for ApplicationIdentifier {
+    type Err = Malformed;
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let refused = malformed(
+            "applicationIdentifiers",
+            "ids such as a-9ZY8X7Wv6 or ARNs such as arn:aws:gameliftstreams:us-west-2:111122223333:application/a-9ZY8X7Wv6",
+        );
+        if text.len() > MAX_IDENTIFIER {
+            return Err(refused);
+        }
+        if is_arn_of_other_partition(text) {
+            return Err(malformed("applicationIdentifiers", ONE_PARTITION));
+        }
+        if let Ok(id) = text.parse() {
+            return Ok(Self { id, home: None });
+        }
+        let parsed = split_arn(text).and_then(|(home, resource)| {
+            let id = resource.strip_prefix("application/")?.parse().ok()?;
+            Some(Self { id, home: Some(home) })
         });
         parsed.ok_or(refused)
     }

@@ -2,6 +2,8 @@
 
 use crate::helm::{NAMESPACE, objects, only, template, values};
 use serde_json::{Value, json};
+use session_export_operator::api::policy::request::PolicyRequest;
+use session_export_operator::api::policy::{POLICY_KIND, SessionExportPolicy};
 use session_export_operator::api::{KIND, SessionExport, VERSION};
 
 fn pod_spec(values: &Value) -> Value {
@@ -134,10 +136,9 @@ fn annotations_reach_what_they_are_for() {
         };
         assert_eq!((&annotations["all"], &annotations["both"]), (&json!("all"), &json!(both)), "{object}");
     }
-    assert_eq!(
-        only(&objects, "CustomResourceDefinition")["metadata"]["annotations"]["helm.sh/resource-policy"],
-        "keep"
-    );
+    for definition in objects.iter().filter(|object| object["kind"] == "CustomResourceDefinition") {
+        assert_eq!(definition["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+    }
     let pod = &only(&objects, "Deployment")["spec"]["template"]["metadata"]["annotations"];
     assert_eq!(pod.get("all"), None);
 }
@@ -221,11 +222,17 @@ fn without_any_alert_there_is_no_rule() {
 fn the_annotations_of_the_chart_name_what_it_installs() {
     let annotations = values("charts/session-export-operator/Chart.yaml")["annotations"].clone();
     let read = |key: &str| -> Vec<Value> { serde_yaml::from_str(annotations[key].as_str().unwrap()).unwrap() };
-    let definition = &read("artifacthub.io/crds")[0];
-    let installed = &objects(&json!({}));
-    let installed = only(installed, "CustomResourceDefinition");
-    assert_eq!(definition["name"], installed["metadata"]["name"]);
-    assert_eq!((&definition["kind"], &definition["version"]), (&json!(KIND), &json!(VERSION)));
-    let example: SessionExport = serde_json::from_value(read("artifacthub.io/crdsExamples").remove(0)).unwrap();
+    let described = read("artifacthub.io/crds");
+    let objects = objects(&json!({}));
+    let installed = objects.iter().filter(|object| object["kind"] == "CustomResourceDefinition");
+    let names: Vec<_> = installed.map(|definition| &definition["metadata"]["name"]).collect();
+    assert_eq!(described.iter().map(|definition| &definition["name"]).collect::<Vec<_>>(), names);
+    for (definition, kind) in described.iter().zip([KIND, POLICY_KIND]) {
+        assert_eq!((&definition["kind"], &definition["version"]), (&json!(kind), &json!(VERSION)));
+    }
+    let mut examples = read("artifacthub.io/crdsExamples");
+    let policy: SessionExportPolicy = serde_json::from_value(examples.remove(1)).unwrap();
+    assert!(PolicyRequest::parse(&policy.spec).is_ok());
+    let example: SessionExport = serde_json::from_value(examples.remove(0)).unwrap();
     assert!(example.spec.output_uri.ends_with('/'));
 }

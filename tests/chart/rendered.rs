@@ -1,6 +1,6 @@
 //! What the chart renders: snapshots, and that every value makes a difference.
 
-use crate::control_plane::CRD;
+use crate::control_plane::{CRD, POLICY_CRD};
 use crate::helm::{CHART, full, helm, objects, only, template, text, values};
 use serde_json::{Value, json};
 use session_export_operator::config::Config;
@@ -121,19 +121,31 @@ fn another_configuration_is_another_pod() {
     assert_ne!(first, checksum(json!({"aws": {"region": "us-west-2"}})));
 }
 
+fn definitions(values: &Value) -> Vec<Value> {
+    objects(values).into_iter().filter(|object| object["kind"] == "CustomResourceDefinition").collect()
+}
+
 #[test]
-fn the_crd_is_the_committed_one_and_stays() {
-    let committed: Value = serde_yaml::from_str(CRD).unwrap();
+fn the_crds_are_the_committed_ones_and_stay() {
+    let committed = [CRD, POLICY_CRD].map(|text| serde_yaml::from_str::<Value>(text).unwrap());
     for (keep, annotations) in [(true, json!({"helm.sh/resource-policy": "keep"})), (false, Value::Null)] {
-        let objects = objects(&json!({"crds": {"keep": keep}}));
-        let mut rendered = only(&objects, "CustomResourceDefinition").clone();
-        assert_eq!(rendered["metadata"]["annotations"], annotations);
-        let metadata = rendered["metadata"].as_object_mut().unwrap();
-        metadata.remove("annotations");
-        metadata.remove("labels");
-        assert_eq!(rendered, committed, "the chart's copy is old: run `make crds`");
+        let mut rendered = definitions(&json!({"crds": {"keep": keep}}));
+        for definition in &mut rendered {
+            assert_eq!(definition["metadata"]["annotations"], annotations);
+            let metadata = definition["metadata"].as_object_mut().unwrap();
+            metadata.remove("annotations");
+            metadata.remove("labels");
+        }
+        assert!(rendered == committed, "the chart's copy is old: run `make crds`");
     }
-    assert!(!template(&json!({"crds": {"enabled": false}}), &[]).unwrap().contains("CustomResourceDefinition"));
+    assert_eq!(definitions(&json!({"crds": {"enabled": false}})), Vec::<Value>::new());
+}
+
+#[test]
+fn without_policies_their_definition_is_not_installed() {
+    let left = definitions(&json!({"policies": {"enabled": false}}));
+    let names: Vec<&Value> = left.iter().map(|definition| &definition["metadata"]["name"]).collect();
+    assert_eq!(names, ["sessionexports.sessionexport.dev"]);
 }
 
 #[test]

@@ -9,10 +9,13 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
+use kube::{Api, Client, Config, Resource};
 use kube_runtime::wait::{await_condition, conditions::is_crd_established};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use session_export_operator::api::SessionExport;
+use session_export_operator::api::policy::SessionExportPolicy;
+use std::fmt::Debug;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -20,9 +23,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 
-/// The committed definition, which is what gets installed.
+/// The committed definitions, which are what gets installed.
 pub(crate) const CRD: &str = include_str!("../../crds/sessionexport.dev_sessionexports.yaml");
+pub(crate) const POLICY_CRD: &str = include_str!("../../crds/sessionexport.dev_sessionexportpolicies.yaml");
 const CRD_NAME: &str = "sessionexports.sessionexport.dev";
+const POLICY_CRD_NAME: &str = "sessionexportpolicies.sessionexport.dev";
 const START: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -181,26 +186,39 @@ impl ControlPlane {
             sleep(PAUSE).await;
         }
         let started = Self { dir, bin, supervisor };
-        started.install_crd().await.map_err(|e| format!("the CRD was not accepted: {e}"))?;
+        let refused = |e| format!("the CRD was not accepted: {e}");
+        started.install_crd().await.map_err(refused)?;
+        started.install_policy_crd().await.map_err(refused)?;
         Ok(started)
     }
 
-    /// Installs the committed CRD and waits until it is served.
+    /// Installs the committed CRD of SessionExport and waits until it is served.
     pub(crate) async fn install_crd(&self) -> Result<(), String> {
-        let client = self.client().await;
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        let definition = serde_yaml::from_str(CRD).map_err(|e| e.to_string())?;
-        definitions.create(&PostParams::default(), &definition).await.map_err(|e| e.to_string())?;
-        let established = await_condition(definitions, CRD_NAME, is_crd_established());
-        timeout(START, established).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
-        let exports: Api<SessionExport> = Api::all(client);
-        let served = async {
-            while exports.list(&ListParams::default()).await.is_err() {
-                sleep(PAUSE).await;
-            }
-        };
-        timeout(START, served).await.map_err(|e| e.to_string())
+        install::<SessionExport>(self.client().await, CRD, CRD_NAME).await
     }
+
+    /// Installs the committed CRD of SessionExportPolicy and waits until it is served.
+    pub(crate) async fn install_policy_crd(&self) -> Result<(), String> {
+        install::<SessionExportPolicy>(self.client().await, POLICY_CRD, POLICY_CRD_NAME).await
+    }
+}
+
+async fn install<K>(client: Client, definition: &str, name: &str) -> Result<(), String>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let definition = serde_yaml::from_str(definition).map_err(|e| e.to_string())?;
+    definitions.create(&PostParams::default(), &definition).await.map_err(|e| e.to_string())?;
+    let established = await_condition(definitions, name, is_crd_established());
+    timeout(START, established).await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+    let objects: Api<K> = Api::all(client);
+    let served = async {
+        while objects.list(&ListParams::default()).await.is_err() {
+            sleep(PAUSE).await;
+        }
+    };
+    timeout(START, served).await.map_err(|e| e.to_string())
 }
 
 /// The supervisor holds the other end of a pipe that only this process has: no child of ours inherits it.

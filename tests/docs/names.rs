@@ -2,6 +2,7 @@
 
 use crate::markdown::{Page, files, pages, root};
 use session_export_operator::api::Reason;
+use session_export_operator::api::policy::PolicyReason;
 use session_export_operator::aws::model::ConnectionFailure;
 
 /// Folders of the repository: what begins so is a path.
@@ -68,14 +69,17 @@ fn the_architecture_names_what_is_in_the_code() {
     assert!(unknown.is_empty(), "docs/architecture.md names what is in no source: {unknown:?}");
 }
 
+/// The reasons without a line in the table of a page.
+fn without_line<'a>(path: &str, reasons: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let page = pages().into_iter().find(|page| page.path == path).unwrap();
+    reasons.into_iter().filter(|reason| !page.text.contains(&format!("\n| `{reason}` |"))).collect()
+}
+
 #[test]
-fn the_page_of_statuses_has_a_line_for_each_reason() {
-    let page = pages().into_iter().find(|page| page.path == "docs/status.md").unwrap();
-    let missing: Vec<&str> = Reason::ALL
-        .map(Reason::as_str)
-        .into_iter()
-        .filter(|reason| !page.text.contains(&format!("\n| `{reason}` |")))
-        .collect();
+fn the_pages_of_statuses_have_a_line_for_each_reason() {
+    let missing = without_line("docs/status.md", Reason::ALL.map(Reason::as_str));
+    assert!(missing.is_empty(), "{missing:?}");
+    let missing = without_line("docs/policies.md", PolicyReason::ALL.map(PolicyReason::as_str));
     assert!(missing.is_empty(), "{missing:?}");
 }
 

@@ -90,10 +90,10 @@ fn install(control: &ControlPlane, name: &str) -> Result<(), String> {
 #[tokio::test]
 async fn a_definition_from_before_is_handed_over_as_documented() {
     let control = ControlPlane::with_flags("").await;
-    // The first one was installed without Helm, the second one is left by a release that is gone.
+    // The first ones were installed without Helm, the second ones are left by a release that is gone.
     for name in ["first", "second"] {
         let refused = install(&control, name).unwrap_err();
-        assert!(refused.contains("invalid ownership metadata") && refused.contains("sessionexports"), "{refused}");
+        assert!(refused.contains("invalid ownership metadata") && refused.contains("sessionexport"), "{refused}");
         hand_over(&control, name);
         install(&control, name).unwrap();
         let kubeconfig = control.kubeconfig().display().to_string();

@@ -12,6 +12,8 @@ mod agreement;
 #[path = "../control_plane/mod.rs"]
 mod control_plane;
 mod older;
+mod policies;
+mod policy_rows;
 mod rows;
 mod stored;
 

@@ -18,6 +18,10 @@ use Expected::{Fine, Malformed, Refused};
 /// What a destination may hold, in the message of its refusal.
 pub(crate) const KEY_CHARACTERS: &str = "ASCII letters, digits, spaces and ! - _ . * ' ( ) / & $ @ = ; : + , such as";
 
+/// What a brace in the destination of a SessionExport gets for an answer.
+pub(crate) const NO_PLACEHOLDERS: &str = "must hold no { and no }: placeholders such as {sessionId} are expanded in the \
+    template of a SessionExportPolicy only";
+
 /// What a row changes in a spec that is fine, and what must become of it.
 pub(crate) type Row = (Value, Expected);
 
@@ -164,6 +168,7 @@ pub(crate) fn destinations() -> Vec<Row> {
     const ENDING: &[&str] = &["spec.outputUri", "Invalid value", "must end in /", ".zip or .ZIP"];
     const SEGMENT: &[&str] = &["spec.outputUri", "Invalid value", "no empty, . or .. segment"];
     const CHARACTERS: &[&str] = &["spec.outputUri", "Invalid value", KEY_CHARACTERS];
+    const PLACEHOLDERS: &[&str] = &["spec.outputUri", "Invalid value", NO_PLACEHOLDERS];
     let of_length = |length: usize| format!("s3://exports/{}/", "a".repeat(length - 14));
     vec![
         (to("s3://exports/"), Fine),
@@ -175,6 +180,9 @@ pub(crate) fn destinations() -> Vec<Row> {
         (to("s3://exports/it's (1) & $x!/_-.*@=;:+ ,/x.zip"), Fine),
         (to("s3://exports/%2e%2e/team-b/"), Refused(CHARACTERS)),
         (to("s3://exports/ü 😀/x.zip"), Refused(CHARACTERS)),
+        (to("s3://exports/{sessionId}.zip"), Malformed(PLACEHOLDERS)),
+        (to("s3://exports/a{/"), Malformed(PLACEHOLDERS)),
+        (to("s3://exports/}/x.zip"), Malformed(PLACEHOLDERS)),
         (to("s3://a.b-c.d1/"), Fine),
         (to(&format!("s3://{}/", "a".repeat(63))), Fine),
         (to(&of_length(1024)), Fine),

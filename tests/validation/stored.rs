@@ -4,9 +4,10 @@ use super::control_plane::ControlPlane;
 use super::{answer, dry_run, exports, object, resource, spec, with};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::{Api, ResourceExt};
+use kube::{Api, CustomResourceExt, ResourceExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use session_export_operator::api::policy::{POLICY_KIND, SessionExportPolicy};
 use session_export_operator::api::{ExportStatus, KIND, SessionExport};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -188,20 +189,23 @@ async fn what_a_newer_version_wrote_survives_a_rollback() {
 #[tokio::test]
 async fn the_examples_are_accepted() {
     let exports = exports("examples").await;
+    let policies: Api<DynamicObject> =
+        Api::namespaced_with(exports.clone().into_client(), "examples", &SessionExportPolicy::api_resource());
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut accepted = 0;
     for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")) {
         let text = std::fs::read_to_string(&file).unwrap();
         let documents = serde_yaml::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap());
-        for manifest in documents.filter(|document| document["kind"] == KIND) {
+        for manifest in documents.filter(|document| document["kind"] == KIND || document["kind"] == POLICY_KIND) {
+            let api = if manifest["kind"] == KIND { &exports } else { &policies };
             let mut object: DynamicObject = serde_json::from_value(manifest).unwrap();
             object.metadata.namespace = None;
-            assert_eq!(answer(exports.create(&dry_run(), &object).await), None, "{}", file.display());
+            assert_eq!(answer(api.create(&dry_run(), &object).await), None, "{}", file.display());
             accepted += 1;
         }
     }
-    assert!(accepted >= 6, "{accepted} examples");
+    assert!(accepted >= 7, "{accepted} examples");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ only() {
 version() { only '^version = "(.*)"$' Cargo.toml; }
 
 versions() {
-	local version crate
+	local version crate crd
 	version=$(version)
 	for crate in "$name" gameliftstreams-simulator; do
 		same "Cargo.lock, of $crate," "$(grep -A1 -xF "name = \"$crate\"" Cargo.lock | sed -nE 's/^version = "(.*)"$/\1/p')" "$version"
@@ -49,8 +49,10 @@ versions() {
 	same "$chart/Chart.yaml, appVersion," "$(only '^appVersion: "(.*)"$' $chart/Chart.yaml)" "$version"
 	same "examples/install.yaml, image," "$(only '^ +image: .*:(.*)$' examples/install.yaml)" "$version"
 	same "Dockerfile, RUST," "$(only '^ARG RUST=.*/rust:([0-9.]+)-.*$' Dockerfile)" "$(only '^channel = "(.*)"$' rust-toolchain.toml)"
-	cmp "crds/sessionexport.dev_sessionexports.yaml" "$chart/files/sessionexport.dev_sessionexports.yaml" ||
-		die "the chart's copy of the CRD is old: run make crds"
+	for crd in sessionexports sessionexportpolicies; do
+		cmp "crds/sessionexport.dev_$crd.yaml" "$chart/files/sessionexport.dev_$crd.yaml" ||
+			die "the chart's copy of a CRD is old: run make crds"
+	done
 	grep -qE "^## \[Unreleased\]$|^## \[${version//./\\.}\] - " CHANGELOG.md || die "CHANGELOG.md has neither [Unreleased] nor [$version]"
 }
 

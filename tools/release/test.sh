@@ -41,6 +41,7 @@ breaks versions $chart/Chart.yaml 's/^appVersion: .*/appVersion: "0.2.0"/' 'appV
 breaks versions examples/install.yaml 's/(image: .*):0.1.0/\1:latest/' 'image, says "latest"'
 breaks versions Dockerfile 's#/rust:1.95.0#/rust:1.94.0#' 'RUST, says "1.94.0", and should say "1.95.0"'
 breaks versions $chart/files/sessionexport.dev_sessionexports.yaml 's/served: true/served: false/' 'run make crds'
+breaks versions $chart/files/sessionexport.dev_sessionexportpolicies.yaml 's/served: true/served: false/' 'run make crds'
 breaks versions CHANGELOG.md 's/^## \[Unreleased\]/## [9.9.9] - 2020-01-01/' 'neither [Unreleased] nor [0.1.0]'
 breaks chart $chart/values.yaml 's/^  repository: .*/  repository: elsewhere/' 'not exactly one line'
 breaks chart $chart/templates/_helpers.tpl 's/default \$\.Chart\.AppVersion/default "latest"/' 'says "registry.example.com/published:latest"'

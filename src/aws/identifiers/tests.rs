@@ -183,6 +183,33 @@ fn identifiers() {
 }
 
 #[test]
+fn a_brace_is_refused_with_where_placeholders_are_expanded() {
+    let refused = "s3://abc/{sessionId}.zip".parse::<OutputUri>().unwrap_err().to_string();
+    assert!(refused.starts_with("outputUri must be without braces") && refused.contains("SessionExportPolicy"));
+}
+
+#[test]
+fn applications_and_locations() {
+    let arn = format!("{HOME}application/a-9ZY8X7Wv6");
+    let parsed: ApplicationIdentifier = arn.parse().unwrap();
+    assert_eq!((parsed.id.as_str(), parsed.home.unwrap().region.as_str()), ("a-9ZY8X7Wv6", "us-west-2"));
+    assert_eq!("a-9ZY8X7Wv6".parse::<ApplicationIdentifier>().unwrap().home, None);
+    let of_group = format!("{HOME}streamgroup/sg-1");
+    let deeper = format!("{HOME}application/a/b");
+    let long = "a".repeat(129);
+    for bad in ["", "..", "a/b", &of_group, &deeper, &long] {
+        assert!(bad.parse::<ApplicationIdentifier>().is_err(), "{bad}");
+    }
+    let other = "arn:aws-cn:gameliftstreams:cn-north-1:111122223333:application/a".parse::<ApplicationIdentifier>();
+    assert_eq!(other.unwrap_err().accepted, ONE_PARTITION);
+    for (text, is_location) in [("us-east-1", true), ("", false), ("us_east_1", false), ("..", false)] {
+        assert_eq!(text.parse::<Location>().is_ok(), is_location, "{text}");
+    }
+    assert!("a".repeat(MAX_LOCATION).parse::<Location>().is_ok());
+    assert!("a".repeat(MAX_LOCATION + 1).parse::<Location>().is_err());
+}
+
+#[test]
 fn destinations() {
     let long = |n: usize| format!("s3://abc/{}/", "x".repeat(n));
     let good = [
@@ -232,6 +259,9 @@ fn destinations() {
         "s3://abc/\u{7f}/",
         "s3://abc/\u{85}/",
         " s3://abc/",
+        "s3://abc/{sessionId}.zip",
+        "s3://abc/a{/",
+        "s3://abc/a}/",
     ];
     for bad in bad.into_iter().map(str::to_owned).chain([
         long(1015),
