@@ -8,10 +8,12 @@ mod tests;
 use crate::api::request::Uid;
 use crate::aws::identifiers::{SessionArn, StreamGroupArn, StreamSessionId};
 use crate::metrics::ScanStats;
-use crate::polling::ScanSet;
+use crate::polling::discovery::{Discovery, DiscoveryEvent, DiscoveryPace};
 use crate::polling::interval::{FIRST_GET_DELAY, FIRST_READ_GET_LIMIT, PollIntervals};
+use crate::polling::planner::{DiscoveryDemand, QuotaScope};
 use crate::polling::request::{ReadKind, ReadRequest};
 use crate::polling::scan_group::ScanGroup;
+use crate::polling::{ScanOwner, ScanSet, holder};
 use crate::quota::scheduler::Priority;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -79,10 +81,34 @@ pub(super) enum GetState {
 pub(super) struct Group {
     pub(super) arn: Arc<StreamGroupArn>,
     pub(super) scan_groups: [ScanGroup; 2],
+    /// Its discovery scans, if it has a policy.
+    pub(super) discovery: Option<Discovery>,
 }
 
 impl Group {
-    pub(super) fn scan_group(&mut self, scan_set: ScanSet) -> &mut ScanGroup {
+    fn new(arn: StreamGroupArn) -> Self {
+        Self { arn: Arc::new(arn), scan_groups: ScanSet::ALL.map(ScanGroup::new), discovery: None }
+    }
+
+    pub(super) fn is_in_use(&self) -> bool {
+        self.discovery.is_some() || self.scan_groups.iter().any(|scan_group| !scan_group.is_empty())
+    }
+
+    /// Leaves the members to discovery scans where these serve them, and takes them back where not.
+    pub(super) fn set_with_discovery(&mut self, now: Instant) {
+        let serves = self.discovery.as_ref().is_some_and(Discovery::serves_members);
+        self.scan_groups.iter_mut().for_each(|scan_group| scan_group.set_with_discovery(serves, now));
+    }
+
+    pub(super) const fn scan_group(&self, scan_set: ScanSet) -> &ScanGroup {
+        let [live, pending] = &self.scan_groups;
+        match scan_set {
+            ScanSet::Live => live,
+            ScanSet::Pending => pending,
+        }
+    }
+
+    pub(super) const fn scan_group_mut(&mut self, scan_set: ScanSet) -> &mut ScanGroup {
         let [live, pending] = &mut self.scan_groups;
         match scan_set {
             ScanSet::Live => live,
@@ -100,8 +126,8 @@ pub(crate) struct PollPlan {
     pub(super) entries: HashMap<Uid, Subscription>,
     /// The scan groups of each stream group.
     pub(super) groups: BTreeMap<StreamGroupArn, Group>,
-    /// The scan group behind each [`PageRequest::holder`](crate::polling::PageRequest::holder) name.
-    pub(super) holders: HashMap<Arc<str>, (StreamGroupArn, ScanSet)>,
+    /// The scan behind each [`PageRequest::holder`](crate::polling::PageRequest::holder) name.
+    pub(super) holders: HashMap<Arc<str>, (StreamGroupArn, ScanOwner)>,
     /// Scheduled Gets, by time.
     pub(super) agenda: BTreeSet<(Instant, Uid)>,
     /// Objects that wait for their first read, by namespace. A namespace with few of them gets a Get for each at once,
@@ -115,6 +141,12 @@ pub(crate) struct PollPlan {
     pub(super) names_uris: Option<bool>,
     /// Scan results of dropped groups that are not yet in the metrics.
     pub(super) stats: ScanStats,
+    /// When the first group had a policy: from then on the groups take turns with the reconnecting lists.
+    pub(super) discovery_epoch: Option<Instant>,
+    /// What discovery needs, as of the last plan.
+    pub(super) discovery_demands: HashMap<QuotaScope, DiscoveryDemand>,
+    /// What discovery has found, until the consumer takes it.
+    pub(super) events: Vec<DiscoveryEvent>,
 }
 
 impl PollPlan {
@@ -131,7 +163,41 @@ impl PollPlan {
             get_interval: intervals.pending,
             names_uris: None,
             stats: ScanStats::default(),
+            discovery_epoch: None,
+            discovery_demands: HashMap::new(),
+            events: Vec::new(),
         }
+    }
+
+    /// Sets which stream groups are scanned although nothing waits for their sessions, and how often.
+    pub(crate) fn set_discovered(
+        &mut self,
+        groups: impl IntoIterator<Item = (StreamGroupArn, DiscoveryPace)>,
+        now: Instant,
+    ) {
+        let mut paces: HashMap<StreamGroupArn, DiscoveryPace> = groups.into_iter().collect();
+        for (arn, group) in self.groups.iter_mut().filter(|(_, group)| group.discovery.is_some()) {
+            group.discovery = match (paces.remove(arn), group.discovery.take()) {
+                (Some(pace), Some(discovery)) => Some(discovery.with_pace(pace)),
+                (Some(_), None) | (None, _) => None,
+            };
+            if group.discovery.is_none() {
+                self.withdrawn.push(holder(arn, ScanOwner::Discovery));
+            }
+            group.set_with_discovery(now);
+        }
+        for (arn, pace) in paces {
+            self.discovery_epoch.get_or_insert(now);
+            let group = self.groups.entry(arn.clone()).or_insert_with(|| Group::new(arn));
+            group.discovery = Some(Discovery::new(pace));
+            group.set_with_discovery(now);
+        }
+    }
+
+    /// Takes what discovery has found since the last call. The consumer must call this again and again: discovery pauses
+    /// while [`MAX_UNREAD_EVENTS`](crate::polling::interval::MAX_UNREAD_EVENTS) wait.
+    pub(crate) fn take_discovery_events(&mut self) -> Vec<DiscoveryEvent> {
+        std::mem::take(&mut self.events)
     }
 
     #[cfg(test)]
@@ -178,15 +244,12 @@ impl PollPlan {
         if before.is_some_and(|old| old != scan_set) {
             self.leave_scan_group(&waiter.uid);
         }
-        let group = self
-            .groups
-            .entry(key.clone())
-            .or_insert_with(|| Group { arn: Arc::new(key), scan_groups: ScanSet::ALL.map(ScanGroup::new) });
+        let group = self.groups.entry(key.clone()).or_insert_with(|| Group::new(key));
         let (mut polled_by_list, mut confirming) = (false, false);
         if let Some(scan_set) = scan_set {
-            let scan_group = group.scan_group(scan_set);
+            let scan_group = group.scan_group_mut(scan_set);
             scan_group.add_member(&waiter, now);
-            polled_by_list = scan_group.polled_by_list || waiter.read.kind == ReadKind::Fresh;
+            polled_by_list = scan_group.is_read_by_list(&waiter.arn.session) || waiter.read.kind == ReadKind::Fresh;
             confirming = scan_group.is_confirming(&waiter.arn.session);
         }
         let group = group.arn.clone();
@@ -270,7 +333,7 @@ impl PollPlan {
         let Some(entry) = self.entries.get(uid) else { return };
         let Some(scan_set) = ScanSet::of(entry.kind) else { return };
         if let Some(group) = self.groups.get_mut(&*entry.group) {
-            group.scan_group(scan_set).remove_member(&entry.session, uid);
+            group.scan_group_mut(scan_set).remove_member(&entry.session, uid);
         }
     }
 
