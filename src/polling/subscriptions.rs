@@ -182,7 +182,8 @@ impl PollPlan {
                 (Some(_), None) | (None, _) => None,
             };
             if group.discovery.is_none() {
-                self.withdrawn.push(holder(arn, ScanOwner::Discovery));
+                let holder = holder(arn, ScanOwner::Discovery);
+                self.withdrawn.extend(self.holders.remove(&holder).map(|_| holder));
             }
             group.set_with_discovery(now);
         }
