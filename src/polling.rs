@@ -85,7 +85,7 @@ impl ScanSet {
 /// What a list is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ScanOwner {
-    /// Sessions that nobody names.
+    /// The live sessions of a stream group, whether or not an object names them.
     Discovery,
     /// The members of a scan group.
     Members(ScanSet),

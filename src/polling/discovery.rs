@@ -104,13 +104,15 @@ pub(super) struct DiscoveryStep {
 #[derive(Debug)]
 pub(super) struct Discovery {
     /// How often it is scanned.
-    pace: DiscoveryPace,
+    pub(super) pace: DiscoveryPace,
     /// The scan in progress.
     scan: Option<ListScan>,
     /// The scan in progress reads the reconnecting lists, too.
     reconnecting: bool,
     /// When the last scan began.
     began: Option<Instant>,
+    /// When the last complete scan began, or when the group got its policy.
+    last_complete: Instant,
     /// When the last complete scan with the reconnecting lists began.
     reconnecting_began: Option<Instant>,
     /// A scan has ended, however.
@@ -124,12 +126,13 @@ pub(super) struct Discovery {
 }
 
 impl Discovery {
-    pub(super) const fn new(pace: DiscoveryPace) -> Self {
+    pub(super) const fn new(pace: DiscoveryPace, now: Instant) -> Self {
         Self {
             pace,
             scan: None,
             reconnecting: false,
             began: None,
+            last_complete: now,
             reconnecting_began: None,
             has_ended_once: false,
             pages: LISTS.len() as f64,
@@ -138,8 +141,8 @@ impl Discovery {
         }
     }
 
-    pub(super) fn with_pace(self, pace: DiscoveryPace) -> Self {
-        Self { pace, ..self }
+    pub(super) fn scan_age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last_complete)
     }
 
     /// True if its pages come often enough for the members of the scan groups, and don't fail.
@@ -280,7 +283,7 @@ impl Discovery {
         let scan = self.scan.take();
         let (began, pages) = scan.map_or((now, 0.0), |scan| (scan.began, scan.pages));
         if outcome == ScanOutcome::Complete {
-            // An empty list is one page, too.
+            self.last_complete = began;
             self.pages = pages;
             if self.reconnecting {
                 self.pages = (pages - RECONNECTING_LISTS.len() as f64).max(1.0);

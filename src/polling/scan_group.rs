@@ -150,6 +150,11 @@ impl ScanGroup {
         self.members.is_empty() && self.discovered.is_empty()
     }
 
+    /// True if it has members that are left to discovery.
+    pub(super) fn has_discovered(&self) -> bool {
+        !self.discovered.is_empty()
+    }
+
     /// True if a list is to show this session: it needs no Get of its own.
     pub(super) fn is_read_by_list(&self, session: &StreamSessionId) -> bool {
         self.polled_by_list || self.discovered.contains_key(session)

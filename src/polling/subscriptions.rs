@@ -94,6 +94,14 @@ impl Group {
         self.discovery.is_some() || self.scan_groups.iter().any(|scan_group| !scan_group.is_empty())
     }
 
+    /// Time since the last complete scan for accepted exports began, by lists of their own or by discovery; `None` if
+    /// they are read with Gets.
+    fn pending_scan_age(&self, now: Instant) -> Option<Duration> {
+        let pending = self.scan_group(ScanSet::Pending);
+        let discovery = self.discovery.as_ref().filter(|_| pending.has_discovered());
+        pending.scan_age(now).max(discovery.map(|discovery| discovery.scan_age(now)))
+    }
+
     /// Leaves the members to discovery scans where these serve them, and takes them back where not.
     pub(super) fn set_with_discovery(&mut self, now: Instant) {
         let serves = self.discovery.as_ref().is_some_and(Discovery::serves_members);
@@ -176,12 +184,16 @@ impl PollPlan {
         now: Instant,
     ) {
         let mut paces: HashMap<StreamGroupArn, DiscoveryPace> = groups.into_iter().collect();
-        for (arn, group) in self.groups.iter_mut().filter(|(_, group)| group.discovery.is_some()) {
-            group.discovery = match (paces.remove(arn), group.discovery.take()) {
-                (Some(pace), Some(discovery)) => Some(discovery.with_pace(pace)),
-                (Some(_), None) | (None, _) => None,
-            };
-            if group.discovery.is_none() {
+        for (arn, group) in &mut self.groups {
+            let Some(discovery) = &mut group.discovery else { continue };
+            let pace = paces.remove(arn);
+            if pace == Some(discovery.pace) {
+                continue;
+            }
+            if let Some(pace) = pace {
+                discovery.pace = pace;
+            } else {
+                group.discovery = None;
                 let holder = holder(arn, ScanOwner::Discovery);
                 self.withdrawn.extend(self.holders.remove(&holder).map(|_| holder));
             }
@@ -190,7 +202,7 @@ impl PollPlan {
         for (arn, pace) in paces {
             self.discovery_epoch.get_or_insert(now);
             let group = self.groups.entry(arn.clone()).or_insert_with(|| Group::new(arn));
-            group.discovery = Some(Discovery::new(pace));
+            group.discovery = Some(Discovery::new(pace, now));
             group.set_with_discovery(now);
         }
     }
@@ -217,14 +229,9 @@ impl PollPlan {
         stats
     }
 
-    /// Time since the last complete scan of a pending scan group that is polled with lists; the longest of all.
+    /// Time since the last complete scan for the accepted exports of a stream group began; the longest of all.
     pub(crate) fn oldest_scan_age(&self, now: Instant) -> Duration {
-        let pending = self
-            .groups
-            .values()
-            .flat_map(|group| &group.scan_groups)
-            .filter(|scan_group| scan_group.scan_set == ScanSet::Pending);
-        pending.filter_map(|scan_group| scan_group.scan_age(now)).max().unwrap_or_default()
+        self.groups.values().filter_map(|group| group.pending_scan_age(now)).max().unwrap_or_default()
     }
 
     /// Sets the interval between two Gets for an accepted export.

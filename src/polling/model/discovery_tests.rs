@@ -179,6 +179,12 @@ fn live_sessions_with_accepted_exports_cost_no_list_and_no_get_beside_discovery(
     model.run(secs(300));
     assert_eq!((model.gets, model.woken), (0, 0));
     assert!(model.log.iter().all(|(_, page)| is_discovery(page)));
+    let age = |model: &Model| model.plan.oldest_scan_age(model.now);
+    assert!(age(&model) <= secs(5), "{:?}", age(&model));
+    model.service.refuses = Some(FailureClass::Unavailable);
+    model.run(secs(30));
+    assert!((secs(30)..secs(35)).contains(&age(&model)), "{:?}", age(&model));
+    assert_eq!(model.gets, 0, "pending exports wait for AWS");
 }
 
 #[test]
