@@ -285,6 +285,19 @@ fn while_discovery_is_denied_pending_exports_are_read_by_gets_and_after_it_no_mo
 }
 
 #[test]
+fn a_policy_that_is_resumed_while_lists_are_denied_leaves_exports_to_gets() {
+    let mut model = Model::new(Service { refuses: Some(FailureClass::AccessDenied), ..Service::default() });
+    model.plan.set_get_interval(secs(10));
+    model.discover(1, DiscoveryPace::Counting);
+    model.pending(1, 5, false);
+    model.run(secs(5));
+    model.discover(1, DiscoveryPace::Continuous);
+    let before = model.gets;
+    model.run(secs(30));
+    assert!(model.gets >= before + 10, "{} Gets", model.gets - before);
+}
+
+#[test]
 fn repeated_tokens_end_a_scan_without_completing_it() {
     let mut model = discovering(1, Service { circles: true, ..Service::default() });
     model.pending(1, 50, false);
