@@ -68,7 +68,7 @@ pub struct Aws {
 /// 20 for each operation, and the other callers of the account use the same. From 0.01 to 20.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[serde(expecting = "a mapping with the keys export, get, list and allowAboveDefault")]
+#[serde(expecting = "a mapping with the keys export, get, list, discoveryShare and allowAboveDefault")]
 pub struct QuotaConfig {
     /// For ExportStreamSessionFiles. A late call loses files, so it gets most of the quota.
     pub export: f64,
@@ -76,6 +76,9 @@ pub struct QuotaConfig {
     pub get: f64,
     /// For ListStreamSessions.
     pub list: f64,
+    /// The part of `list` that the scans of stream groups with a policy have before all other reads of lists, from 0.05
+    /// to 0.95. What they leave, the others take, and the reverse.
+    pub discovery_share: f64,
     /// Allows a share above 20, up to 10000: only for an account whose quota AWS has raised.
     pub allow_above_default: bool,
 }
@@ -93,7 +96,7 @@ impl QuotaConfig {
 
 impl Default for QuotaConfig {
     fn default() -> Self {
-        Self { export: 18.0, get: 10.0, list: 10.0, allow_above_default: false }
+        Self { export: 18.0, get: 10.0, list: 10.0, discovery_share: 0.65, allow_above_default: false }
     }
 }
 

@@ -7,11 +7,15 @@
 //! complete scan is not evidence: it is confirmed by a Get, or, when many are missing, first looked up in the lists of
 //! ended exports.
 //!
+//! Stream groups with a policy are scanned all the time, whether or not an object exists: that is [`discovery`]. Its
+//! pages serve the members of the scan groups, too, so that no list is read twice.
+//!
 //! [`subscriptions`] holds who waits for which read, [`planner`] what is read next, [`results`] what reads change;
 //! [`scan_group`], [`list_scan`] and [`missing`] are one group, its scan, and its missing sessions. All of these are
-//! pure, with the clock as an argument; [`poller`] is the shell. [`interval`] has every interval, weight and share. What is read goes to [`state`](crate::state), and only objects for which it changes the decision are
-//! requeued.
+//! pure, with the clock as an argument; [`poller`] is the shell. [`interval`] has every interval, weight and share.
+//! What is read goes to [`state`](crate::state), and only objects for which it changes the decision are requeued.
 
+pub(crate) mod discovery;
 pub(crate) mod interval;
 pub(crate) mod list_scan;
 pub(crate) mod missing;
@@ -76,12 +80,27 @@ impl ScanSet {
             Self::Pending => &[Filter::Export(ExportFilesStatus::Succeeded), Filter::Export(ExportFilesStatus::Failed)],
         }
     }
+}
 
-    /// The kind's part of a [`PageRequest::holder`] name.
+/// What a list is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum ScanOwner {
+    /// The live sessions of a stream group, whether or not an object names them.
+    Discovery,
+    /// The members of a scan group.
+    Members(ScanSet),
+}
+
+impl ScanOwner {
+    /// All of them.
+    const ALL: [Self; 3] = [Self::Discovery, Self::Members(ScanSet::Live), Self::Members(ScanSet::Pending)];
+
+    /// Its part of a [`PageRequest::holder`] name.
     const fn label(self) -> &'static str {
         match self {
-            Self::Live => "live",
-            Self::Pending => "pending",
+            Self::Discovery => "discovery",
+            Self::Members(ScanSet::Live) => "live",
+            Self::Members(ScanSet::Pending) => "pending",
         }
     }
 }
@@ -93,6 +112,8 @@ pub(crate) struct QuotaRates {
     pub get: f64,
     /// ListStreamSessions.
     pub list: f64,
+    /// The part of `list` that discovery scans have while there is a policy.
+    pub discovery_share: f64,
 }
 
 impl QuotaRates {
@@ -105,12 +126,14 @@ impl QuotaRates {
 /// What the reads of one account and Region have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct PollBudget {
-    /// The rates in force.
+    /// The rates in force; of the List rate, what discovery scans leave.
     rates: QuotaRates,
     /// Interval of each group's scans: all groups together take the scans' part of the List share.
     scan_interval: Duration,
     /// Small scan groups need so many Gets that lists are used for them, too.
     gets_are_scarce: bool,
+    /// Groups with discovery scans that have been planned.
+    discovered_before: usize,
 }
 
 /// A step for the poller.
@@ -129,27 +152,27 @@ pub(crate) enum PlannedRead {
 pub(crate) struct PageRequest {
     /// The stream group.
     pub group: Arc<StreamGroupArn>,
-    /// The scan group that the page is read for.
-    pub scan_set: ScanSet,
+    /// What the page is read for.
+    pub owner: ScanOwner,
     /// The list's filter.
     pub filter: Filter,
     /// The page's token; `None` for the first page.
     pub from: Option<PageToken>,
-    /// An export depends on it.
+    /// An export depends on it, or it is one of discovery while a group is scanned for the first time.
     pub urgent: bool,
     /// Not the first page of its scan. A scan that ends soon sees few shifts of its pages.
     pub under_way: bool,
 }
 
 impl PageRequest {
-    /// The uid under which its reservation is made: one per scan group.
+    /// The uid under which its reservation is made: one per scan.
     pub(crate) fn holder(&self) -> Arc<str> {
-        holder(&self.group, self.scan_set)
+        holder(&self.group, self.owner)
     }
 }
 
-fn holder(group: &StreamGroupArn, scan_set: ScanSet) -> Arc<str> {
-    format!("list/{}/{group}", scan_set.label()).into()
+fn holder(group: &StreamGroupArn, owner: ScanOwner) -> Arc<str> {
+    format!("list/{}/{group}", owner.label()).into()
 }
 
 /// What a scan group uses of a Get's result.

@@ -4,6 +4,7 @@
 //! from statuses and reads. Never: does IO or reads a clock (the time is an argument).
 
 pub(crate) mod claim;
+pub(crate) mod first_reading;
 pub(crate) mod ownership;
 pub(crate) mod peers;
 pub(crate) mod retry;
@@ -24,6 +25,7 @@ use crate::authorization::{Covered, Target};
 use crate::aws::identifiers::{AccountId, OutputUri, SessionArn};
 use crate::aws::model::{FailureCategory, ReadSource, SessionRead};
 use crate::config::Timing;
+use crate::state::first_reading::FirstReadings;
 use crate::state::ownership::{Observation, Ownership};
 use parking_lot::{Mutex, MutexGuard};
 use retry::LazyRetryState;
@@ -126,6 +128,8 @@ pub(crate) struct SessionState {
     known: HashMap<Uid, Box<ExportState>>,
     /// The sessions of these objects.
     sessions: HashMap<SessionArn, Box<Session>>,
+    /// What lists have just shown of sessions without an unfinished object.
+    first_readings: FirstReadings,
     /// The undeleted objects of each `.zip`.
     zips: HashMap<Zip, Peers<SessionArn>>,
     /// Deleted objects whose claims still hold, oldest first, with the time of deletion.
@@ -153,6 +157,7 @@ impl SessionState {
     /// The empty state of a new leader.
     pub(crate) fn new(timing: Timing, now: Instant) -> Self {
         Self {
+            first_readings: FirstReadings::new(timing.observation_max_age, now),
             timing,
             began: now,
             known: HashMap::new(),
@@ -163,10 +168,11 @@ impl SessionState {
         }
     }
 
-    /// Adds or updates a stored object.
-    pub(crate) fn upsert_object(&mut self, covered: &Covered) {
+    /// Adds or updates a stored object. A new one starts with what a list has just shown of its session.
+    pub(crate) fn upsert_object(&mut self, covered: &Covered, now: Instant) {
         let uid = &covered.uid;
-        if !self.known.contains_key(uid) {
+        let is_new = !self.known.contains_key(uid);
+        if is_new {
             self.insert_object(uid, Box::new(ExportState::new(covered)));
         }
         self.change_object(uid, |known| known.upsert_object(covered));
@@ -174,6 +180,19 @@ impl SessionState {
         let seen = known.standing.accepted() && !known.standing.finished;
         if let Some(session) = self.sessions.get_mut(&known.target.arn) {
             session.export_seen |= seen;
+        }
+        if is_new {
+            self.apply_first_reading(uid, now);
+        }
+    }
+
+    /// Applies it unless a call of the object has an unknown outcome: a Get answers that, a list may lag.
+    fn apply_first_reading(&mut self, uid: &Uid, now: Instant) {
+        let Some(known) = self.known.get(uid) else { return };
+        let (standing, arn) = (known.standing, known.target.arn.clone());
+        let Some(reading) = self.first_readings.take_read(&arn, now) else { return };
+        if !standing.finished && standing.claim != Claim::Unanswered {
+            self.apply_read(&arn, reading);
         }
     }
 
@@ -283,10 +302,13 @@ impl SessionState {
     pub(crate) fn apply_read(&mut self, arn: &SessionArn, reading: SessionRead) -> bool {
         let listed = reading.source == ReadSource::List;
         let troubled = self.has_failing_reads(arn);
-        let Some(session) = self.sessions.get_mut(arn) else { return false };
-        if listed && !session.peers.any(|standing| !standing.finished) {
+        let session = self.sessions.get_mut(arn).filter(|session| !listed || session.is_in_use());
+        let Some(session) = session else {
+            if listed {
+                self.first_readings.store_read(arn, reading);
+            }
             return false;
-        }
+        };
         let older = session.reading.as_ref().is_some_and(|last| last.begun >= reading.begun);
         if older || (listed && session.is_less_complete(&reading)) {
             if reading.found.as_ref().is_some_and(|view| view.export.is_some()) {

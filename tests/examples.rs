@@ -161,7 +161,7 @@ fn the_example_configuration_names_every_key() {
     let timing: Vec<String> = timing.keys().map(|key| key.as_str().unwrap().to_owned()).collect();
     assert_eq!(keys("timing"), timing);
     assert_eq!(keys("aws"), ["region", "accountId"]);
-    assert_eq!(keys("quota"), ["export", "get", "list", "allowAboveDefault"]);
+    assert_eq!(keys("quota"), ["export", "get", "list", "discoveryShare", "allowAboveDefault"]);
     assert_eq!(keys("watch"), ["namespaces", "labelSelector"]);
     assert_eq!(keys("lease"), ["namespace", "name"]);
     let rules = written["rules"].as_sequence().unwrap().iter().flat_map(|rule| rule.as_mapping().unwrap().keys());

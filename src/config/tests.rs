@@ -11,7 +11,9 @@ fn nothing_said_means_the_defaults_and_no_rules() {
         let config = parse(text).unwrap();
         assert!(config.rules.as_slice().is_empty(), "{text}");
         assert_eq!(config.timing, Timing::default());
-        assert_eq!(config.quota, QuotaConfig { export: 18.0, get: 10.0, list: 10.0, allow_above_default: false });
+        let allow_above_default = false;
+        let quota = QuotaConfig { export: 18.0, get: 10.0, list: 10.0, discovery_share: 0.65, allow_above_default };
+        assert_eq!(config.quota, quota);
         assert_eq!(config.lease, Lease { namespace: None, name: "session-export-operator".to_owned() });
         assert_eq!(config.watch, Watch::default());
     }
@@ -23,7 +25,7 @@ fn every_section_is_read() {
         r#"
 aws: {region: us-west-2, accountId: 111122223333}
 rules: [{namespaces: [team-a], streamGroups: ["*"], outputPrefixes: ["s3://exports/a/"]}]
-quota: {export: 40, get: 0.5, allowAboveDefault: true}
+quota: {export: 40, get: 0.5, discoveryShare: 0.5, allowAboveDefault: true}
 watch: {namespaces: [team-a, team-b], labelSelector: "team in (a,b),!paused, x=y"}
 lease: {namespace: operators, name: exports.second}
 timing: {consistencyWindow: 5500ms, acceptanceBound: 1h 30m, notFoundReads: 5}
@@ -33,7 +35,8 @@ timing: {consistencyWindow: 5500ms, acceptanceBound: 1h 30m, notFoundReads: 5}
     assert_eq!(config.aws.account_id.unwrap().as_str(), "111122223333");
     assert_eq!(config.aws.region.unwrap().as_str(), "us-west-2");
     assert_eq!(config.rules.as_slice().len(), 1);
-    assert_eq!(config.quota, QuotaConfig { export: 40.0, get: 0.5, list: 10.0, allow_above_default: true });
+    let quota = QuotaConfig { export: 40.0, get: 0.5, list: 10.0, discovery_share: 0.5, allow_above_default: true };
+    assert_eq!(config.quota, quota);
     assert_eq!(config.watch.namespaces, ["team-a", "team-b"]);
     assert_eq!(config.watch.label_selector, "team in (a,b),!paused, x=y");
     assert_eq!(config.lease, Lease { namespace: Some("operators".to_owned()), name: "exports.second".to_owned() });
@@ -123,6 +126,9 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
     ("timing: {retryMax: 999ms}", "1:20", &["timing.retryMax", "timing.retryMin (1s)"]),
     ("timing: {deniedRetryMin: 2m}", "1:9", &["timing.deniedRetryMax", "timing.deniedRetryMin (120s)"]),
     ("timing: {pendingPollIntervalMax: 1s}", "1:34", &["timing.pendingPollIntervalMax"]),
+    ("timing: {discoveryInterval: 61s}", "1:9", &["timing.reconnectScanInterval", "timing.discoveryInterval (61s)"]),
+    ("quota: {discoveryShare: 1}", "1:25", &["quota.discoveryShare", "from 0.05 to 0.95"]),
+    ("quota: {discoveryShare: 0}", "1:25", &["quota.discoveryShare", "from 0.05 to 0.95"]),
     ("timing: {notFoundReads: 0}", "1:25", &["timing.notFoundReads", "from 1 to 100"]),
     ("timing: {rejectedTries: 101}", "1:25", &["timing.rejectedTries", "from 1 to 100"]),
     ("timing: {rejectedTries: -1}", "1:25", &["timing.rejectedTries", "u32"]),

@@ -69,6 +69,14 @@ pub struct Timing {
     /// Longest interval of reads of an accepted export. The quota may make it longer.
     #[serde(with = "ConfigDuration")]
     pub pending_poll_interval_max: Duration,
+    /// Shortest interval of the scans that find the sessions of a stream group with a policy. With many groups the
+    /// quota makes it longer.
+    #[serde(with = "ConfigDuration")]
+    pub discovery_interval: Duration,
+    /// Interval in which these scans also read the lists of reconnecting sessions. Must not be shorter than
+    /// `discoveryInterval`.
+    #[serde(with = "ConfigDuration")]
+    pub reconnect_scan_interval: Duration,
     /// Time-out of a call to AWS. With `leaseRenewDeadline` it must not exceed `leaseDuration`, so that no call
     /// outlives the Lease.
     #[serde(with = "ConfigDuration")]
@@ -122,6 +130,8 @@ impl Default for Timing {
             activating_poll_interval: s(2),
             pending_poll_interval_min: s(2),
             pending_poll_interval_max: s(60),
+            discovery_interval: s(2),
+            reconnect_scan_interval: s(60),
             call_timeout: s(4),
             shutdown_grace_period: s(2),
             lease_duration: s(15),

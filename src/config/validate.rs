@@ -4,12 +4,15 @@ use crate::authorization::patterns::GroupPattern;
 use crate::aws::identifiers::{AccountId, Home, StreamGroupIdentifier};
 use crate::config::{Config, QuotaConfig, Timing};
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// AWS's default quota for each operation, requests per second for each account and Region.
 const AWS_DEFAULT_QUOTA: f64 = 20.0;
 const MIN_SHARE: f64 = 0.01;
 const MAX_SHARE: f64 = 10_000.0;
+/// Neither discovery scans nor the other lists must be without a share.
+const DISCOVERY_SHARES: RangeInclusive<f64> = 0.05..=0.95;
 const MAX_TRIES: u32 = 100;
 
 /// A field with an invalid value.
@@ -77,7 +80,7 @@ fn is_of_account(group: &GroupPattern, account: &AccountId) -> bool {
 }
 
 fn validate_quota(quota: &QuotaConfig) -> Result<(), ValidationError> {
-    let QuotaConfig { export, get, list, allow_above_default } = *quota;
+    let QuotaConfig { export, get, list, discovery_share, allow_above_default } = *quota;
     let (most, advice) = if allow_above_default {
         (MAX_SHARE, "")
     } else {
@@ -88,7 +91,10 @@ fn validate_quota(quota: &QuotaConfig) -> Result<(), ValidationError> {
             format!("must be a number of requests per second from {MIN_SHARE} to {most}{advice}")
         })?;
     }
-    Ok(())
+    ensure(DISCOVERY_SHARES.contains(&discovery_share), "quota.discoveryShare", || {
+        let (min, max) = (DISCOVERY_SHARES.start(), DISCOVERY_SHARES.end());
+        format!("must be a part of quota.list from {min} to {max}")
+    })
 }
 
 fn validate_namespaces(names: &[String]) -> Result<(), ValidationError> {
@@ -113,6 +119,7 @@ fn validate_counts(timing: &Timing) -> Result<(), ValidationError> {
 fn validate_waits(timing: &Timing) -> Result<(), ValidationError> {
     let Timing { denied_retry_min, denied_retry_max, retry_min, retry_max, .. } = *timing;
     let Timing { pending_poll_interval_min, pending_poll_interval_max, consistency_window, call_timeout, .. } = *timing;
+    let Timing { discovery_interval, reconnect_scan_interval, .. } = *timing;
     ensure(consistency_window > call_timeout, "timing.consistencyWindow", || {
         format!("must be longer than timing.callTimeout ({call_timeout:?}): a call may take effect as late as that")
     })?;
@@ -125,6 +132,7 @@ fn validate_waits(timing: &Timing) -> Result<(), ValidationError> {
             "timing.pendingPollIntervalMin",
             pending_poll_interval_min,
         ),
+        ("timing.reconnectScanInterval", reconnect_scan_interval, "timing.discoveryInterval", discovery_interval),
     ] {
         ensure(max >= min, field, || format!("must not be shorter than {min_field} ({min:?})"))?;
     }

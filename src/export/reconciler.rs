@@ -172,7 +172,7 @@ impl Controller {
         let requested = state.has_requested(&export.uid);
         let authorization = self.identity.authorize(export.clone(), requested);
         match &authorization {
-            Authorization::Covered(covered) => state.upsert_object(covered),
+            Authorization::Covered(covered) => state.upsert_object(covered, Instant::now()),
             Authorization::Uncovered(..) => {}
         }
         inventory.upsert(authorization, self.timing.acceptance_bound);

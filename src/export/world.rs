@@ -172,7 +172,7 @@ impl World {
     /// Applies the object to the state, as a watch event does.
     fn upsert(&mut self, name: &str) {
         match self.authorize(name) {
-            Authorization::Covered(covered) => self.state.upsert_object(&covered),
+            Authorization::Covered(covered) => self.state.upsert_object(&covered, at(self.seconds).mono),
             Authorization::Uncovered(..) => {}
         }
     }
@@ -375,7 +375,7 @@ impl World {
             Authorization::Covered(covered) => covered,
             Authorization::Uncovered(export, why) => return self.withhold(name, &export, &why, now),
         };
-        self.state.upsert_object(&covered);
+        self.state.upsert_object(&covered, now.mono);
         let snapshot_of = self.state.snapshot(&covered.uid, now.mono).unwrap();
         let view = snapshot_of.view.clone();
         let has_permit = self.objects[name].has_permit;

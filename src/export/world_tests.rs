@@ -75,6 +75,19 @@ fn an_export_of_a_live_session_in_a_list_is_requested_without_a_get() {
 }
 
 #[test]
+fn an_object_that_is_made_after_a_list_has_shown_its_session_costs_no_read() {
+    for (seconds, reads) in [(1, 0), (60, 0), (61, 1)] {
+        let mut world = World::new(documented());
+        world.aws.starts(&arn("sess1"), SessionStatus::Active, crate::export::fixtures::at(0).mono);
+        world.lists(&arn("sess1"), 0, true);
+        world.seconds = seconds;
+        world.create(x());
+        world.run(3);
+        assert_eq!((world.calls_made, world.reads_made), (1, reads), "after {seconds} s");
+    }
+}
+
+#[test]
 fn lists_that_lag_behind_the_call_end_nothing_and_cause_no_second_call() {
     let mut world = World::new(documented());
     world.create(x());

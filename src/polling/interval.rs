@@ -5,11 +5,14 @@
 //! | `timing.activatingPollInterval` | shortest interval of live scans, and of Gets for a session that should be live |
 //! | `timing.pendingPollIntervalMin` | shortest interval of pending scans, and of Gets for an accepted export |
 //! | `timing.pendingPollIntervalMax` | longest interval of Gets for an accepted export; of scans it is [`MAX_SCAN_INTERVAL`] |
+//! | `timing.discoveryInterval` | shortest interval of discovery scans |
+//! | `timing.reconnectScanInterval` | interval in which discovery reads the lists of reconnecting sessions, and in which the groups of suspended policies are scanned |
 //! | `timing.overduePollInterval` | interval of Gets for an overdue export (the decision sets it, not the plan) |
 //! | `timing.retryMin`, `timing.retryMax` | delays after failed lists and after Gets that contradict a list |
-//! | `timing.deniedRetryMin`, `timing.deniedRetryMax` | retries of denied reads (the circuit breakers set them) |
+//! | `timing.deniedRetryMin`, `timing.deniedRetryMax` | retries of denied reads (the circuit breakers set them); the maximum is the interval of discovery scans that fail |
 //! | `quota.get` | how long Gets for accepted exports take together: see [`pending_get_interval`] |
 //! | `quota.list` | how long one scan of every group takes: see [`scan_interval`] |
+//! | `quota.discoveryShare` | the part of `quota.list` that discovery scans have before all others |
 //!
 //! Owns: the numbers, and how an interval follows from the load. Never: state, or a clock.
 
@@ -59,6 +62,12 @@ pub(crate) const ENDING_PERIOD: Duration = Duration::from_secs(60);
 /// Upper bound of every scan interval; scans of unknown cost get it, too.
 pub(crate) const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(3600);
 
+// Discovery.
+
+/// No page of a discovery scan is read while this many events wait for the consumer: each may hold a page of 100
+/// sessions, about 50 KB.
+pub(crate) const MAX_UNREAD_EVENTS: usize = 64;
+
 // Failures.
 
 /// Failures in a row after which a scan is abandoned.
@@ -80,6 +89,12 @@ pub(crate) struct PollIntervals {
     pub live: Duration,
     /// Shortest scan interval of a pending scan group.
     pub pending: Duration,
+    /// Shortest interval of the discovery scans of a group.
+    pub discovery: Duration,
+    /// Interval in which discovery reads the lists of reconnecting sessions.
+    pub reconnect_scan: Duration,
+    /// Interval of discovery scans that are denied or fail.
+    pub failed_discovery: Duration,
     /// Delays after failed lists, and after a Get that found a session that a list had missed.
     pub retry: ExponentialBackoff,
 }
@@ -90,6 +105,9 @@ impl PollIntervals {
         Self {
             live: timing.activating_poll_interval,
             pending: timing.pending_poll_interval_min,
+            discovery: timing.discovery_interval,
+            reconnect_scan: timing.reconnect_scan_interval,
+            failed_discovery: timing.denied_retry_max,
             retry: timing.retry_backoff(),
         }
     }

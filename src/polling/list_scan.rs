@@ -1,7 +1,6 @@
-//! One list scan: the lists of a scan group, read page by page. Pure.
+//! One list scan: the lists of a scan group or of discovery, read page by page. Pure.
 
 use crate::aws::model::{Filter, PageToken};
-use crate::polling::ScanSet;
 use crate::polling::interval::MAX_PAGES;
 use std::collections::{HashSet, VecDeque};
 use tokio::time::Instant;
@@ -67,20 +66,18 @@ pub(super) struct ListScan {
 }
 
 impl ListScan {
-    pub(super) fn new(scan_set: ScanSet, phase: ScanPhase, worth: f64, began: Instant) -> Self {
-        let lists = match phase {
-            ScanPhase::Active => scan_set.filters(),
-            ScanPhase::Terminal => scan_set.history(),
-        };
+    /// A scan of these lists. It is given up once it has read more pages than `worth`.
+    pub(super) fn new(lists: VecDeque<Filter>, phase: ScanPhase, worth: f64, began: Instant) -> Self {
+        let worth = clamp_pages(worth, lists.len());
         Self {
             phase,
             began,
             page: PageState::Wanted,
-            lists: lists.iter().copied().collect(),
+            lists,
             from: None,
             tokens: HashSet::new(),
             pages: 0.0,
-            worth: clamp_pages(worth, lists.len()),
+            worth,
             sought: 0,
             unseen: 0,
             found: 0,
@@ -110,6 +107,15 @@ impl ListScan {
     /// The page to read next.
     pub(super) fn next_page(&self) -> Option<(Filter, Option<PageToken>)> {
         self.lists.front().map(|list| (*list, self.from.clone()))
+    }
+
+    /// Takes the page to reserve, if one is wanted.
+    pub(super) fn take_wanted_page(&mut self) -> Option<(Filter, Option<PageToken>)> {
+        if self.page != PageState::Wanted {
+            return None;
+        }
+        self.page = PageState::Queued;
+        self.next_page()
     }
 
     /// The list that showed most of the sought sessions.

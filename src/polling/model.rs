@@ -2,27 +2,35 @@
 //! foreign exports, endless tokens; one Get or page at a time, each in its own quota.
 
 #[cfg(test)]
+mod discovery_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::api::request::Uid;
 use crate::aws::identifiers::{SessionArn, StreamGroupArn};
 use crate::aws::model::{ExportFilesStatus, FailureClass, Filter, PageToken, SessionPage, SessionStatus, SessionView};
 use crate::export::fixtures::{epoch, secs, session};
+use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace, DiscoveryScan};
 use crate::polling::interval::PollIntervals;
+use crate::polling::poller::{page_priority, page_requester};
 use crate::polling::request::{ReadKind, ReadRequest};
 use crate::polling::subscriptions::{PollPlan, ReadSubscription};
 use crate::polling::{GetOutcome, PageRequest, PlannedRead, QuotaRates};
-use crate::quota::scheduler::{Priority, PriorityClass};
+use crate::quota::fair_queue::FairQueue;
+use crate::quota::scheduler::{DISCOVERY_NAMESPACE, LISTS_NAMESPACE, Priority, PriorityClass, Requester};
 use crate::runtime::backoff::ExponentialBackoff;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
-pub(super) const SPEEDS: QuotaRates = QuotaRates { get: 10.0, list: 10.0 };
+pub(super) const SPEEDS: QuotaRates = QuotaRates { get: 10.0, list: 10.0, discovery_share: 0.65 };
 const TICK: Duration = Duration::from_millis(100);
 pub(super) const WAITS: PollIntervals = PollIntervals {
     live: secs2(),
     pending: secs2(),
+    discovery: secs2(),
+    reconnect_scan: Duration::from_secs(60),
+    failed_discovery: Duration::from_secs(60),
     retry: ExponentialBackoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) },
 };
 
@@ -50,16 +58,38 @@ pub(super) struct Service {
     pub(super) new_for: Duration,
     /// At each tick some object is reconciled for another reason, and subscribes again.
     pub(super) passes: bool,
+    /// How long an export stays PENDING after its session's end.
+    pub(super) upload: Duration,
+    /// Lists of no interest here wait for the quota all the time.
+    pub(super) busy: bool,
 }
 
 pub(super) struct Object {
     arn: SessionArn,
     zip: bool,
-    /// When its export was accepted, and when it ended; foreign ones have no subscription.
-    accepted: Instant,
-    ended: Option<Instant>,
+    /// When its export was accepted, or its session began, and when the session ended; foreign ones have no
+    /// subscription.
+    pub(super) accepted: Instant,
+    pub(super) ended: Option<Instant>,
     pub(super) reported: Option<Instant>,
     ours: bool,
+    /// The session's status while it is live.
+    pub(super) status: SessionStatus,
+    /// It has no export.
+    is_bare: bool,
+}
+
+impl Object {
+    /// What a list shows of it; `None` before it exists.
+    fn view(&self, then: Instant, service: &Service) -> Option<SessionView> {
+        let is_over = self.ended.is_some_and(|at| at <= then);
+        let view = session().in_state(if is_over { SessionStatus::Terminated } else { self.status });
+        let is_uploaded = self.ended.is_some_and(|at| at + service.upload <= then);
+        let status = if is_uploaded { ExportFilesStatus::Succeeded } else { ExportFilesStatus::Pending };
+        let uri = (!service.status_only).then_some("s3://bucket/a/k.zip");
+        let view = if self.is_bare { view } else { view.exported_to(uri, status) };
+        (self.accepted <= then).then_some(view)
+    }
 }
 
 pub(super) struct Model {
@@ -69,7 +99,7 @@ pub(super) struct Model {
     pub(super) objects: BTreeMap<Uid, Object>,
     groups: BTreeMap<StreamGroupArn, Vec<Uid>>,
     asked: VecDeque<Uid>,
-    orders: VecDeque<PageRequest>,
+    lists: FairQueue,
     free: (Instant, Instant),
     pub(super) gets: usize,
     pub(super) pages: usize,
@@ -78,6 +108,14 @@ pub(super) struct Model {
     pub(super) seen: BTreeSet<Uid>,
     /// Reads that requeued an object.
     pub(super) woken: usize,
+    /// Each page, with when it was read.
+    pub(super) log: Vec<(Instant, PageRequest)>,
+    /// Slots that went to lists of no interest.
+    pub(super) other_lists: usize,
+    /// When discovery first showed a session.
+    pub(super) discovered: BTreeMap<Uid, Instant>,
+    /// The discovery scans that have ended.
+    pub(super) scans: Vec<DiscoveryScan>,
     dice: u64,
 }
 
@@ -96,13 +134,17 @@ impl Model {
             objects: BTreeMap::new(),
             groups: BTreeMap::new(),
             asked: VecDeque::new(),
-            orders: VecDeque::new(),
+            lists: FairQueue::with_reserved(DISCOVERY_NAMESPACE, SPEEDS.discovery_share),
             free: (now, now),
             gets: 0,
             pages: 0,
             read: Vec::new(),
             seen: BTreeSet::new(),
             woken: 0,
+            log: Vec::new(),
+            other_lists: 0,
+            discovered: BTreeMap::new(),
+            scans: Vec::new(),
             dice: 1,
         }
     }
@@ -114,7 +156,8 @@ impl Model {
     fn add(&mut self, group: &StreamGroupArn, name: &str, ours: bool, zip: bool, ended: Option<Instant>) {
         let arn = group.session(name.parse().unwrap());
         let uid: Uid = name.into();
-        let object = Object { arn, zip, accepted: self.now, ended, reported: None, ours };
+        let (accepted, status) = (self.now, SessionStatus::Active);
+        let object = Object { arn, zip, accepted, ended, reported: None, ours, status, is_bare: false };
         self.objects.insert(uid.clone(), object);
         self.groups.entry(group.clone()).or_default().push(uid.clone());
         if ours {
@@ -142,6 +185,23 @@ impl Model {
             let name = |n| format!("other{}-{number}-{n}", u8::from(ended.is_some()));
             (0..each).for_each(|n| self.add(&group(number), &name(n), false, false, ended));
         }
+    }
+
+    /// Groups 0 and following have a policy.
+    pub(super) fn discover(&mut self, groups: usize, pace: DiscoveryPace) {
+        self.plan.set_discovered((0..groups).map(|number| (group(number), pace)), self.now);
+    }
+
+    /// A session begins, which no object names.
+    pub(super) fn begins(&mut self, number: usize, name: &str, status: SessionStatus, lives: Duration) {
+        self.add(&group(number), name, false, false, Some(self.now + lives));
+        let object = self.objects.get_mut(name).unwrap();
+        (object.status, object.is_bare) = (status, true);
+    }
+
+    /// An object waits for the first read of a session.
+    pub(super) fn wait_first(&mut self, name: &str) {
+        self.wait(&name.into(), ReadKind::First, None);
     }
 
     fn wait(&mut self, uid: &Uid, kind: ReadKind, visible_from: Option<Instant>) {
@@ -200,10 +260,18 @@ impl Model {
                 match item {
                     PlannedRead::Get(uid) if self.asked.contains(&uid) => {}
                     PlannedRead::Get(uid) => self.asked.push_back(uid),
-                    PlannedRead::Withdraw(uid) => self.asked.retain(|other| *other != uid),
-                    PlannedRead::List(order) if order.under_way => self.orders.push_front(order),
-                    PlannedRead::List(order) => self.orders.push_back(order),
+                    PlannedRead::Withdraw(uid) => {
+                        self.asked.retain(|other| *other != uid);
+                        self.lists.cancel(&uid);
+                    }
+                    PlannedRead::List(order) => {
+                        self.lists.enqueue(page_requester(&order), page_priority(&order), self.now);
+                    }
                 }
+            }
+            if self.service.busy {
+                let holder = Requester { uid: "busy".into(), namespace: LISTS_NAMESPACE.into() };
+                self.lists.enqueue(holder, Priority::for_unread(PriorityClass::Poll), self.now);
             }
             if self.now >= self.free.0
                 && let Some(uid) = self.asked.pop_front()
@@ -212,12 +280,29 @@ impl Model {
                 self.get(&uid);
             }
             if self.now >= self.free.1
-                && let Some(order) = self.orders.pop_front()
+                && let Some(waiter) = self.lists.pop()
             {
                 self.free.1 = self.now + secs(1).div_f64(SPEEDS.list);
-                self.list(&order);
+                match self.plan.granted_read(&waiter.holder.uid) {
+                    Some(PlannedRead::List(order)) => self.list(&order),
+                    Some(PlannedRead::Get(_) | PlannedRead::Withdraw(_)) | None => self.other_lists += 1,
+                }
+                self.take_events();
             }
             self.now += TICK;
+        }
+    }
+
+    fn take_events(&mut self) {
+        for event in self.plan.take_discovery_events() {
+            match event {
+                DiscoveryEvent::Shown(shown) => {
+                    for (session, _) in shown.sessions {
+                        self.discovered.entry(session.as_str().into()).or_insert(self.now);
+                    }
+                }
+                DiscoveryEvent::Ended(scan) => self.scans.push(scan),
+            }
         }
     }
 
@@ -243,7 +328,7 @@ impl Model {
         self.gets += 1;
         self.plan.mark_get_in_flight(uid);
         let object = self.objects.get_mut(uid).unwrap();
-        let gone = object.ended.is_some_and(|at| at <= self.now);
+        let gone = object.ended.is_some_and(|at| at + self.service.upload <= self.now);
         let arn = object.arn.clone();
         if gone {
             object.reported.get_or_insert(self.now);
@@ -261,6 +346,7 @@ impl Model {
     fn list(&mut self, order: &PageRequest) {
         self.pages += 1;
         self.read.push(self.now);
+        self.log.push((self.now, order.clone()));
         self.plan.mark_page_in_flight(order, self.now, SPEEDS);
         if let Some(class) = self.service.refuses {
             return self.plan.on_page_error(order, class, None, self.now);
@@ -271,7 +357,7 @@ impl Model {
             let uid: Uid = session.as_str().into();
             self.seen.insert(uid.clone());
             let (ours, zip) = (self.objects[&uid].ours, self.objects[&uid].zip);
-            let export = view.export.as_ref().unwrap();
+            let Some(export) = &view.export else { continue };
             if !ours || self.objects[&uid].reported.is_some() || export.status == ExportFilesStatus::Pending {
                 continue;
             }
@@ -289,20 +375,22 @@ impl Model {
     fn page(&mut self, order: &PageRequest) -> SessionPage {
         let from: usize = order.from.as_ref().map_or(0, |token| token.as_str().parse().unwrap());
         let then = self.now.checked_sub(self.service.filter_lag).unwrap_or(self.now);
-        let mut shown: Vec<(Uid, ExportFilesStatus)> = Vec::new();
-        for uid in &self.groups[&*order.group] {
-            let object = &self.objects[uid];
-            let ended = object.ended.is_some_and(|at| at <= then);
-            let status = if ended { ExportFilesStatus::Succeeded } else { ExportFilesStatus::Pending };
-            if object.accepted <= then && order.filter == Filter::Export(status) && !self.service.blind {
-                shown.push((uid.clone(), status));
+        let mut shown: Vec<(Uid, SessionView)> = Vec::new();
+        for uid in self.groups.get(&*order.group).into_iter().flatten() {
+            let view = self.objects[uid].view(then, &self.service);
+            let is_listed = view.as_ref().is_some_and(|view| match order.filter {
+                Filter::Session(status) => view.status == status,
+                Filter::Export(status) => view.export.as_ref().is_some_and(|export| export.status == status),
+            });
+            if is_listed && !self.service.blind {
+                shown.extend(view.map(|view| (uid.clone(), view)));
             }
         }
         let more = shown.len() > from + 100;
         let mut sessions = Vec::new();
-        for (uid, status) in shown.into_iter().skip(from).take(100) {
+        for (uid, view) in shown.into_iter().skip(from).take(100) {
             if self.random_below(100) >= self.service.drops && !self.service.endless {
-                sessions.push((self.objects[&uid].arn.session.clone(), self.view(status)));
+                sessions.push((self.objects[&uid].arn.session.clone(), view));
             }
         }
         let on = match (self.service.endless, self.service.circles) {
@@ -311,13 +399,6 @@ impl Model {
             (_, false) => more.then_some(from + 100),
         };
         SessionPage { begun: self.now, sessions, next: on.map(|on| PageToken::new(&on.to_string())) }
-    }
-
-    fn view(&self, status: ExportFilesStatus) -> SessionView {
-        let over = status != ExportFilesStatus::Pending;
-        let state = if over { SessionStatus::Terminated } else { SessionStatus::Active };
-        let uri = (!self.service.status_only).then_some("s3://bucket/a/k.zip");
-        session().in_state(state).exported_to(uri, status)
     }
 
     pub(super) fn unreported(&self) -> usize {

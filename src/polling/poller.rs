@@ -3,15 +3,18 @@
 
 use crate::api::SessionExport;
 use crate::api::request::Uid;
-use crate::aws::identifiers::SessionArn;
+use crate::aws::identifiers::{SessionArn, StreamGroupArn};
 use crate::aws::model::{CallFailure, ExportFilesStatus, FailureClass, ReadSource, SessionPage, SessionRead};
 use crate::aws::operation::Operation;
 use crate::metrics::Metrics;
+use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace};
 use crate::polling::interval::MAX_SLEEP;
 use crate::polling::subscriptions::{PollPlan, ReadSubscription};
-use crate::polling::{GetOutcome, PageRequest, PlannedRead, QuotaRates};
+use crate::polling::{GetOutcome, PageRequest, PlannedRead, QuotaRates, ScanOwner};
 use crate::quota::gateway::{Admission, AwsGateway, CallRequest};
-use crate::quota::scheduler::{ClientState, Permit, PermitReceiver, Priority, PriorityClass, Requester};
+use crate::quota::scheduler::{
+    ClientState, DISCOVERY_NAMESPACE, LISTS_NAMESPACE, Permit, PermitReceiver, Priority, PriorityClass, Requester,
+};
 use crate::runtime::event_loop::Requeue;
 use crate::state::{FailureStreak, SessionState, SharedState, ShownDetail};
 use parking_lot::{Mutex, MutexGuard};
@@ -20,20 +23,45 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-/// Reservations for lists count under this namespace, a name that no real namespace can have.
-const LISTS_NAMESPACE: &str = "/lists";
-
 /// Handle through which reconcilers subscribe to reads.
 #[derive(Debug)]
 pub(crate) struct PollerHandle {
     plan: Mutex<PollPlan>,
+    /// Notifies the poller.
     changed: Notify,
+    /// Notifies the consumer of discovery.
+    discovered: Notify,
 }
 
 impl PollerHandle {
     /// A handle on this plan.
     pub(crate) fn new(plan: PollPlan) -> Self {
-        Self { plan: Mutex::new(plan), changed: Notify::new() }
+        Self { plan: Mutex::new(plan), changed: Notify::new(), discovered: Notify::new() }
+    }
+
+    /// Sets which stream groups discovery scans, and how often; replaces the last set. Notifies the poller.
+    #[cfg_attr(not(test), expect(dead_code, reason = "its consumer is not merged"))]
+    pub(crate) fn set_discovered(
+        &self,
+        groups: impl IntoIterator<Item = (StreamGroupArn, DiscoveryPace)>,
+        now: Instant,
+    ) {
+        self.plan().set_discovered(groups, now);
+        self.changed.notify_one();
+    }
+
+    /// Waits for what discovery finds, and takes it. For one consumer; a dropped future loses nothing.
+    #[cfg_attr(not(test), expect(dead_code, reason = "its consumer is not merged"))]
+    pub(crate) async fn next_discovery_events(&self) -> Vec<DiscoveryEvent> {
+        loop {
+            let events = self.plan().take_discovery_events();
+            if !events.is_empty() {
+                // Discovery may have paused.
+                self.changed.notify_one();
+                return events;
+            }
+            self.discovered.notified().await;
+        }
     }
 
     /// Adds or replaces an object's subscription, and notifies the poller.
@@ -93,7 +121,8 @@ impl Poller {
     fn quota_rates(&self) -> QuotaRates {
         let load = self.aws.operation_stats();
         let of = |operation| load.iter().find(|load| load.operation == operation).map_or(1.0, |load| load.share);
-        QuotaRates { get: of(Operation::Get), list: of(Operation::List) }
+        let discovery_share = self.aws.discovery_share();
+        QuotaRates { get: of(Operation::Get), list: of(Operation::List), discovery_share }
     }
 
     /// Executes the planned reads, and returns when to plan again.
@@ -209,9 +238,8 @@ impl Poller {
 
     /// The same for a page.
     fn reserve_list(self: &Arc<Self>, order: PageRequest, granted: Option<Permit>, reads: &mut JoinSet<()>) {
-        let holder = Requester { uid: order.holder(), namespace: LISTS_NAMESPACE.into() };
         let now = Instant::now();
-        match self.aws.reserve_list(&order.group, (holder, page_priority(&order)), granted, now) {
+        match self.aws.reserve_list(&order.group, (page_requester(&order), page_priority(&order)), granted, now) {
             Admission::Granted(permit) => {
                 let speeds = self.quota_rates();
                 self.handle.plan().mark_page_in_flight(&order, now, speeds);
@@ -222,6 +250,7 @@ impl Poller {
             Admission::Denied { denial, next, .. } => {
                 self.handle.plan().on_page_error(&order, denial.class, Some(next), now);
                 self.handle.changed.notify_one();
+                self.handle.discovered.notify_one();
             }
         }
     }
@@ -249,6 +278,7 @@ impl Poller {
                 self.handle.plan().on_page_error(&order, failure.class, None, now);
             }
         }
+        self.handle.discovered.notify_one();
     }
 
     /// Applies each listed session as a read. Returns the objects for which it changes the decision.
@@ -293,9 +323,20 @@ pub(crate) fn count_denial(metrics: &Metrics, failure: &CallFailure) {
     }
 }
 
-/// Pages that exports depend on go first; of the others, a scan is finished before another begins.
-fn page_priority(order: &PageRequest) -> Priority {
-    match (order.urgent, order.under_way) {
+/// The holder of a page's reservation, in a namespace of lists.
+pub(super) fn page_requester(order: &PageRequest) -> Requester {
+    let namespace = match order.owner {
+        ScanOwner::Discovery => DISCOVERY_NAMESPACE,
+        ScanOwner::Members(_) => LISTS_NAMESPACE,
+    };
+    Requester { uid: order.holder(), namespace: namespace.into() }
+}
+
+/// Pages that exports depend on go first; of the others, a scan is finished before another begins. Discovery scans of
+/// several groups take turns page by page: none waits for another's long lists.
+pub(super) fn page_priority(order: &PageRequest) -> Priority {
+    let goes_on = order.under_way && order.owner != ScanOwner::Discovery;
+    match (order.urgent, goes_on) {
         (true, _) => Priority::for_unread(PriorityClass::First),
         (false, true) => Priority { client: ClientState::Disconnected, ..Priority::for_unread(PriorityClass::Poll) },
         (false, false) => Priority::for_unread(PriorityClass::Poll),

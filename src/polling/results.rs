@@ -1,14 +1,16 @@
 //! Updates the plan with reads and failures.
 
 use crate::api::request::Uid;
-use crate::aws::identifiers::SessionArn;
+use crate::aws::identifiers::{SessionArn, StreamGroupArn};
 use crate::aws::model::{ExportFilesStatus, FailureCategory, FailureClass, Filter, SessionPage};
+use crate::polling::discovery::{Discovery, DiscoveryEvent, ScanOutcome, ShownSessions};
 use crate::polling::interval::REJECTED_LIST_RETRY_DELAY;
 use crate::polling::request::ReadKind;
-use crate::polling::scan_group::{OnError, ScanGroup};
+use crate::polling::scan_group::OnError;
 use crate::polling::subscriptions::{GetState, PollPlan};
-use crate::polling::{GetOutcome, PageRequest, QuotaRates, ScanSet};
+use crate::polling::{GetOutcome, PageRequest, QuotaRates, ScanOwner, ScanSet};
 use crate::quota::scheduler::Priority;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 impl PollPlan {
@@ -55,10 +57,50 @@ impl PollPlan {
             let exports = page.sessions.iter().filter_map(|(_, view)| view.export.as_ref());
             self.names_uris = exports.map(|export| export.output_uri.is_some()).max().or(self.names_uris);
         }
-        let names_uris = self.names_uris;
-        let Some(scan_group) = self.scan_group(request) else { return Vec::new() };
-        let shown = scan_group.on_page(page, now, rates, names_uris);
+        let shown = match request.owner {
+            ScanOwner::Members(scan_set) => self.on_members_page(request, scan_set, page, now, rates),
+            ScanOwner::Discovery => self.on_discovery_page(request, page, now),
+        };
         self.on_read(&shown, now)
+    }
+
+    /// Applies a page of a scan group's own scan. Returns the objects whose sessions it shows.
+    fn on_members_page(
+        &mut self,
+        request: &PageRequest,
+        scan_set: ScanSet,
+        page: &SessionPage,
+        now: Instant,
+        rates: QuotaRates,
+    ) -> Vec<Uid> {
+        let (names_uris, rates) = (self.names_uris, self.rates_without_discovery(&request.group, rates));
+        let Some(group) = self.groups.get_mut(&*request.group) else { return Vec::new() };
+        let shown = group.scan_group_mut(scan_set).on_page(page, now, rates, names_uris);
+        if scan_set == ScanSet::Live && group.discovery.is_some() {
+            self.events.push(shown_sessions(&group.arn, page));
+        }
+        shown
+    }
+
+    /// Applies a page of a discovery scan. Returns the objects whose sessions it shows.
+    fn on_discovery_page(&mut self, request: &PageRequest, page: &SessionPage, now: Instant) -> Vec<Uid> {
+        let Some(group) = self.groups.get_mut(&*request.group) else { return Vec::new() };
+        let Some(discovery) = group.discovery.as_mut().filter(|discovery| discovery.is_reading(request)) else {
+            return Vec::new();
+        };
+        let outcome = discovery.on_page(page.next.clone());
+        let ended = outcome.map(|outcome| discovery.end_scan(&group.arn, outcome, now));
+        group.set_with_discovery(now);
+        let mut shown = Vec::new();
+        for scan_group in &mut group.scan_groups {
+            shown.extend(scan_group.on_discovery_page(page, now));
+            if let Some(scan) = ended.as_ref().filter(|scan| scan.outcome == ScanOutcome::Complete) {
+                scan_group.release_unshown(scan.began);
+            }
+        }
+        self.events.push(shown_sessions(&group.arn, page));
+        self.events.extend(ended.map(DiscoveryEvent::Ended));
+        shown
     }
 
     /// The sessions of these objects were read. Returns the objects to requeue even if that changes nothing.
@@ -84,24 +126,31 @@ impl PollPlan {
         let Some(scan_set) = ScanSet::of(entry.kind) else { return };
         let interval = if entry.kind == ReadKind::First { self.intervals.live } else { self.get_interval };
         let Some(group) = self.groups.get_mut(&*entry.group) else { return };
-        let scan_group = group.scan_group(scan_set);
-        let Some(member) = scan_group.members.get(&entry.session) else { return };
-        let needs_get = !scan_group.polled_by_list && !member.list_only;
-        let at = scan_group.next_read_at(now, member.ends, interval, &self.intervals);
-        scan_group.set_due(&entry.session, at);
-        if needs_get {
+        let get = group.scan_group_mut(scan_set).set_next_read(&entry.session, now, interval, &self.intervals);
+        if let Some(at) = get {
             self.schedule_get(uid, at);
         }
     }
 
     /// The page was not sent: it is to be reserved again.
     pub(crate) fn release_page(&mut self, request: &PageRequest) {
-        self.scan_group(request).into_iter().for_each(ScanGroup::release_page);
+        let Some(group) = self.groups.get_mut(&*request.group) else { return };
+        match request.owner {
+            ScanOwner::Members(scan_set) => group.scan_group_mut(scan_set).release_page(),
+            ScanOwner::Discovery => group.discovery.iter_mut().for_each(Discovery::release_page),
+        }
     }
 
     /// The page is in flight.
     pub(crate) fn mark_page_in_flight(&mut self, request: &PageRequest, now: Instant, rates: QuotaRates) {
-        self.scan_group(request).into_iter().for_each(|scan_group| scan_group.mark_page_in_flight(now, rates));
+        let rates = self.rates_without_discovery(&request.group, rates);
+        let Some(group) = self.groups.get_mut(&*request.group) else { return };
+        match request.owner {
+            ScanOwner::Members(scan_set) => group.scan_group_mut(scan_set).mark_page_in_flight(now, rates),
+            ScanOwner::Discovery => {
+                group.discovery.iter_mut().for_each(|discovery| discovery.mark_page_in_flight(now));
+            }
+        }
     }
 
     /// A page failed or was denied. `until` is when a denied call may be retried.
@@ -113,22 +162,58 @@ impl PollPlan {
         now: Instant,
     ) {
         let intervals = self.intervals;
-        let Some(scan_group) = self.scan_group(request) else { return };
-        let (until, then) = match class.category() {
-            // Temporary; but reads that exports depend on must not wait for the list.
-            FailureCategory::Service if request.scan_set == ScanSet::Live => (until, OnError::Gets),
-            FailureCategory::Service => (until, OnError::SamePage),
-            FailureCategory::Credentials | FailureCategory::Denied => {
-                (until.or(Some(now + intervals.retry.longest)), OnError::Gets)
+        let Some(group) = self.groups.get_mut(&*request.group) else { return };
+        let scan_set = match request.owner {
+            ScanOwner::Members(scan_set) => scan_set,
+            ScanOwner::Discovery => return self.on_discovery_error(request, class, until, now),
+        };
+        let scan_group = group.scan_group_mut(scan_set);
+        let then = step_after_error(class, scan_set, scan_group.failure_count());
+        let until = match (class.category(), then) {
+            (FailureCategory::Service, _) => until,
+            (FailureCategory::Credentials | FailureCategory::Denied, _) => {
+                until.or(Some(now + intervals.retry.longest))
             }
-            // Perhaps only the page token was too old.
-            FailureCategory::Request if scan_group.failure_count() < 2 => (None, OnError::NewScan),
-            FailureCategory::Request => (Some(now + REJECTED_LIST_RETRY_DELAY), OnError::Gets),
+            (FailureCategory::Request, OnError::Gets) => Some(now + REJECTED_LIST_RETRY_DELAY),
+            (FailureCategory::Request, OnError::SamePage | OnError::NewScan) => None,
         };
         scan_group.on_page_error(until, then, now, &intervals);
     }
 
-    fn scan_group(&mut self, request: &PageRequest) -> Option<&mut ScanGroup> {
-        self.groups.get_mut(&*request.group).map(|group| group.scan_group(request.scan_set))
+    /// A page of a discovery scan failed or was denied. The members that can't wait for the next one are read with Gets.
+    fn on_discovery_error(&mut self, request: &PageRequest, class: FailureClass, until: Option<Instant>, now: Instant) {
+        let Some(group) = self.groups.get_mut(&*request.group) else { return };
+        let Some(discovery) = group.discovery.as_mut().filter(|discovery| discovery.is_reading(request)) else {
+            return;
+        };
+        let failures = discovery.failure_count();
+        let outcome = discovery.on_page_error(class, until, now, &self.intervals);
+        let until = discovery.paused_until().unwrap_or(now);
+        let ended = outcome.map(|outcome| discovery.end_scan(&group.arn, outcome, now));
+        for scan_group in &mut group.scan_groups {
+            if step_after_error(class, scan_group.scan_set, failures) == OnError::Gets {
+                scan_group.pause_lists(until, OnError::Gets);
+                scan_group.set_with_discovery(false, now);
+            }
+        }
+        self.events.extend(ended.map(DiscoveryEvent::Ended));
+    }
+}
+
+fn shown_sessions(group: &Arc<StreamGroupArn>, page: &SessionPage) -> DiscoveryEvent {
+    let (group, sessions) = (group.clone(), page.sessions.clone());
+    DiscoveryEvent::Shown(ShownSessions { group, begun: page.begun, sessions })
+}
+
+/// How polling of a scan group continues after a page that failed, `failures` pages before it.
+fn step_after_error(class: FailureClass, scan_set: ScanSet, failures: u32) -> OnError {
+    match class.category() {
+        // Temporary; but reads that exports depend on must not wait for the list.
+        FailureCategory::Service if scan_set == ScanSet::Live => OnError::Gets,
+        FailureCategory::Service => OnError::SamePage,
+        FailureCategory::Credentials | FailureCategory::Denied => OnError::Gets,
+        // Perhaps only the page token was too old.
+        FailureCategory::Request if failures < 2 => OnError::NewScan,
+        FailureCategory::Request => OnError::Gets,
     }
 }

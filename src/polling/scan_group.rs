@@ -9,6 +9,7 @@ use crate::api::request::Uid;
 use crate::aws::identifiers::StreamSessionId;
 use crate::aws::model::{Filter, PageToken};
 use crate::metrics::ScanStats;
+use crate::polling::discovery::is_discovery_list;
 use crate::polling::interval::{
     ENDING_PERIOD, FIRST_READ_GET_LIMIT, FIRST_SCAN_DELAY, MAX_FAILURES_IN_A_ROW, MAX_SESSIONS_WITHOUT_LISTS,
     PollIntervals, SCAN_COST_TTL, SESSIONS_PER_PAGE,
@@ -17,7 +18,7 @@ use crate::polling::list_scan::{ListScan, PageState, ScanPhase};
 use crate::polling::missing::MissingSessions;
 use crate::polling::subscriptions::ReadSubscription;
 use crate::polling::{PollBudget, QuotaRates, ScanSet, min_instant};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -26,8 +27,15 @@ use tokio::time::Instant;
 pub(super) struct ScanGroup {
     /// Which sessions these are.
     pub(super) scan_set: ScanSet,
-    /// By session.
+    /// The sessions that this group polls.
     pub(super) members: HashMap<StreamSessionId, ScanMember>,
+    /// Discovery scans read the group's ACTIVE and CONNECTED sessions.
+    with_discovery: bool,
+    /// The sessions that are left to discovery scans: the last complete one has shown them, or began before they were
+    /// added. All of them are present.
+    discovered: HashMap<StreamSessionId, ScanMember>,
+    /// Members that were left to discovery until the last step.
+    released: Vec<StreamSessionId>,
     /// Polled with ListStreamSessions; else each member is read with a Get of its own.
     pub(super) polled_by_list: bool,
     /// The scan in progress.
@@ -100,6 +108,8 @@ pub(super) struct ScanStep {
     pub(super) missing_gets: Vec<StreamSessionId>,
     /// Lists are no longer worth it: every member is to be read with a Get.
     pub(super) fell_back_to_gets: bool,
+    /// Members that discovery no longer shows, and that no list is worth: each is to be read with a Get.
+    pub(super) released: Vec<StreamSessionId>,
     /// When to evaluate the group again.
     pub(super) next: Option<Instant>,
 }
@@ -109,6 +119,9 @@ impl ScanGroup {
         Self {
             scan_set,
             members: HashMap::new(),
+            with_discovery: false,
+            discovered: HashMap::new(),
+            released: Vec::new(),
             polled_by_list: false,
             scan: None,
             began: None,
@@ -133,7 +146,26 @@ impl ScanGroup {
         self.last_complete.filter(|_| self.polled_by_list).map(|began| now.saturating_duration_since(began))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.discovered.is_empty()
+    }
+
+    /// True if it has members that are left to discovery.
+    pub(super) fn has_discovered(&self) -> bool {
+        !self.discovered.is_empty()
+    }
+
+    /// True if a list is to show this session: it needs no Get of its own.
+    pub(super) fn is_read_by_list(&self, session: &StreamSessionId) -> bool {
+        self.polled_by_list || self.discovered.contains_key(session)
+    }
+
     pub(super) fn add_member(&mut self, waiter: &ReadSubscription, now: Instant) {
+        let session = &waiter.arn.session;
+        if self.with_discovery && !self.members.contains_key(session) {
+            let member = self.discovered.entry(session.clone()).or_insert_with(|| ScanMember::new(waiter, now));
+            return member.update_subscription(waiter, now);
+        }
         self.due = min_instant(self.due, Some(waiter.read.due));
         self.next_end = min_instant(self.next_end, waiter.read.session_ends);
         let member = self.members.entry(waiter.arn.session.clone()).or_insert_with(|| ScanMember::new(waiter, now));
@@ -143,6 +175,13 @@ impl ScanGroup {
     }
 
     pub(super) fn remove_member(&mut self, session: &StreamSessionId, uid: &Uid) {
+        if let Some(member) = self.discovered.get_mut(session) {
+            member.uids.remove(uid);
+            if member.uids.is_empty() {
+                self.discovered.remove(session);
+            }
+            return;
+        }
         let Some(member) = self.members.get_mut(session) else { return };
         member.uids.remove(uid);
         let is_last = member.uids.is_empty();
@@ -166,12 +205,27 @@ impl ScanGroup {
         }
     }
 
-    /// Sets when a session that was just read is due again.
-    pub(super) fn set_due(&mut self, session: &StreamSessionId, at: Instant) {
-        if let Some(member) = self.members.get_mut(session) {
-            member.at = at;
-            self.due = min_instant(self.due, Some(at));
+    /// Sets when an unchanged session that was just read is due again: in a group polled with lists for a scan, else
+    /// for a Get. Returns when to make that Get; `None` if a list is to show the session.
+    pub(super) fn set_next_read(
+        &mut self,
+        session: &StreamSessionId,
+        now: Instant,
+        interval: Duration,
+        intervals: &PollIntervals,
+    ) -> Option<Instant> {
+        let get_at = |member: &ScanMember| {
+            let soon = member.ends.is_some_and(|ends| ends <= now + ENDING_PERIOD);
+            now + intervals.get_interval(self.scan_set, interval, soon)
+        };
+        if let Some(member) = self.discovered.get_mut(session) {
+            member.at = get_at(member);
+            return None;
         }
+        let member = self.members.get_mut(session)?;
+        member.at = if self.polled_by_list { now + intervals.of(self.scan_set) } else { get_at(member) };
+        self.due = min_instant(self.due, Some(member.at));
+        (!self.polled_by_list && !member.list_only).then_some(member.at)
     }
 
     /// Pages that a scan is expected to take, with the lists of ended exports for what it finds missing.
@@ -255,6 +309,8 @@ impl ScanGroup {
                 }
             }
         }
+        let released = std::mem::take(&mut self.released);
+        step.released = if self.polled_by_list { Vec::new() } else { released };
         step.page = self.take_wanted_page(now);
         let members = &mut self.members;
         let is_queued = |session: &_| members.get(session).is_some_and(|member| member.presence == Presence::Queued);
@@ -270,10 +326,16 @@ impl ScanGroup {
     /// Starts a scan with the list that showed most sessions last time.
     fn start_scan(&mut self, now: Instant, rates: QuotaRates) {
         self.urgent = false;
-        let mut scan = ListScan::new(self.scan_set, ScanPhase::Active, 0.0, now);
+        let mut scan = ListScan::new(self.lists(), ScanPhase::Active, 0.0, now);
         scan.start_with(self.best_filter);
         self.scan = Some(scan);
         self.begin_scan(now, rates);
+    }
+
+    /// The lists of a scan: those that return the members, less those that discovery scans read.
+    fn lists(&self) -> VecDeque<Filter> {
+        let lists = self.scan_set.filters().iter().copied();
+        lists.filter(|list| !self.with_discovery || !is_discovery_list(*list)).collect()
     }
 
     /// The scan begins now: it expects every member that isn't missing.
@@ -291,9 +353,7 @@ impl ScanGroup {
 
     fn take_wanted_page(&mut self, now: Instant) -> Option<(Filter, Option<PageToken>)> {
         let paused = self.paused.is_some_and(|pause| now < pause.until);
-        let scan = self.scan.as_mut().filter(|scan| !paused && scan.page == PageState::Wanted)?;
-        scan.page = PageState::Queued;
-        scan.next_page()
+        self.scan.as_mut().filter(|_| !paused)?.take_wanted_page()
     }
 
     /// The page that waits for its reservation.
@@ -324,21 +384,6 @@ impl ScanGroup {
         }
     }
 
-    /// When an unchanged session is read again with a Get, or, in a group polled with lists, is due for a scan.
-    pub(super) fn next_read_at(
-        &self,
-        now: Instant,
-        ends: Option<Instant>,
-        interval: Duration,
-        intervals: &PollIntervals,
-    ) -> Instant {
-        if self.polled_by_list {
-            return now + intervals.of(self.scan_set);
-        }
-        let soon = ends.is_some_and(|ends| ends <= now + ENDING_PERIOD);
-        now + intervals.get_interval(self.scan_set, interval, soon)
-    }
-
     /// A page failed or was denied.
     pub(super) fn on_page_error(
         &mut self,
@@ -364,6 +409,11 @@ impl ScanGroup {
         }
     }
 
+    /// No page is read before `until`: one of discovery has failed.
+    pub(super) const fn pause_lists(&mut self, until: Instant, then: OnError) {
+        self.paused = Some(ListPause { until, then });
+    }
+
     /// True if a Get for this missing session is due or in flight.
     pub(super) fn is_confirming(&self, session: &StreamSessionId) -> bool {
         self.members.get(session).is_some_and(|member| member.presence == Presence::Confirming)
@@ -376,6 +426,10 @@ impl ScanGroup {
         assert_eq!(self.scan.as_ref().map_or(0, |scan| scan.unseen), count(Presence::Expected));
         assert_eq!(self.missing.confirming(), count(Presence::Confirming));
         assert!(self.missing.len() >= count(Presence::Confirming) + count(Presence::Queued));
+        assert!(self.with_discovery || self.discovered.is_empty());
+        let is_present = |member: &ScanMember| member.presence == Presence::Present;
+        assert!(self.discovered.values().all(is_present));
+        assert!(!self.discovered.keys().any(|session| self.members.contains_key(session)));
     }
 
     pub(super) const fn failure_count(&self) -> u32 {

@@ -8,10 +8,12 @@ mod tests;
 use crate::api::request::Uid;
 use crate::aws::identifiers::{SessionArn, StreamGroupArn, StreamSessionId};
 use crate::metrics::ScanStats;
-use crate::polling::ScanSet;
+use crate::polling::discovery::{Discovery, DiscoveryEvent, DiscoveryPace};
 use crate::polling::interval::{FIRST_GET_DELAY, FIRST_READ_GET_LIMIT, PollIntervals};
+use crate::polling::planner::{DiscoveryDemand, QuotaScope};
 use crate::polling::request::{ReadKind, ReadRequest};
 use crate::polling::scan_group::ScanGroup;
+use crate::polling::{ScanOwner, ScanSet, holder};
 use crate::quota::scheduler::Priority;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -79,10 +81,42 @@ pub(super) enum GetState {
 pub(super) struct Group {
     pub(super) arn: Arc<StreamGroupArn>,
     pub(super) scan_groups: [ScanGroup; 2],
+    /// Its discovery scans, if it has a policy.
+    pub(super) discovery: Option<Discovery>,
 }
 
 impl Group {
-    pub(super) fn scan_group(&mut self, scan_set: ScanSet) -> &mut ScanGroup {
+    fn new(arn: StreamGroupArn) -> Self {
+        Self { arn: Arc::new(arn), scan_groups: ScanSet::ALL.map(ScanGroup::new), discovery: None }
+    }
+
+    pub(super) fn is_in_use(&self) -> bool {
+        self.discovery.is_some() || self.scan_groups.iter().any(|scan_group| !scan_group.is_empty())
+    }
+
+    /// Time since the last complete scan for accepted exports began, by lists of their own or by discovery; `None` if
+    /// they are read with Gets.
+    fn pending_scan_age(&self, now: Instant) -> Option<Duration> {
+        let pending = self.scan_group(ScanSet::Pending);
+        let discovery = self.discovery.as_ref().filter(|_| pending.has_discovered());
+        pending.scan_age(now).max(discovery.map(|discovery| discovery.scan_age(now)))
+    }
+
+    /// Leaves the members to discovery scans where these serve them, and takes them back where not.
+    pub(super) fn set_with_discovery(&mut self, now: Instant) {
+        let serves = self.discovery.as_ref().is_some_and(Discovery::serves_members);
+        self.scan_groups.iter_mut().for_each(|scan_group| scan_group.set_with_discovery(serves, now));
+    }
+
+    pub(super) const fn scan_group(&self, scan_set: ScanSet) -> &ScanGroup {
+        let [live, pending] = &self.scan_groups;
+        match scan_set {
+            ScanSet::Live => live,
+            ScanSet::Pending => pending,
+        }
+    }
+
+    pub(super) const fn scan_group_mut(&mut self, scan_set: ScanSet) -> &mut ScanGroup {
         let [live, pending] = &mut self.scan_groups;
         match scan_set {
             ScanSet::Live => live,
@@ -100,8 +134,8 @@ pub(crate) struct PollPlan {
     pub(super) entries: HashMap<Uid, Subscription>,
     /// The scan groups of each stream group.
     pub(super) groups: BTreeMap<StreamGroupArn, Group>,
-    /// The scan group behind each [`PageRequest::holder`](crate::polling::PageRequest::holder) name.
-    pub(super) holders: HashMap<Arc<str>, (StreamGroupArn, ScanSet)>,
+    /// The scan behind each [`PageRequest::holder`](crate::polling::PageRequest::holder) name.
+    pub(super) holders: HashMap<Arc<str>, (StreamGroupArn, ScanOwner)>,
     /// Scheduled Gets, by time.
     pub(super) agenda: BTreeSet<(Instant, Uid)>,
     /// Objects that wait for their first read, by namespace. A namespace with few of them gets a Get for each at once,
@@ -115,6 +149,12 @@ pub(crate) struct PollPlan {
     pub(super) names_uris: Option<bool>,
     /// Scan results of dropped groups that are not yet in the metrics.
     pub(super) stats: ScanStats,
+    /// When the first group had a policy: from then on the groups take turns with the reconnecting lists.
+    pub(super) discovery_epoch: Option<Instant>,
+    /// What discovery needs, as of the last plan.
+    pub(super) discovery_demands: HashMap<QuotaScope, DiscoveryDemand>,
+    /// What discovery has found, until the consumer takes it.
+    pub(super) events: Vec<DiscoveryEvent>,
 }
 
 impl PollPlan {
@@ -131,7 +171,46 @@ impl PollPlan {
             get_interval: intervals.pending,
             names_uris: None,
             stats: ScanStats::default(),
+            discovery_epoch: None,
+            discovery_demands: HashMap::new(),
+            events: Vec::new(),
         }
+    }
+
+    /// Sets which stream groups are scanned although nothing waits for their sessions, and how often.
+    pub(crate) fn set_discovered(
+        &mut self,
+        groups: impl IntoIterator<Item = (StreamGroupArn, DiscoveryPace)>,
+        now: Instant,
+    ) {
+        let mut paces: HashMap<StreamGroupArn, DiscoveryPace> = groups.into_iter().collect();
+        for (arn, group) in &mut self.groups {
+            let Some(discovery) = &mut group.discovery else { continue };
+            let pace = paces.remove(arn);
+            if pace == Some(discovery.pace) {
+                continue;
+            }
+            if let Some(pace) = pace {
+                discovery.pace = pace;
+            } else {
+                group.discovery = None;
+                let holder = holder(arn, ScanOwner::Discovery);
+                self.withdrawn.extend(self.holders.remove(&holder).map(|_| holder));
+            }
+            group.set_with_discovery(now);
+        }
+        for (arn, pace) in paces {
+            self.discovery_epoch.get_or_insert(now);
+            let group = self.groups.entry(arn.clone()).or_insert_with(|| Group::new(arn));
+            group.discovery = Some(Discovery::new(pace, now));
+            group.set_with_discovery(now);
+        }
+    }
+
+    /// Takes what discovery has found since the last call. The consumer must call this again and again: discovery pauses
+    /// while [`MAX_UNREAD_EVENTS`](crate::polling::interval::MAX_UNREAD_EVENTS) wait.
+    pub(crate) fn take_discovery_events(&mut self) -> Vec<DiscoveryEvent> {
+        std::mem::take(&mut self.events)
     }
 
     #[cfg(test)]
@@ -150,14 +229,9 @@ impl PollPlan {
         stats
     }
 
-    /// Time since the last complete scan of a pending scan group that is polled with lists; the longest of all.
+    /// Time since the last complete scan for the accepted exports of a stream group began; the longest of all.
     pub(crate) fn oldest_scan_age(&self, now: Instant) -> Duration {
-        let pending = self
-            .groups
-            .values()
-            .flat_map(|group| &group.scan_groups)
-            .filter(|scan_group| scan_group.scan_set == ScanSet::Pending);
-        pending.filter_map(|scan_group| scan_group.scan_age(now)).max().unwrap_or_default()
+        self.groups.values().filter_map(|group| group.pending_scan_age(now)).max().unwrap_or_default()
     }
 
     /// Sets the interval between two Gets for an accepted export.
@@ -178,15 +252,12 @@ impl PollPlan {
         if before.is_some_and(|old| old != scan_set) {
             self.leave_scan_group(&waiter.uid);
         }
-        let group = self
-            .groups
-            .entry(key.clone())
-            .or_insert_with(|| Group { arn: Arc::new(key), scan_groups: ScanSet::ALL.map(ScanGroup::new) });
+        let group = self.groups.entry(key.clone()).or_insert_with(|| Group::new(key));
         let (mut polled_by_list, mut confirming) = (false, false);
         if let Some(scan_set) = scan_set {
-            let scan_group = group.scan_group(scan_set);
+            let scan_group = group.scan_group_mut(scan_set);
             scan_group.add_member(&waiter, now);
-            polled_by_list = scan_group.polled_by_list || waiter.read.kind == ReadKind::Fresh;
+            polled_by_list = scan_group.is_read_by_list(&waiter.arn.session) || waiter.read.kind == ReadKind::Fresh;
             confirming = scan_group.is_confirming(&waiter.arn.session);
         }
         let group = group.arn.clone();
@@ -270,7 +341,7 @@ impl PollPlan {
         let Some(entry) = self.entries.get(uid) else { return };
         let Some(scan_set) = ScanSet::of(entry.kind) else { return };
         if let Some(group) = self.groups.get_mut(&*entry.group) {
-            group.scan_group(scan_set).remove_member(&entry.session, uid);
+            group.scan_group_mut(scan_set).remove_member(&entry.session, uid);
         }
     }
 

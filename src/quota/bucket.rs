@@ -62,9 +62,8 @@ pub(super) struct QuotaBucket {
 
 impl QuotaBucket {
     /// A bucket whose limiter is empty at `begun`.
-    pub(super) fn new(share: f64, begun: Instant) -> Self {
-        let (limiter, queue, grants) = (GcraLimiter::new(share, begun), FairQueue::default(), HashMap::new());
-        Self { limiter, queue, grants, numbers: 0, lead_time: None }
+    pub(super) fn new(share: f64, queue: FairQueue, begun: Instant) -> Self {
+        Self { limiter: GcraLimiter::new(share, begun), queue, grants: HashMap::new(), numbers: 0, lead_time: None }
     }
 
     pub(super) fn queue_length(&self) -> usize {

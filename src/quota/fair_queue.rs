@@ -1,7 +1,8 @@
 //! The queue of one bucket, fair between namespaces.
 //!
 //! Owns: the order: round-robin over namespaces with queued holders; within one by priority, with a part of the slots
-//! kept for each class. All operations are O(log n).
+//! kept for each class. One namespace may have a share of its own: it takes that part of the slots, not one turn of the
+//! round. All operations are O(log n).
 //! Never: reads a clock, or decides how many are granted.
 
 use crate::quota::scheduler::{Priority, PriorityClass, Requester};
@@ -24,8 +25,8 @@ const WRR_SCHEDULE: [PriorityClass; 8] = [
 
 /// A queued holder.
 #[derive(Debug, Clone)]
-pub(super) struct QueuedRequest {
-    pub(super) holder: Requester,
+pub(crate) struct QueuedRequest {
+    pub(crate) holder: Requester,
     pub(super) urgency: Priority,
     /// When it first requested its reservation.
     pub(super) since: Instant,
@@ -41,12 +42,28 @@ struct Key {
 
 /// The waiting holders of one bucket.
 #[derive(Debug, Default)]
-pub(super) struct FairQueue {
+pub(crate) struct FairQueue {
+    /// Each holder, with its place in its namespace.
     items: HashMap<Arc<str>, (Key, QueuedRequest)>,
+    /// The namespaces of the holders.
     namespaces: HashMap<Arc<str>, NamespaceQueue>,
-    /// Each namespace in `namespaces` exactly once.
+    /// Each namespace in `namespaces` exactly once, but for the one with a share of its own.
     namespace_ring: VecDeque<Arc<str>>,
+    /// The namespace with a share of its own.
+    reserved: Option<ReservedShare>,
+    /// Number of the last holder that was queued or put back.
     numbers: u64,
+}
+
+/// A namespace that has a part of the slots while others wait, and all of them for its holders of
+/// [`PriorityClass::First`]. What it leaves, the others take, and the reverse.
+#[derive(Debug)]
+struct ReservedShare {
+    namespace: Arc<str>,
+    /// The part of the slots, between 0 and 1.
+    share: f64,
+    /// The part of a slot that it is owed.
+    owed: f64,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +98,11 @@ impl NamespaceQueue {
 }
 
 impl FairQueue {
+    /// An empty queue in which this namespace has a share of its own.
+    pub(crate) fn with_reserved(namespace: &str, share: f64) -> Self {
+        Self { reserved: Some(ReservedShare { namespace: namespace.into(), share, owed: 0.0 }), ..Self::default() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }
@@ -94,7 +116,7 @@ impl FairQueue {
     }
 
     /// Queues a holder, or changes the urgency of one that is queued. It keeps its age.
-    pub(super) fn enqueue(&mut self, holder: Requester, urgency: Priority, now: Instant) {
+    pub(crate) fn enqueue(&mut self, holder: Requester, urgency: Priority, now: Instant) {
         let (key, since) = match self.remove(&holder.uid) {
             Some((key, waiter)) => (Key { urgency, ..key }, waiter.since),
             None => (Key { is_new: true, urgency, number: self.queue_number() }, now),
@@ -110,12 +132,41 @@ impl FairQueue {
     }
 
     /// Removes a holder. Its namespace stays in the ring until it is next popped.
-    pub(super) fn cancel(&mut self, uid: &str) -> bool {
+    pub(crate) fn cancel(&mut self, uid: &str) -> bool {
         self.remove(uid).is_some()
     }
 
     /// Removes and returns the next holder.
-    pub(super) fn pop(&mut self) -> Option<QueuedRequest> {
+    pub(crate) fn pop(&mut self) -> Option<QueuedRequest> {
+        if self.is_reserved_turn()
+            && let Some(waiter) = self.pop_reserved()
+        {
+            return Some(waiter);
+        }
+        self.pop_in_turn().or_else(|| self.pop_reserved())
+    }
+
+    /// Whether the next slot belongs to the namespace with a share of its own; counts it if others wait for it, too.
+    fn is_reserved_turn(&mut self) -> bool {
+        let Some(reserved) = &mut self.reserved else { return false };
+        let Some(queue) = self.namespaces.get(&reserved.namespace) else { return false };
+        if queue.is_empty() || self.namespace_ring.is_empty() || !queue.first.is_empty() {
+            return true;
+        }
+        reserved.owed += reserved.share;
+        if reserved.owed < 1.0 {
+            return false;
+        }
+        reserved.owed -= 1.0;
+        true
+    }
+
+    fn pop_reserved(&mut self) -> Option<QueuedRequest> {
+        let uid = self.namespaces.get_mut(&self.reserved.as_ref()?.namespace)?.pop()?;
+        self.items.remove(&uid).map(|(_, waiter)| waiter)
+    }
+
+    fn pop_in_turn(&mut self) -> Option<QueuedRequest> {
         loop {
             let name = self.namespace_ring.pop_front()?;
             let namespace = self.namespaces.get_mut(&name)?;
@@ -138,7 +189,8 @@ impl FairQueue {
 
     fn insert(&mut self, key: Key, waiter: QueuedRequest, ahead: bool) {
         let (name, uid) = (waiter.holder.namespace.clone(), waiter.holder.uid.clone());
-        if !self.namespaces.contains_key(&name) {
+        let is_reserved = self.reserved.as_ref().is_some_and(|reserved| reserved.namespace == name);
+        if !is_reserved && !self.namespaces.contains_key(&name) {
             if ahead {
                 self.namespace_ring.push_front(name.clone());
             } else {

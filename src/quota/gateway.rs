@@ -347,6 +347,11 @@ impl AwsGateway {
         }
     }
 
+    /// The part of the List share that discovery scans have before all other lists.
+    pub(crate) const fn discovery_share(&self) -> f64 {
+        self.shares.discovery_share
+    }
+
     /// Figures of each operation over all accounts and Regions, for metrics and the poll plan.
     pub(crate) fn operation_stats(&self) -> [OperationLoad; Operation::ALL.len()] {
         let buckets = self.scheduler.bucket_stats(Instant::now());

@@ -17,6 +17,7 @@ use crate::aws::identifiers::{AccountId, Region};
 use crate::aws::operation::Operation;
 use crate::config::QuotaConfig;
 use crate::quota::bucket::{Grant, QuotaBucket};
+use crate::quota::fair_queue::FairQueue;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +25,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
+/// Reservations for lists of discovery scans count under this namespace, a name that no real namespace can have. It has
+/// a share of its own of the List quota.
+pub(crate) const DISCOVERY_NAMESPACE: &str = "/discovery";
+/// Reservations for all other lists count under this one.
+pub(crate) const LISTS_NAMESPACE: &str = "/lists";
 /// Idle buckets are dropped once there are this many buckets.
 const MAX_IDLE_BUCKETS: usize = 256;
 /// The pacer runs at least this often.
@@ -123,10 +129,7 @@ impl QuotaScheduler {
                 if buckets.len() >= MAX_IDLE_BUCKETS {
                     buckets.retain(|_, quota_bucket| !quota_bucket.is_idle(now));
                 }
-                buckets.insert(
-                    bucket.clone(),
-                    QuotaBucket::new(self.shared.shares.share_of(bucket.operation), self.shared.begun),
-                );
+                buckets.insert(bucket.clone(), self.shared.new_bucket(bucket.operation));
             }
             buckets.get_mut(bucket).map(|quota_bucket| quota_bucket.reserve(holder, urgency, now, &mut granted))
         };
@@ -186,6 +189,14 @@ impl QuotaScheduler {
 }
 
 impl Shared {
+    fn new_bucket(&self, operation: Operation) -> QuotaBucket {
+        let queue = match operation {
+            Operation::List => FairQueue::with_reserved(DISCOVERY_NAMESPACE, self.shares.discovery_share),
+            Operation::Export | Operation::Get => FairQueue::default(),
+        };
+        QuotaBucket::new(self.shares.share_of(operation), queue, self.begun)
+    }
+
     /// Grants what is due in all buckets, and returns when to run again.
     fn dispatch(self: &Arc<Self>, now: Instant) -> Instant {
         let mut next = now + MAX_SLEEP;

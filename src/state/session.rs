@@ -32,6 +32,11 @@ pub(crate) struct CallRollback {
 }
 
 impl Session {
+    /// True if it has an unfinished object.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.peers.any(|standing| !standing.finished)
+    }
+
     pub(super) fn is_after_last_call(&self, begun: Instant) -> bool {
         self.marks.last_call.is_none_or(|call| begun > call)
     }

@@ -19,7 +19,7 @@ fn knows(objects: impl IntoIterator<Item = ExportBuilder>) -> SessionState {
 }
 
 fn upsert(state: &mut SessionState, builder: ExportBuilder) {
-    state.upsert_object(&covered(builder.build()));
+    state.upsert_object(&covered(builder.build()), at(0).mono);
 }
 
 fn reads(state: &mut SessionState, seconds: u64, found: Option<SessionView>) {
@@ -448,7 +448,7 @@ fn cost_of_each(count: usize) -> f64 {
     let round = || {
         let begun = std::time::Instant::now();
         let mut state = SessionState::new(timing(), at(0).mono);
-        objects.iter().for_each(|covered| state.upsert_object(covered));
+        objects.iter().for_each(|covered| state.upsert_object(covered, at(0).mono));
         for seconds in 1..=10 {
             let shown = (seconds % 2 == 0).then_some("s3://bucket/7/x.zip");
             reads(&mut state, seconds, Some(session().exported_to(shown, Pending)));

@@ -30,6 +30,7 @@ fn the_configuration_says_what_the_values_say() {
     assert_eq!(rules, expected);
     let quota = config.quota;
     assert_eq!((quota.export, quota.get, quota.list, quota.allow_above_default), (19.5, 12.0, 25.0, true));
+    assert_eq!(quota.discovery_share, 0.5);
     assert_eq!(config.watch.namespaces, ["team-a", "team-b"]);
     assert_eq!(config.watch.label_selector, full()["watch"]["labelSelector"].as_str().unwrap());
     assert_eq!((config.lease.namespace.as_deref(), config.lease.name.as_str()), (Some("leases"), "exports-leader"));

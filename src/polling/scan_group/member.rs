@@ -55,6 +55,8 @@ pub(crate) struct ScanMember {
     pub(crate) false_missing: u32,
     /// A scan that began before this can't find it missing.
     pub(crate) not_missing_before: Instant,
+    /// When it was left to discovery, or last shown by it: an older discovery scan doesn't release it.
+    pub(crate) discovered_at: Instant,
 }
 
 impl ScanMember {
@@ -71,6 +73,7 @@ impl ScanMember {
             presence: Presence::Present,
             false_missing: 0,
             not_missing_before: now,
+            discovered_at: now,
         }
     }
 

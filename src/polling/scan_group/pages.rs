@@ -5,8 +5,8 @@ use crate::aws::identifiers::StreamSessionId;
 use crate::aws::model::{SessionPage, SessionView};
 use crate::polling::interval::{ENDING_PERIOD, MAX_SESSIONS_WITHOUT_LISTS, NOT_MISSING_PERIOD, PollIntervals};
 use crate::polling::list_scan::{ListScan, ScanPhase, ScanProgress};
-use crate::polling::scan_group::{Presence, ScanCost, ScanGroup};
-use crate::polling::{GetOutcome, QuotaRates, ScanSet};
+use crate::polling::scan_group::{Presence, ScanCost, ScanGroup, ScanMember};
+use crate::polling::{GetOutcome, QuotaRates, ScanSet, min_instant};
 use tokio::time::Instant;
 
 impl ScanGroup {
@@ -41,20 +41,15 @@ impl ScanGroup {
         phase: ScanPhase,
         now: Instant,
     ) -> Option<bool> {
-        let member = self.members.get_mut(session)?;
+        let before = self.mark_present(session)?;
         if view.status.is_terminal() {
             self.ending_until = Some(now + ENDING_PERIOD);
         }
-        let before = member.mark_present();
-        if before == Presence::Confirming {
-            self.missing.finish_get(&member.namespace);
-        }
+        let member = self.members.get_mut(session)?;
         match phase {
             ScanPhase::Active => {
                 member.false_missing = 0;
-                let expected = before == Presence::Expected;
-                self.scan.iter_mut().for_each(|scan| scan.unseen -= usize::from(expected));
-                Some(expected)
+                Some(before == Presence::Expected)
             }
             ScanPhase::Terminal => {
                 // Its objects are requeued; the next scan must not count it as missing before they are reconciled.
@@ -65,6 +60,72 @@ impl ScanGroup {
                 let names_uri = view.export.as_ref().is_some_and(|export| export.output_uri.is_some());
                 Some(before.is_missing() && (names_uri || member.zip))
             }
+        }
+    }
+
+    /// A member was listed or read. Returns its presence before; `None` if it is no member.
+    fn mark_present(&mut self, session: &StreamSessionId) -> Option<Presence> {
+        let member = self.members.get_mut(session)?;
+        let before = member.mark_present();
+        match before {
+            Presence::Expected => self.scan.iter_mut().for_each(|scan| scan.unseen -= 1),
+            Presence::Confirming => self.missing.finish_get(&member.namespace),
+            Presence::Present | Presence::Missing | Presence::Queued => {}
+        }
+        Some(before)
+    }
+
+    /// Applies a page of a discovery scan. Returns the objects whose sessions it shows.
+    pub(crate) fn on_discovery_page(&mut self, page: &SessionPage, now: Instant) -> Vec<Uid> {
+        let mut shown = Vec::new();
+        for (session, view) in &page.sessions {
+            if self.mark_present(session).is_some() && self.with_discovery {
+                let member = self.members.remove(session);
+                self.discovered.extend(member.map(|member| (session.clone(), member)));
+            }
+            let Some(member) = self.discovered.get_mut(session).or_else(|| self.members.get_mut(session)) else {
+                continue;
+            };
+            member.mark_present();
+            member.discovered_at = now;
+            shown.extend(member.uids.iter().cloned());
+            if view.status.is_terminal() {
+                self.ending_until = Some(now + ENDING_PERIOD);
+            }
+        }
+        shown
+    }
+
+    /// A complete discovery scan that began at `began` has ended: what it didn't show is left to this group.
+    pub(crate) fn release_unshown(&mut self, began: Instant) {
+        let unshown: Vec<_> = self.discovered.extract_if(|_, member| member.discovered_at < began).collect();
+        self.take_back(unshown);
+    }
+
+    /// Sets whether discovery scans read the group's ACTIVE and CONNECTED sessions.
+    pub(crate) fn set_with_discovery(&mut self, with_discovery: bool, now: Instant) {
+        if self.with_discovery == with_discovery {
+            return;
+        }
+        self.with_discovery = with_discovery;
+        if !with_discovery {
+            let all = std::mem::take(&mut self.discovered).into_iter().collect();
+            self.take_back(all);
+        } else if self.scan.is_none() {
+            let left = self.members.extract_if(|_, member| !member.presence.is_missing());
+            self.discovered
+                .extend(left.map(|(session, member)| (session, ScanMember { discovered_at: now, ..member })));
+            (self.due, self.urgent, self.next_end) = (None, false, None);
+        }
+    }
+
+    fn take_back(&mut self, members: Vec<(StreamSessionId, ScanMember)>) {
+        for (session, member) in members {
+            self.due = min_instant(self.due, Some(member.at));
+            self.next_end = min_instant(self.next_end, member.ends);
+            self.urgent |= member.urgent;
+            self.released.push(session.clone());
+            self.members.insert(session, member);
         }
     }
 
@@ -125,7 +186,8 @@ impl ScanGroup {
         let lists = self.scan_set.history().len();
         let cheap = self.last_lookup.is_some_and(|pages| worth >= pages);
         if lists > 0 && worth > lists as f64 && (cheap || missing > MAX_SESSIONS_WITHOUT_LISTS) {
-            self.scan = Some(ListScan::new(self.scan_set, ScanPhase::Terminal, worth, began));
+            let lists = self.scan_set.history().iter().copied().collect();
+            self.scan = Some(ListScan::new(lists, ScanPhase::Terminal, worth, began));
         } else {
             self.queue_missing_gets();
             self.finish_scan(now);
@@ -169,15 +231,10 @@ impl ScanGroup {
         now: Instant,
         intervals: &PollIntervals,
     ) {
-        let Some(member) = self.members.get_mut(session) else { return };
-        let before = member.mark_present();
-        if before == Presence::Expected {
-            self.scan.iter_mut().for_each(|scan| scan.unseen -= 1);
-        }
-        if before != Presence::Confirming {
+        if self.mark_present(session) != Some(Presence::Confirming) {
             return;
         }
-        self.missing.finish_get(&member.namespace);
+        let Some(member) = self.members.get_mut(session) else { return };
         match got {
             GetOutcome::Present => {
                 member.not_missing_before = now + intervals.retry.delay_after(member.false_missing + 2);

@@ -163,3 +163,65 @@ proptest! {
         play(acts)?;
     }
 }
+
+/// Pops `slots` times while both always wait; each popped holder returns. How many slots went to discovery.
+fn reserved_slots(queue: &mut FairQueue, slots: usize, others: usize) -> usize {
+    let ask = |queue: &mut FairQueue, namespace: &str, uid: &str| {
+        queue.enqueue(holder(namespace, uid), Priority::for_unread(PriorityClass::Poll), Instant::now());
+    };
+    ask(queue, DISCOVERY_NAMESPACE, "discovery");
+    (0..others).for_each(|n| ask(queue, LISTS_NAMESPACE, &format!("list {n}")));
+    let mut count = 0;
+    for _ in 0..slots {
+        let popped = queue.pop().unwrap().holder;
+        count += usize::from(&*popped.namespace == DISCOVERY_NAMESPACE);
+        ask(queue, &popped.namespace, &popped.uid);
+    }
+    count
+}
+
+#[test]
+fn a_namespace_with_a_share_has_it_while_others_wait_and_all_slots_while_none_do() {
+    for (share, others, slots) in [(0.65, 1, 65), (0.65, 5, 65), (0.05, 1, 5), (0.95, 3, 95), (0.65, 0, 100)] {
+        let count = reserved_slots(&mut FairQueue::with_reserved(DISCOVERY_NAMESPACE, share), 100, others);
+        assert!(count.abs_diff(slots) <= 1, "{count} of 100 slots at {share} beside {others}");
+    }
+}
+
+#[test]
+fn slots_that_a_namespace_leaves_are_not_owed_to_it() {
+    let mut queue = FairQueue::with_reserved(DISCOVERY_NAMESPACE, 0.65);
+    for n in 0..100 {
+        queue.enqueue(
+            holder(LISTS_NAMESPACE, &n.to_string()),
+            Priority::for_unread(PriorityClass::Poll),
+            Instant::now(),
+        );
+        assert_eq!(&*queue.pop().unwrap().holder.namespace, LISTS_NAMESPACE);
+    }
+    assert!(reserved_slots(&mut queue, 20, 1) <= 13);
+}
+
+#[test]
+fn urgent_holders_of_a_namespace_with_a_share_go_before_all_others() {
+    let mut queue = FairQueue::with_reserved(DISCOVERY_NAMESPACE, 0.05);
+    for (namespace, uid) in [(LISTS_NAMESPACE, "list"), (DISCOVERY_NAMESPACE, "one"), (DISCOVERY_NAMESPACE, "other")] {
+        queue.enqueue(holder(namespace, uid), Priority::for_unread(PriorityClass::First), Instant::now());
+    }
+    let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|waiter| waiter.holder.uid).collect();
+    assert_eq!(order.iter().map(|uid| &**uid).collect::<Vec<_>>(), ["one", "other", "list"]);
+    assert_eq!(queue.len(), 0);
+}
+
+#[test]
+fn a_slot_that_a_namespace_with_a_share_puts_back_is_the_next_of_its_own() {
+    let mut queue = FairQueue::with_reserved(DISCOVERY_NAMESPACE, 0.65);
+    for uid in ["one", "other"] {
+        queue.enqueue(holder(DISCOVERY_NAMESPACE, uid), Priority::for_unread(PriorityClass::Poll), Instant::now());
+    }
+    let one = queue.pop().unwrap();
+    queue.put_back(one);
+    assert!(queue.cancel("other"));
+    assert_eq!(queue.pop().map(|waiter| waiter.holder.uid), Some("one".into()));
+    assert!(queue.pop().is_none());
+}

@@ -1,0 +1,174 @@
+//! Discovery on single pages and failures.
+
+use super::*;
+use crate::aws::model::SessionPage;
+use crate::export::fixtures::{epoch, secs, session};
+use crate::polling::model::{SPEEDS, WAITS, group};
+use crate::polling::poller::PollerHandle;
+use crate::polling::subscriptions::PollPlan;
+use crate::polling::{PlannedRead, ScanOwner};
+
+fn discovering(groups: usize, now: Instant) -> PollPlan {
+    let mut plan = PollPlan::new(WAITS);
+    plan.set_discovered((0..groups).map(|number| (group(number), DiscoveryPace::Continuous)), now);
+    plan
+}
+
+fn pages(plan: &mut PollPlan, now: Instant) -> Vec<PageRequest> {
+    let page = |read| if let PlannedRead::List(page) = read { Some(page) } else { None };
+    plan.plan_reads(now, SPEEDS).0.into_iter().filter_map(page).collect()
+}
+
+fn shows(count: usize, next: Option<&str>, now: Instant) -> SessionPage {
+    let sessions = (0..count).map(|n| (format!("s{n}").parse().unwrap(), session())).collect();
+    SessionPage { begun: now, sessions, next: next.map(PageToken::new) }
+}
+
+/// Reads the next page, which takes a second.
+fn read(plan: &mut PollPlan, count: usize, next: Option<&str>, now: Instant) -> Filter {
+    let [page] = pages(plan, now).try_into().unwrap();
+    plan.mark_page_in_flight(&page, now, SPEEDS);
+    plan.on_page(&page, &shows(count, next, now), now + secs(1), SPEEDS);
+    page.filter
+}
+
+#[test]
+fn sessions_come_page_by_page_and_the_scan_at_its_end() {
+    let (mut plan, now) = (discovering(1, epoch()), epoch());
+    use SessionStatus::{Active, Connected, PendingClientReconnection, Reconnecting};
+    let filters = [Active, Active, Connected, PendingClientReconnection, Reconnecting].map(Filter::Session);
+    for (n, filter) in filters.into_iter().enumerate() {
+        assert_eq!(read(&mut plan, n, (n == 0).then_some("more"), now + secs(n as u64)), filter);
+        let events = plan.take_discovery_events();
+        let Some(DiscoveryEvent::Shown(shown)) = events.first() else { panic!("{events:?}") };
+        assert_eq!((shown.sessions.len(), events.len()), (n, if n == 4 { 2 } else { 1 }));
+        if let Some(DiscoveryEvent::Ended(scan)) = events.last() {
+            let expected = DiscoveryScan {
+                group: shown.group.clone(),
+                began: now,
+                took: secs(5),
+                pages: 5,
+                reconnecting: true,
+                outcome: ScanOutcome::Complete,
+            };
+            assert_eq!(*scan, expected);
+        }
+    }
+    let next = plan.plan_reads(now + secs(5), SPEEDS).0;
+    assert!(
+        matches!(&*next, [PlannedRead::List(page)] if page.filter == filters[0]),
+        "longer than the interval: {next:?}"
+    );
+}
+
+#[test]
+fn a_scan_begins_two_seconds_after_the_last_began_and_without_the_reconnecting_lists() {
+    let (mut plan, now) = (discovering(1, epoch()), epoch());
+    let at = |ms| now + Duration::from_millis(ms);
+    for n in 0..4 {
+        let [page] = pages(&mut plan, at(n)).try_into().unwrap();
+        plan.mark_page_in_flight(&page, at(n), SPEEDS);
+        plan.on_page(&page, &shows(0, None, at(n)), at(n), SPEEDS);
+    }
+    let (reads, next) = plan.plan_reads(at(1_999), SPEEDS);
+    assert_eq!((reads, next), (vec![], Some(at(2_000))));
+    for n in 2_000..2_002 {
+        let [page] = pages(&mut plan, at(n)).try_into().unwrap();
+        plan.mark_page_in_flight(&page, at(n), SPEEDS);
+        plan.on_page(&page, &shows(0, None, at(n)), at(n), SPEEDS);
+    }
+    let Some(DiscoveryEvent::Ended(scan)) = plan.take_discovery_events().pop() else { panic!("no scan has ended") };
+    assert_eq!((scan.began, scan.pages, scan.reconnecting), (at(2_000), 2, false));
+}
+
+/// The class, how many failures end the scan, seconds from each failure to the next try.
+const FAILURES: &[(FailureClass, usize, &[u64])] = &[
+    (FailureClass::Throttled, 6, &[1, 2, 4, 8, 16, 30, 30]),
+    (FailureClass::Unavailable, 6, &[1, 2, 4, 8, 16, 30, 30]),
+    (FailureClass::Unreachable, 6, &[1, 2, 4, 8, 16, 60, 60]),
+    (FailureClass::Credentials, 1, &[60, 60]),
+    (FailureClass::AccessDenied, 1, &[60, 60]),
+    (FailureClass::NotFound, 1, &[60, 60]),
+    // Never sooner than the interval.
+    (FailureClass::Rejected, 1, &[2, 2, 60, 60]),
+];
+
+#[test]
+fn a_page_that_aws_cannot_serve_is_read_again_and_a_refused_one_ends_the_scan() {
+    for (class, ends_after, delays) in FAILURES {
+        let (mut plan, mut now) = (discovering(1, epoch()), epoch());
+        for (n, delay) in delays.iter().enumerate() {
+            let [page] = pages(&mut plan, now).try_into().unwrap();
+            plan.mark_page_in_flight(&page, now, SPEEDS);
+            plan.on_page_error(&page, *class, None, now);
+            let ended = plan.take_discovery_events();
+            let failed = |event: &DiscoveryEvent| matches!(event, DiscoveryEvent::Ended(scan) if scan.outcome == ScanOutcome::Failed(*class));
+            assert_eq!((ended.len(), ended.iter().all(failed)), (usize::from(n + 1 >= *ends_after), true), "{class:?}");
+            let (reads, next) = plan.plan_reads(now, SPEEDS);
+            assert_eq!((reads, next), (vec![], Some(now + secs(*delay))), "{class:?} {n}");
+            now += secs(*delay);
+        }
+    }
+}
+
+#[test]
+fn a_breaker_that_opens_later_is_tried_later() {
+    let (mut plan, now) = (discovering(1, epoch()), epoch());
+    let [page] = pages(&mut plan, now).try_into().unwrap();
+    plan.on_page_error(&page, FailureClass::AccessDenied, Some(now + secs(90)), now);
+    assert_eq!(plan.plan_reads(now, SPEEDS).1, Some(now + secs(90)));
+}
+
+#[test]
+fn a_group_without_a_policy_loses_its_reservation_and_a_late_page_changes_nothing() {
+    let (mut plan, now) = (discovering(2, epoch()), epoch());
+    let [kept, lost] = pages(&mut plan, now).try_into().unwrap();
+    plan.set_discovered([(group(0), DiscoveryPace::Continuous)], now);
+    assert_eq!(plan.plan_reads(now, SPEEDS).0, [PlannedRead::Withdraw(lost.holder())]);
+    assert_eq!(plan.granted_read(&lost.holder()), None);
+    assert_eq!(plan.granted_read(&kept.holder()), Some(PlannedRead::List(kept.clone())));
+    plan.on_page(&lost, &shows(3, None, now), now, SPEEDS);
+    plan.on_page_error(&lost, FailureClass::NotFound, None, now);
+    assert_eq!(plan.take_discovery_events(), []);
+    // It comes back while its page is in flight: that page belongs to no scan of now.
+    plan.mark_page_in_flight(&kept, now, SPEEDS);
+    plan.set_discovered([], now);
+    plan.set_discovered([(group(0), DiscoveryPace::Continuous)], now);
+    let late = PageRequest { from: Some(PageToken::new("late")), ..kept };
+    plan.on_page(&late, &shows(3, None, now), now, SPEEDS);
+    assert_eq!(plan.take_discovery_events(), []);
+}
+
+#[test]
+fn pages_wait_for_a_consumer_that_is_behind() {
+    let (mut plan, now) = (discovering(1, epoch()), epoch());
+    let mut read = 0;
+    while let Some(page) = pages(&mut plan, now).pop().filter(|_| read < 1_000) {
+        plan.mark_page_in_flight(&page, now, SPEEDS);
+        plan.on_page(&page, &shows(1, Some(&read.to_string()), now), now, SPEEDS);
+        read += 1;
+    }
+    assert_eq!(read, crate::polling::interval::MAX_UNREAD_EVENTS);
+    assert_eq!(plan.take_discovery_events().len(), read);
+    assert_eq!(pages(&mut plan, now).len(), 1);
+}
+
+#[test]
+fn each_group_is_due_once_in_a_minute_and_a_twentieth_of_a_minute_after_the_one_before() {
+    let (epoch, minute) = (epoch(), secs(60));
+    let due = |index, seconds| reconnecting_due(epoch, (index, 20), minute, epoch + secs(seconds));
+    assert_eq!(due(0, 2), None);
+    for (index, seconds, at) in [(0, 3, 3), (0, 62, 3), (0, 63, 63), (1, 6, 6), (19, 60, 60), (19, 119, 60)] {
+        assert_eq!(due(index, seconds), Some(epoch + secs(at)), "{index} {seconds}");
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_receives_what_a_page_shows() {
+    let handle = PollerHandle::new(PollPlan::new(WAITS));
+    handle.set_discovered([(group(0), DiscoveryPace::Counting)], epoch());
+    let [page] = pages(&mut handle.plan(), epoch()).try_into().unwrap();
+    assert_eq!(page.owner, ScanOwner::Discovery);
+    handle.plan().on_page(&page, &shows(2, None, epoch()), epoch(), SPEEDS);
+    assert_eq!(handle.next_discovery_events().await.len(), 1);
+}
