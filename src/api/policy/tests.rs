@@ -211,6 +211,7 @@ fn facts_are_what_an_answer_shows() {
         location: Some("us-east-1".to_owned()),
         created_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(60)),
         session_length: None,
+        log_file_location_uri: None,
         export: None,
     };
     let read = SessionFacts::from_view(arn("A"), &view);
