@@ -6,6 +6,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
+use session_export_operator::api::SessionExport;
 
 #[tokio::test]
 async fn a_pending_export_is_polled_and_never_written() {
@@ -199,4 +200,18 @@ async fn whatever_uri_aws_shows_while_pending_the_export_is_ours() {
         assert!(done.status.unwrap().output_uri.unwrap().starts_with("s3://exports/a/"));
         assert_eq!((world.simulator.exports(name).await, world.status_writes(name)), (1, 3), "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_status_says_where_the_applications_logs_go() {
+    let world = World::new("row-logs").await;
+    let _operator = world.operator().await;
+    let logs = "s3://logs/of/live/";
+    world.simulator.session("live", json!({"logFileLocationUri": logs})).await;
+    world.export("one", "live", "s3://exports/a/").await;
+    let pending = world.shows("one", PENDING, "ExportPending").await;
+    let shown = |object: SessionExport| object.status.unwrap().session.unwrap().log_file_location_uri;
+    assert_eq!(shown(pending).as_deref(), Some(logs));
+    world.simulator.end("live").await;
+    assert_eq!(shown(world.shows("one", DONE, "Exported").await).as_deref(), Some(logs));
 }

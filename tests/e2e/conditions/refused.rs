@@ -101,7 +101,9 @@ async fn each_refusal_has_aws_code_and_text_and_no_principal() {
         world.simulator.session(session, json!({})).await;
         let fault = json!({"operation": "ExportStreamSessionFiles", "session": session, "action": action});
         world.simulator.fault(fault).await;
-        world.export(session, session, "s3://exports/a/").await;
+        // A denial holds all that the same rule's prefix covers.
+        let uri = if session == "denied" { "s3://denied/a/" } else { "s3://exports/a/" };
+        world.export(session, session, uri).await;
     }
     for (name, _, reason, words) in refusals() {
         let said = message(&world.reason(name, reason).await);
