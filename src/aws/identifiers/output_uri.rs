@@ -1,8 +1,7 @@
 //! `OutputUri`: the destination of a ZIP.
 //!
 //! Owns: the grammar of stored URIs: the API server takes fewer characters at creation, and an object stored by an
-//! older definition keeps its URI. A brace is refused here, too: a URI with one is a template of a SessionExportPolicy
-//! that was not expanded. Never: checks that the bucket exists or is writable.
+//! older definition keeps its URI. Never: checks that the bucket exists or is writable.
 
 use crate::aws::identifiers::{Malformed, malformed};
 use std::fmt;
@@ -23,10 +22,6 @@ pub struct OutputUri {
     uri: Arc<str>,
     bucket_end: usize,
 }
-
-/// What is accepted instead of a brace.
-const NO_BRACES: &str =
-    "without braces: placeholders such as {sessionId} are expanded in the template of a SessionExportPolicy only";
 
 const SCHEME: &str = "s3://";
 
@@ -61,9 +56,6 @@ impl fmt::Display for OutputUri {
 impl FromStr for OutputUri {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        if text.contains(['{', '}']) {
-            return Err(malformed("outputUri", NO_BRACES));
-        }
         parse_output_uri(text).ok_or(malformed(
             "outputUri",
             "s3://bucket/prefix/ or s3://bucket/name.zip, at most 1024 characters, without control characters and without . or .. segments",
