@@ -130,18 +130,6 @@ impl Options {
     }
 }
 
-/// Parses a destination in full. A brace is one of a template that was not expanded; a rule may have one in a prefix.
-fn parse_destination(text: &str) -> Result<OutputUri, Malformed> {
-    if text.contains(['{', '}']) {
-        return Err(Malformed {
-            what: "outputUri",
-            accepted: "without braces: placeholders such as {sessionId} are expanded in the template of a \
-                       SessionExportPolicy only",
-        });
-    }
-    text.parse()
-}
-
 impl ExportRequest {
     /// Parses the spec; the error names the field and what it accepts.
     ///
@@ -151,7 +139,7 @@ impl ExportRequest {
         let request = Self {
             group: spec.stream_group_identifier.parse()?,
             session: spec.stream_session_identifier.parse()?,
-            uri: parse_destination(&spec.output_uri)?,
+            uri: spec.output_uri.parse()?,
             region: spec.region.as_deref().map(str::parse).transpose()?,
             as_service_account: spec.service_account_name.is_some(),
         };
