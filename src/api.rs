@@ -64,15 +64,6 @@ mod tests {
     }
 
     #[test]
-    fn a_brace_in_a_destination_is_refused_with_where_placeholders_are_expanded() {
-        for uri in ["s3://abc/{sessionId}.zip", "s3://abc/a{/", "s3://abc/a}/"] {
-            let object = read(serde_json::json!({ "outputUri": uri }), serde_json::Value::Null);
-            let refused = request::ExportRequest::parse(&object.spec).unwrap_err().to_string();
-            assert!(refused.starts_with("outputUri must be without braces") && refused.contains("SessionExportPolicy"));
-        }
-    }
-
-    #[test]
     fn words_and_fields_of_a_newer_version_can_be_read() {
         let object = read(
             serde_json::json!({"readyWhen": "Uploaded", "priority": 7}),

@@ -80,15 +80,21 @@ pub(super) struct Object {
 }
 
 impl Object {
+    /// Its status and that of its export; `None` before it exists.
+    fn statuses(&self, then: Instant, service: &Service) -> Option<(SessionStatus, Option<ExportFilesStatus>)> {
+        let is_over = self.ended.is_some_and(|at| at <= then);
+        let is_uploaded = self.ended.is_some_and(|at| at + service.upload <= then);
+        let export = if is_uploaded { ExportFilesStatus::Succeeded } else { ExportFilesStatus::Pending };
+        let status = if is_over { SessionStatus::Terminated } else { self.status };
+        (self.accepted <= then).then_some((status, (!self.is_bare).then_some(export)))
+    }
+
     /// What a list shows of it; `None` before it exists.
     fn view(&self, then: Instant, service: &Service) -> Option<SessionView> {
-        let is_over = self.ended.is_some_and(|at| at <= then);
-        let view = session().in_state(if is_over { SessionStatus::Terminated } else { self.status });
-        let is_uploaded = self.ended.is_some_and(|at| at + service.upload <= then);
-        let status = if is_uploaded { ExportFilesStatus::Succeeded } else { ExportFilesStatus::Pending };
+        let (status, export) = self.statuses(then, service)?;
+        let view = session().in_state(status);
         let uri = (!service.status_only).then_some("s3://bucket/a/k.zip");
-        let view = if self.is_bare { view } else { view.exported_to(uri, status) };
-        (self.accepted <= then).then_some(view)
+        Some(export.map_or_else(|| view.clone(), |export| view.clone().exported_to(uri, export)))
     }
 }
 
@@ -250,7 +256,7 @@ impl Model {
         while self.now < end && !(ticks % 5 == 0 && done(self)) {
             ticks += 1;
             let (work, _) = self.plan.plan_reads(self.now, SPEEDS);
-            if ticks % 10 == 0 {
+            if ticks % 50 == 0 {
                 self.plan.assert_consistent();
             }
             if self.service.passes {
@@ -375,20 +381,20 @@ impl Model {
     fn page(&mut self, order: &PageRequest) -> SessionPage {
         let from: usize = order.from.as_ref().map_or(0, |token| token.as_str().parse().unwrap());
         let then = self.now.checked_sub(self.service.filter_lag).unwrap_or(self.now);
-        let mut shown: Vec<(Uid, SessionView)> = Vec::new();
-        for uid in self.groups.get(&*order.group).into_iter().flatten() {
-            let view = self.objects[uid].view(then, &self.service);
-            let is_listed = view.as_ref().is_some_and(|view| match order.filter {
-                Filter::Session(status) => view.status == status,
-                Filter::Export(status) => view.export.as_ref().is_some_and(|export| export.status == status),
+        let is_listed = |uid: &&Uid| {
+            let statuses = self.objects[*uid].statuses(then, &self.service);
+            let matches = statuses.is_some_and(|(session, export)| match order.filter {
+                Filter::Session(status) => session == status,
+                Filter::Export(status) => export == Some(status),
             });
-            if is_listed && !self.service.blind {
-                shown.extend(view.map(|view| (uid.clone(), view)));
-            }
-        }
-        let more = shown.len() > from + 100;
+            matches && !self.service.blind
+        };
+        let listed: Vec<_> = self.groups.get(&*order.group).into_iter().flatten().filter(is_listed).collect();
+        let more = listed.len() > from + 100;
+        let view_of = |uid: &Uid| self.objects[uid].view(then, &self.service).map(|view| (uid.clone(), view));
+        let shown: Vec<_> = listed.into_iter().skip(from).take(100).filter_map(view_of).collect();
         let mut sessions = Vec::new();
-        for (uid, view) in shown.into_iter().skip(from).take(100) {
+        for (uid, view) in shown {
             if self.random_below(100) >= self.service.drops && !self.service.endless {
                 sessions.push((self.objects[&uid].arn.session.clone(), view));
             }
