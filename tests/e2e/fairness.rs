@@ -58,16 +58,19 @@ async fn one_of_another_namespace_waits_for_no_crowd_and_the_waits_of_the_crowd_
     let calls = || async { world.simulator.calls(EXPORT, "").await.len() };
     world.eventually("some of the crowd are called for", || async { calls().await >= 4 }).await;
 
-    let before = calls().await;
     world.simulator.session("one", json!({})).await;
     exports.create(&PostParams::default(), &one()).await.unwrap();
     world.eventually("the one is called for", || async { world.simulator.exports("one").await == 1 }).await;
-    // At the next turn but one; the rest is for a busy machine.
-    let meanwhile = calls().await - before - 1;
-    assert!(meanwhile <= 6, "it has waited for {meanwhile} calls of the crowd");
+    let seq = |call: &Value| call["seq"].as_u64().unwrap();
+    let read = seq(&world.simulator.calls(GET, "one").await[0]);
+    let called = seq(&world.simulator.calls(EXPORT, "one").await[0]);
+    let meanwhile =
+        world.simulator.calls(EXPORT, "").await.iter().filter(|call| (read..called).contains(&seq(call))).count();
+    // At the next turn but one; the rest is for a busy machine, on which the intent takes time to write.
+    assert!(meanwhile <= 4, "it has waited for {meanwhile} calls of the crowd");
     let gets = world.simulator.calls(GET, "").await.len();
     // The objects that came while they were few, and the one of the other namespace.
-    assert!(gets <= 30, "{gets} Gets: the crowd is read by lists");
+    assert!(gets <= CROWD / 8, "{gets} Gets: the crowd is read by lists");
 
     world.eventually("many are told", || async { world.status_writes_by_name().len() >= 100 }).await;
     let called = world.simulator.calls(EXPORT, "").await;
