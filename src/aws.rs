@@ -6,6 +6,7 @@
 pub(crate) mod client;
 pub(crate) mod error_class;
 pub(crate) mod error_text;
+pub mod failure;
 pub mod identifiers;
 pub mod model;
 pub mod operation;

@@ -14,7 +14,7 @@ mod tests;
 pub use format::TextFormat;
 pub use preset::{ERROR_CLASSES, NEW, SILENT_KIND, UNRECOGNIZED};
 
-use crate::aws::model::FailureClass;
+use crate::aws::failure::FailureClass;
 use crate::aws::operation::{CallMetrics, Operation};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;

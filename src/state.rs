@@ -15,15 +15,16 @@ pub(crate) mod status_write_pacer;
 mod tests;
 
 pub(super) use peers::{Peers, Standing};
-pub(crate) use retry::{FailureStreak, RetryState, ShownDetail};
+pub(crate) use retry::{FailureStreak, HeldState, RetryState};
 pub(crate) use session::CallRollback;
 pub(crate) use snapshot::Snapshot;
 
 use crate::api::ExportStatus;
 use crate::api::request::Uid;
 use crate::authorization::{Covered, Target};
+use crate::aws::failure::FailureCategory;
 use crate::aws::identifiers::{AccountId, OutputUri, SessionArn};
-use crate::aws::model::{FailureCategory, ReadSource, SessionRead};
+use crate::aws::model::{ReadSource, SessionRead};
 use crate::config::Timing;
 use crate::state::first_reading::FirstReadings;
 use crate::state::ownership::{Observation, Ownership};

@@ -19,11 +19,9 @@ pub(crate) use crate::aws::client::https::CaBundleError;
 pub(super) use crate::aws::client::https::RequestError;
 use crate::aws::client::https::load_trust;
 use crate::aws::error_class::{printable_word, to_call_failure};
+use crate::aws::failure::{CallFailure, ConnectionFailure, FailureClass, FailureDetail};
 use crate::aws::identifiers::{Malformed, OutputUri, Region, SessionArn, StreamGroupArn};
-use crate::aws::model::{
-    CallFailure, ConnectionFailure, FailureClass, FailureDetail, Filter, PageToken, ReadSource, SessionPage,
-    SessionRead,
-};
+use crate::aws::model::{Filter, PageToken, ReadSource, SessionPage, SessionRead};
 use crate::aws::operation::{CallMetrics, Operation};
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::ProvideRegion;

@@ -13,7 +13,7 @@ mod tests;
 
 pub(super) use sdk::{printable_word, to_call_failure, to_source_failure};
 
-use crate::aws::model::FailureClass;
+use crate::aws::failure::FailureClass;
 
 /// The facts that the class of a failure depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

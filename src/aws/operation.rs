@@ -2,7 +2,7 @@
 //!
 //! Owns: their names. Never: counts.
 
-use crate::aws::model::FailureClass;
+use crate::aws::failure::FailureClass;
 use std::fmt;
 use std::time::Duration;
 

@@ -12,13 +12,12 @@ mod table_tests;
 #[cfg(test)]
 mod tests;
 
-use crate::api::Reason;
 use crate::api::request::Export;
 use crate::authorization::Uncovered;
 use crate::config::Timing;
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::polling::request::ReadRequest;
-use crate::state::{Claim, Snapshot};
+use crate::state::{Claim, HeldState, Snapshot};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -52,8 +51,8 @@ pub(crate) struct Decision {
     pub row: Option<Row>,
     /// The next action, once the row is recorded.
     pub action: Action,
-    /// The reason of the held row that the object is in, whether the status shows it already or not.
-    pub held: Option<Reason>,
+    /// The held row that the object is in, whether the status shows it already or not.
+    pub held: Option<HeldState>,
 }
 
 /// The next action.

@@ -3,18 +3,16 @@
 use crate::api::request::{Export, Uid};
 use crate::api::{ExportStatus, ReadyWhen, SessionExport, SessionExportSpec, SessionExportStatus};
 use crate::authorization::{Authorization, Covered, OperatorIdentity, Target};
+use crate::aws::failure::{CallFailure, ErrorAnswer, FailureClass, FailureDetail};
 use crate::aws::identifiers::{AccountId, SessionArn};
-use crate::aws::model::{
-    CallFailure, ErrorAnswer, ExportFilesStatus, ExportView, FailureClass, FailureDetail, ReadSource, SessionStatus,
-    SessionView,
-};
+use crate::aws::model::{ExportFilesStatus, ExportView, ReadSource, SessionStatus, SessionView};
 use crate::aws::operation::Operation;
 use crate::config::Timing;
 use crate::export::decision::{Now, Observed};
 use crate::export::status::build_status;
 use crate::export::status::row::Row;
 use crate::state::ownership::{ConflictingClaim, Observation, Ownership};
-use crate::state::{Claim, FailureStreak, RetryState, ShownDetail, Snapshot};
+use crate::state::{Claim, FailureStreak, RetryState, Snapshot};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::ObjectMeta;
@@ -324,8 +322,16 @@ pub(crate) fn shows(
 }
 
 pub(crate) fn trouble(class: FailureClass, since: u64, tries: u32, retry_at: u64) -> FailureStreak {
-    let (operation, detail) = (Operation::Get, ShownDetail::default());
-    FailureStreak { class, operation, detail, since: at(since).mono, tries, retry_at: at(retry_at).mono }
+    let (operation, detail) = (Operation::Get, FailureDetail::Unknown);
+    FailureStreak {
+        class,
+        operation,
+        detail,
+        since: at(since).mono,
+        failed_at: at(since).mono,
+        tries,
+        retry_at: at(retry_at).mono,
+    }
 }
 
 /// A failure of which nothing but the class is known.

@@ -3,7 +3,8 @@
 
 use crate::api::{ExportStatus, SessionExportStatus};
 use crate::authorization::Authorization;
-use crate::aws::model::{FailureClass, SessionStatus};
+use crate::aws::failure::FailureClass;
+use crate::aws::model::SessionStatus;
 use crate::export::fixtures::{arn, at, export, identity, secs, wall};
 use crate::export::forgery::Forgery;
 use crate::export::world::{CallPlan, CrashPoint, HOSTILE, ReadPlan, World};

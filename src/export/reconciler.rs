@@ -105,7 +105,12 @@ fn log_decision(export: &Export, decision: &Decision, now: Now) {
         name = &*export.name,
         uid = &*export.uid,
         action = decision.action.name(),
-        reason = decision.row.as_ref().and_then(Row::reason).or(decision.held).map(Reason::as_str),
+        reason = decision
+            .row
+            .as_ref()
+            .and_then(Row::reason)
+            .or(decision.held.as_ref().map(|held| held.reason))
+            .map(Reason::as_str),
         writes = decision.row.is_some(),
         read = read.map(|read| tracing::field::debug(read.kind)),
         readInSeconds = read.map(|read| seconds(read.due)),
@@ -186,7 +191,7 @@ impl Controller {
         let poll_interval = Duration::from_millis(self.poll_interval.load(Ordering::Relaxed));
         let observed = Observed { may_request: covered.may_request(), snapshot, has_permit, poll_interval };
         let decision = decide(&covered, &observed, now, &self.timing);
-        state.set_held_reason(&covered.uid, decision.held, now.mono);
+        state.set_held(&covered.uid, decision.held.clone());
         if decision.action == Action::Call {
             state.acquire_claim(&covered.uid);
         } else {

@@ -5,8 +5,9 @@ use crate::api::condition::ACCEPTED;
 use crate::api::request::{Export, Uid};
 use crate::api::{ExportStatus, SessionExportStatus};
 use crate::authorization::{Authorization, Covered, OperatorIdentity, Target, Uncovered};
+use crate::aws::failure::FailureClass;
 use crate::aws::identifiers::SessionArn;
-use crate::aws::model::{FailureClass, ReadSource, SessionRead, SessionStatus, SessionView};
+use crate::aws::model::{ReadSource, SessionRead, SessionStatus, SessionView};
 use crate::aws::operation::Operation;
 use crate::export::decision::{Action, Decision, Now, Observed, Retention, Withheld, decide, decide_uncovered};
 use crate::export::fixtures::{ALL_COVERED, ExportBuilder, at, failure, identity, target, timing, wall};
@@ -386,7 +387,7 @@ impl World {
             poll_interval: self.poll_interval,
         };
         let decision = decide(&covered, &observed, now, &timing());
-        self.state.set_held_reason(&covered.uid, decision.held, now.mono);
+        self.state.set_held(&covered.uid, decision.held.clone());
         if decision.action == Action::Call {
             self.state.acquire_claim(&covered.uid);
         } else {

@@ -1,7 +1,8 @@
 //! A simulated GameLift Streams for [`crate::export::world`]: lagging reads, every variant of the unmeasured behaviour.
 
+use crate::aws::failure::FailureClass;
 use crate::aws::identifiers::{OutputUri, SessionArn};
-use crate::aws::model::{ExportFilesStatus, ExportView, FailureClass, SessionStatus, SessionView};
+use crate::aws::model::{ExportFilesStatus, ExportView, SessionStatus, SessionView};
 use crate::export::fixtures::session;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Single histories, one for each test.
 
 use crate::api::{ExportStatus, Reason};
-use crate::aws::model::{FailureClass, SessionStatus};
+use crate::aws::failure::FailureClass;
+use crate::aws::model::SessionStatus;
 use crate::export::fixtures::{ExportBuilder, arn, export, secs, wall};
 use crate::export::world::{CallPlan, CrashPoint, ReadPlan, World};
 use crate::export::world_aws::{Aws, Second, Shown, key};

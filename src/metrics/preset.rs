@@ -1,7 +1,7 @@
 //! The preset label values: each of their series exists from the start, at zero.
 
 use crate::api::Reason;
-use crate::aws::model::FailureClass;
+use crate::aws::failure::FailureClass;
 use crate::aws::operation::Operation;
 use crate::metrics::{
     ByClass, ByKind, ByOperation, ByOperationAndClass, ByOutcome, ByReason, ByResult, Metrics, Phase, SCAN_RESULTS,

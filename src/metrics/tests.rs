@@ -76,7 +76,7 @@ fn every_series_about_exports_exists_from_the_start() {
         metrics.record_transition(reason.as_str());
     }
     for operation in crate::aws::operation::Operation::ALL {
-        for class in crate::aws::model::FailureClass::ALL {
+        for class in crate::aws::failure::FailureClass::ALL {
             metrics.record_aws_request(operation.name(), class.label(), Duration::ZERO);
         }
         metrics.record_aws_request(operation.name(), "ok", Duration::ZERO);

@@ -14,8 +14,9 @@
 #[cfg(test)]
 mod tests;
 
+use crate::aws::failure::FailureClass;
 use crate::aws::identifiers::{StreamGroupArn, StreamSessionId};
-use crate::aws::model::{FailureClass, Filter, PageToken, SessionStatus, SessionView};
+use crate::aws::model::{Filter, PageToken, SessionStatus, SessionView};
 use crate::polling::PageRequest;
 use crate::polling::interval::{MAX_FAILURES_IN_A_ROW, MAX_PAGES, PollIntervals};
 use crate::polling::list_scan::{ListScan, PageState, ScanPhase, ScanProgress};

@@ -7,8 +7,9 @@ mod discovery_tests;
 mod tests;
 
 use crate::api::request::Uid;
+use crate::aws::failure::FailureClass;
 use crate::aws::identifiers::{SessionArn, StreamGroupArn};
-use crate::aws::model::{ExportFilesStatus, FailureClass, Filter, PageToken, SessionPage, SessionStatus, SessionView};
+use crate::aws::model::{ExportFilesStatus, Filter, PageToken, SessionPage, SessionStatus, SessionView};
 use crate::export::fixtures::{epoch, secs, session};
 use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace, DiscoveryScan};
 use crate::polling::interval::PollIntervals;

@@ -3,20 +3,22 @@
 
 use crate::api::SessionExport;
 use crate::api::request::Uid;
+use crate::aws::failure::{CallFailure, FailureClass};
 use crate::aws::identifiers::{SessionArn, StreamGroupArn};
-use crate::aws::model::{CallFailure, ExportFilesStatus, FailureClass, ReadSource, SessionPage, SessionRead};
+use crate::aws::model::{ExportFilesStatus, ReadSource, SessionPage, SessionRead};
 use crate::aws::operation::Operation;
 use crate::metrics::Metrics;
 use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace};
 use crate::polling::interval::MAX_SLEEP;
 use crate::polling::subscriptions::{PollPlan, ReadSubscription};
 use crate::polling::{GetOutcome, PageRequest, PlannedRead, QuotaRates, ScanOwner};
+use crate::quota::breaker::Denial;
 use crate::quota::gateway::{Admission, AwsGateway, CallRequest};
 use crate::quota::scheduler::{
     ClientState, DISCOVERY_NAMESPACE, LISTS_NAMESPACE, Permit, PermitReceiver, Priority, PriorityClass, Requester,
 };
 use crate::runtime::event_loop::Requeue;
-use crate::state::{FailureStreak, SessionState, SharedState, ShownDetail};
+use crate::state::{FailureStreak, SessionState, SharedState};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -183,9 +185,10 @@ impl Poller {
             }
             Admission::Waiting { .. } => {}
             Admission::Denied { denial, since, next } => {
-                let detail = ShownDetail::new(denial.detail);
-                let (class, operation) = (denial.class, Operation::Get);
-                let streak = FailureStreak { class, operation, detail, since, tries: 0, retry_at: next };
+                let Denial { class, detail } = denial;
+                let operation = Operation::Get;
+                let streak =
+                    FailureStreak { class, operation, detail, since, failed_at: now, tries: 0, retry_at: next };
                 self.state.lock().set_denied(&uid, true, streak);
                 self.handle.plan().mark_get_in_flight(&uid);
                 self.finish_get(&target.arn, std::slice::from_ref(&uid), GetOutcome::Nothing, true);

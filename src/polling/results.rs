@@ -1,8 +1,9 @@
 //! Updates the plan with reads and failures.
 
 use crate::api::request::Uid;
+use crate::aws::failure::{FailureCategory, FailureClass};
 use crate::aws::identifiers::{SessionArn, StreamGroupArn};
-use crate::aws::model::{ExportFilesStatus, FailureCategory, FailureClass, Filter, SessionPage};
+use crate::aws::model::{ExportFilesStatus, Filter, SessionPage};
 use crate::polling::discovery::{Discovery, DiscoveryEvent, ScanOutcome, ShownSessions};
 use crate::polling::interval::REJECTED_LIST_RETRY_DELAY;
 use crate::polling::request::ReadKind;

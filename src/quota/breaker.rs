@@ -9,8 +9,8 @@ pub(crate) mod open;
 #[cfg(test)]
 mod tests;
 
+use crate::aws::failure::{FailureClass, FailureDetail};
 use crate::aws::identifiers::{Region, StreamGroupArn, StreamGroupId};
-use crate::aws::model::{FailureClass, FailureDetail};
 use crate::aws::operation::Operation;
 use crate::quota::breaker::open::OpenBreaker;
 use crate::quota::scheduler::Priority;

@@ -3,7 +3,7 @@
 //! Owns: that one cause at one host is logged once in ten minutes, however many calls meet it and however the causes
 //! alternate. Never: decides anything.
 
-use crate::aws::model::{CallFailure, ConnectionFailure, FailureDetail};
+use crate::aws::failure::{CallFailure, ConnectionFailure, FailureDetail};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::time::Duration;

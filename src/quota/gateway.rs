@@ -5,8 +5,9 @@
 //! Never: decides what to call.
 
 use crate::aws::client::Client;
+use crate::aws::failure::{CallFailure, FailureClass};
 use crate::aws::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};
-use crate::aws::model::{CallFailure, FailureClass, Filter, PageToken, SessionPage, SessionRead};
+use crate::aws::model::{Filter, PageToken, SessionPage, SessionRead};
 use crate::aws::operation::Operation;
 use crate::config::QuotaConfig;
 use crate::quota::breaker::{BreakerKey, BreakerState, CircuitBreakers, Denial};

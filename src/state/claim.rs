@@ -1,11 +1,10 @@
 //! The transitions of claims, calls, held rows and quota waits.
 
-use crate::api::Reason;
 use crate::api::request::Uid;
-use crate::aws::model::{CallFailure, FailureCategory, FailureClass};
+use crate::aws::failure::{CallFailure, FailureCategory, FailureClass};
 use crate::state::retry::{call_backoff, count_rejection, extend_streak, read_backoff};
 use crate::state::session::ReadHistory;
-use crate::state::{CallRollback, Claim, ExportState, FailureStreak, RetryState, SessionState};
+use crate::state::{CallRollback, Claim, ExportState, FailureStreak, HeldState, RetryState, SessionState};
 use tokio::time::Instant;
 
 impl ExportState {
@@ -135,13 +134,10 @@ impl SessionState {
         }
     }
 
-    /// Sets the reason of the held row; an unchanged reason keeps its age.
-    pub(crate) fn set_held_reason(&mut self, uid: &Uid, held: Option<Reason>, now: Instant) {
+    /// Records the held row that the object is in.
+    pub(crate) fn set_held(&mut self, uid: &Uid, held: Option<HeldState>) {
         if let Some(known) = self.known.get_mut(uid) {
-            known.attempt.held = held.map(|reason| match known.attempt.held {
-                Some((same, since)) if same == reason => (same, since),
-                _ => (reason, now),
-            });
+            known.attempt.held = held;
             known.attempt.drop_if_default();
         }
     }

@@ -1,11 +1,12 @@
 //! The retry state of an object: failures, rejections, waits.
 
 use crate::api::Reason;
-use crate::aws::model::{CallFailure, FailureCategory, FailureClass, FailureDetail};
+use crate::aws::failure::{CallFailure, FailureCategory, FailureClass, FailureDetail};
 use crate::aws::operation::Operation;
 use crate::config::Timing;
 use crate::runtime::backoff::ExponentialBackoff;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Consecutive failures of the same category, of reads or of calls.
@@ -15,39 +16,49 @@ pub(crate) struct FailureStreak {
     pub class: FailureClass,
     /// AWS's name of the operation that failed.
     pub operation: Operation,
-    /// What the status shows of the cause.
-    pub detail: ShownDetail,
+    /// The last failure's cause.
+    pub detail: FailureDetail,
     /// Time of the first failure.
     pub since: Instant,
+    /// Time of the last failure.
+    pub failed_at: Instant,
     /// Number of failures after the first.
     pub tries: u32,
     /// Earliest next try.
     pub retry_at: Instant,
 }
 
-/// What a status shows of the cause of failures in a row. Another cause is shown once it has been met twice in a row:
-/// causes that alternate, or texts that differ each time, are not written again and again.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ShownDetail {
-    shown: FailureDetail,
-    /// That of the last failure.
-    last: FailureDetail,
+/// The held row that an object is in, whether its status shows it already or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeldState {
+    /// The row's reason.
+    pub reason: Reason,
+    /// The operation that the row names.
+    pub operation: Option<Operation>,
+    /// Since when it is held for this reason.
+    pub since: Instant,
+    /// The cause that the row shows.
+    pub shown: FailureDetail,
+    /// The cause of the last failure.
+    pub last: FailureDetail,
+    /// Since when all failures have had the cause `last`.
+    pub last_since: Instant,
 }
 
-impl ShownDetail {
-    /// The first failure's detail.
-    pub(crate) fn new(detail: FailureDetail) -> Self {
-        Self { shown: detail.clone(), last: detail }
+impl HeldState {
+    /// The state of a row that is held from now on.
+    pub(crate) fn new(reason: Reason, operation: Option<Operation>, cause: FailureDetail, now: Instant) -> Self {
+        Self { reason, operation, since: now, shown: cause.clone(), last: cause, last_since: now }
     }
 
-    /// What the status shows.
-    pub(crate) fn shown(&self) -> &FailureDetail {
-        &self.shown
-    }
-
-    fn after(self, detail: FailureDetail) -> Self {
-        let shown = if detail == self.last { detail.clone() } else { self.shown };
-        Self { shown, last: detail }
+    /// The state after another decision for the same row, whose last failure was at `failed_at`. Another cause is shown
+    /// once failures have had it for `delay`: causes that alternate, or texts that differ each time, are not written
+    /// again and again.
+    #[must_use]
+    pub(crate) fn with_cause(self, cause: FailureDetail, failed_at: Instant, delay: Duration) -> Self {
+        let last_since = if self.last == cause { self.last_since } else { failed_at };
+        let shown = if failed_at.duration_since(last_since) >= delay { cause.clone() } else { self.shown };
+        Self { shown, last: cause, last_since, ..self }
     }
 }
 
@@ -56,8 +67,10 @@ impl ShownDetail {
 pub(crate) struct Rejections {
     /// Number of rejections.
     pub count: u32,
-    /// What the status shows of the cause.
-    pub detail: ShownDetail,
+    /// The last rejection's cause.
+    pub detail: FailureDetail,
+    /// Time of the last rejection.
+    pub failed_at: Instant,
     /// Earliest next try.
     pub retry_at: Instant,
 }
@@ -73,8 +86,8 @@ pub(crate) struct RetryState {
     pub refusals: Option<Rejections>,
     /// Begin of the first read after the last call that showed a foreign export.
     pub foreign_since: Option<Instant>,
-    /// The reason of the present held row, and since when it is held.
-    pub held: Option<(Reason, Instant)>,
+    /// The present held row.
+    pub held: Option<HeldState>,
     /// Since when it has waited for a quota slot.
     pub waiting_since: Option<Instant>,
     /// When RateLimited may be written; set once the wait has lasted.
@@ -165,13 +178,11 @@ pub(super) fn extend_streak(
 ) -> FailureStreak {
     let CallFailure { class, operation, .. } = *failure;
     let detail = failure.detail.clone();
-    let (since, tries, detail) = match last {
-        Some(last) if last.class.category() == class.category() => {
-            (last.since, last.tries + 1, last.detail.after(detail))
-        }
-        Some(_) | None => (now, 0, ShownDetail::new(detail)),
+    let (since, tries) = match last {
+        Some(last) if last.class.category() == class.category() => (last.since, last.tries + 1),
+        Some(_) | None => (now, 0),
     };
-    FailureStreak { class, operation, detail, since, tries, retry_at: now + backoff.delay_after(tries) }
+    FailureStreak { class, operation, detail, since, failed_at: now, tries, retry_at: now + backoff.delay_after(tries) }
 }
 
 pub(super) fn count_rejection(
@@ -184,14 +195,11 @@ pub(super) fn count_rejection(
     let recent = |refusals: &Rejections| {
         refusals.count >= timing.rejected_tries || now <= refusals.retry_at + timing.rejected_window
     };
-    let (count, detail) = match last.filter(recent) {
-        Some(last) => (last.count + 1, last.detail.after(detail)),
-        None => (1, ShownDetail::new(detail)),
-    };
+    let count = last.filter(recent).map_or(1, |last| last.count + 1);
     let wait = if count < timing.rejected_tries {
         timing.rejected_window / timing.rejected_tries.max(1)
     } else {
         timing.rejected_retry
     };
-    Rejections { count, detail, retry_at: now + wait }
+    Rejections { count, detail, failed_at: now, retry_at: now + wait }
 }

@@ -1,8 +1,9 @@
 //! Tests of the state: what frees a claim, what is usable as evidence, which object owns an export.
 
 use crate::api::ExportStatus;
+use crate::aws::failure::FailureClass;
 use crate::aws::model::ExportFilesStatus::{Failed, Pending, Succeeded};
-use crate::aws::model::{FailureClass, ReadSource, SessionRead, SessionStatus, SessionView};
+use crate::aws::model::{ReadSource, SessionRead, SessionStatus, SessionView};
 use crate::aws::operation::Operation;
 use crate::export::fixtures::{
     ExportBuilder, FOREIGN, KEY, PREFIX, ZIP, arn, at, covered, export, failure, session, timing, uid,

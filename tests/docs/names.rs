@@ -3,7 +3,7 @@
 use crate::markdown::{Page, files, pages, root};
 use session_export_operator::api::Reason;
 use session_export_operator::api::policy::PolicyReason;
-use session_export_operator::aws::model::ConnectionFailure;
+use session_export_operator::aws::failure::ConnectionFailure;
 
 /// Folders of the repository: what begins so is a path.
 const FOLDERS: [&str; 11] = [

@@ -6,6 +6,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use session_export_operator::api::ExportStatus;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const GETS: &str = "GetStreamSession";
@@ -83,6 +84,19 @@ async fn reconciles(operator: &Operator) -> u64 {
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
+/// Waits until no object has been reconciled for three seconds. Returns how often they were.
+async fn until_quiet(world: &World, operator: &Operator) -> u64 {
+    let passes = AtomicU64::new(0);
+    let quiet = || async {
+        let before = reconciles(operator).await;
+        sleep(3).await;
+        passes.store(reconciles(operator).await, Ordering::Relaxed);
+        before > 0 && before == passes.load(Ordering::Relaxed)
+    };
+    world.eventually("nothing is left to do", quiet).await;
+    passes.into_inner()
+}
+
 async fn sleep(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
 }
@@ -96,10 +110,10 @@ async fn a_hundred_of_one_group_cost_pages_and_no_get_each_from_the_first_read_t
     let first = fleet.count(GETS).await;
     assert!(first <= 30, "{first} Gets for 100 first reads");
     // Lists may not show at once what has just been asked for.
-    sleep(4).await;
+    let passes = until_quiet(&world, &operator).await;
 
     let (gets, lists) = (fleet.count(GETS).await, fleet.count(LISTS).await);
-    let (passes, writes) = (reconciles(&operator).await, world.status_writes_by_name());
+    let writes = world.status_writes_by_name();
     sleep(5).await;
     assert_eq!(fleet.count(GETS).await, gets, "no Get while merely pending");
     assert!(fleet.count(LISTS).await > lists, "somebody looks");
@@ -162,11 +176,8 @@ async fn a_new_leader_sweeps_what_is_pending_without_a_get_each() {
     operator.stop().await;
     let before = fleet.count(GETS).await;
     let operator = world.operator().await;
-    sleep(4).await;
+    until_quiet(&world, &operator).await;
     assert_eq!(fleet.count(GETS).await, before);
-    let passes = reconciles(&operator).await;
-    sleep(3).await;
-    assert_eq!(reconciles(&operator).await, passes);
     fleet.end().await;
     fleet.all_succeeded().await;
     fleet.is_as_if_alone().await;

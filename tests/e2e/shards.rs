@@ -3,7 +3,6 @@
 use crate::operator::Operator;
 use crate::world::{World, condition};
 use serde_json::json;
-use std::time::Duration;
 
 const EXPORT: &str = "ExportStreamSessionFiles";
 
@@ -98,8 +97,12 @@ async fn across_shards_of_two_that_call_at_once_aws_decides() {
         export(&world, name, "one", &format!("s3://exports/{name}/")).await;
     }
     world.eventually("both have called", || async { world.simulator.exports("one").await == 2 }).await;
-    // Longer than the consistency window: a conflict is recorded while the session is live, or never.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    let lost = || async {
+        let statuses = [world.status("one-a").await, world.status("one-b").await];
+        statuses.iter().any(|status| condition(status, "Ready").is_some_and(|(_, reason)| reason == "ExportConflict"))
+    };
+    // While the session is live, or never.
+    world.eventually("one has lost", lost).await;
     world.simulator.end("one").await;
     let mut ends = Vec::new();
     for name in ["one-a", "one-b"] {

@@ -7,7 +7,7 @@
 //! Never: inspects credentials, or caches them.
 
 use crate::aws::error_class::to_source_failure;
-use crate::aws::model::{ConnectionFailure, FailureDetail};
+use crate::aws::failure::{ConnectionFailure, FailureDetail};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future;

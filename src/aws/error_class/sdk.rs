@@ -6,7 +6,7 @@
 use crate::aws::client::{OversizedBody, RequestError, SourceFailure};
 use crate::aws::error_class::{Cause, ErrorFacts, Variant, classify};
 use crate::aws::error_text::{MAX_TEXT, redact_text};
-use crate::aws::model::{CallFailure, ConnectionFailure, ErrorAnswer, FailureDetail};
+use crate::aws::failure::{CallFailure, ConnectionFailure, ErrorAnswer, FailureDetail};
 use crate::aws::operation::Operation;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_gameliftstreams::error::{ProvideErrorMetadata, SdkError};

@@ -1,6 +1,7 @@
 //! The moves of histories.
 
-use crate::aws::model::{FailureClass, SessionStatus};
+use crate::aws::failure::FailureClass;
+use crate::aws::model::SessionStatus;
 use crate::export::bounded_model_tests::setting::{ARNS, FIRST, SECOND, rules};
 use crate::export::fixtures::at;
 use crate::export::world::{CallPlan, CrashPoint, ReadPlan, World};

@@ -1,8 +1,11 @@
 //! The last stage, for every row: delay of held rows, acceptance deadline, and when to decide again.
 
 use crate::export::decision::{Action, CheckResult, Decision, DecisionInput, remaining_after};
+use crate::export::status::ready_reason;
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::state::ownership::Observation;
+use crate::state::{HeldState, RetryState};
+use tokio::time::Instant;
 
 impl DecisionInput<'_> {
     /// Turns a check's result into the decision: applies hold delay, quota wait and deadline.
@@ -25,8 +28,14 @@ impl DecisionInput<'_> {
         let waits = action.awaits_quota(self.now.mono) && !self.accepted();
         match self.snapshot.attempt.tells_at.filter(|_| waits) {
             Some(tells_at) if tells_at <= self.now.mono => self.apply_deadline(Held::RateLimited, action),
-            _ => Decision { row: None, action, held: None },
+            _ => Decision { row: None, action, held: self.held_while_shown() },
         }
+    }
+
+    /// The held row, if the status shows it: a decision without a row leaves it there.
+    fn held_while_shown(&self) -> Option<HeldState> {
+        let recorded = ready_reason(&self.export.status);
+        self.snapshot.attempt.held.clone().filter(|held| recorded == Some(held.reason.as_str()))
     }
 
     /// A pending export must be decided again when it becomes overdue.
@@ -36,16 +45,28 @@ impl DecisionInput<'_> {
     }
 
     fn apply_hold_delay(&self, held: Held, action: Action) -> Decision {
-        let reason = held.reason();
-        let since = match self.snapshot.attempt.held {
-            Some((same, since)) if same == reason => since,
-            _ => self.now.mono,
+        let delay = self.timing.held_status_delay;
+        let (reason, operation, cause) = (held.reason(), held.operation(), held.cause().cloned().unwrap_or_default());
+        let state = match self.snapshot.attempt.held.clone() {
+            Some(before) if (before.reason, before.operation) == (reason, operation) => {
+                before.with_cause(cause, self.failed_at(), delay)
+            }
+            Some(_) | None => HeldState::new(reason, operation, cause, self.now.mono),
         };
-        let shows_at = if held.shows_at_once() { since } else { since + self.timing.held_status_delay };
+        let shows_at = if held.shows_at_once() { state.since } else { state.since + delay };
         if self.now.mono < shows_at {
-            return Decision { row: None, action: action.or_decide_at(shows_at), held: Some(reason) };
+            return Decision { row: None, action: action.or_decide_at(shows_at), held: Some(state) };
         }
-        Decision { held: Some(reason), ..self.apply_deadline(held, self.wake_for_stalled(action)) }
+        let held = held.with_cause(state.shown.clone());
+        Decision { held: Some(state), ..self.apply_deadline(held, self.wake_for_stalled(action)) }
+    }
+
+    /// When the last failure was. Without failures, the last read was of no use.
+    fn failed_at(&self) -> Instant {
+        let RetryState { read_trouble, call_trouble, refusals, .. } = &self.snapshot.attempt;
+        let troubles = [read_trouble, call_trouble].into_iter().flatten().map(|trouble| trouble.failed_at);
+        let failures = troubles.chain(refusals.as_ref().map(|refusals| refusals.failed_at));
+        failures.max().or(self.snapshot.read_at).unwrap_or(self.now.mono)
     }
 
     /// Shows the held row, or `GaveUp` once the acceptance bound has passed, unless the export is suspended, its call

@@ -1,6 +1,7 @@
 //! The stages for a session without a visible export: the checks before the call, and the request itself.
 
-use crate::aws::model::{FailureCategory, FailureDetail, SessionStatus};
+use crate::aws::failure::{FailureCategory, FailureDetail};
+use crate::aws::model::SessionStatus;
 use crate::export::decision::{Action, CheckResult, DecisionInput};
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::state::FailureStreak;
@@ -43,7 +44,7 @@ impl DecisionInput<'_> {
     /// Returns the row of a failure; `None` for a rejected request with fewer than `rejected_tries` tries.
     pub(super) fn held_row_for(&self, trouble: &FailureStreak) -> Option<Held> {
         let stalled = self.now.mono.duration_since(trouble.since) >= self.timing.denial_stalled_after;
-        let detail = trouble.detail.shown().clone();
+        let detail = trouble.detail.clone();
         match trouble.class.category() {
             FailureCategory::Service => Some(Held::ServiceUnavailable { detail }),
             FailureCategory::Credentials => Some(Held::CredentialsUnavailable { stalled, detail }),
@@ -139,7 +140,7 @@ impl DecisionInput<'_> {
             return Some(CheckResult { row: self.held_row_for_call(), action: Action::WaitUntil(trouble.retry_at) });
         }
         let refusals = attempt.refusals.as_ref().filter(|refusals| self.now.mono < refusals.retry_at)?;
-        let rejected = || Held::RequestRejected { detail: refusals.detail.shown().clone() };
+        let rejected = || Held::RequestRejected { detail: refusals.detail.clone() };
         let held = (refusals.count >= self.timing.rejected_tries).then(rejected);
         let read = self.next_read_at(self.observed.poll_interval);
         let action = if refusals.retry_at < read { Action::WaitUntil(refusals.retry_at) } else { self.read_at(read) };

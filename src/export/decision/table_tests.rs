@@ -2,14 +2,14 @@
 
 use crate::api::request::Export;
 use crate::api::{ExportStatus, Reason};
+use crate::aws::failure::{FailureClass, FailureDetail};
 use crate::aws::model::ExportFilesStatus::{Failed, Pending, Succeeded, Unknown};
-use crate::aws::model::{FailureClass, ReadSource, SessionStatus};
+use crate::aws::model::{ReadSource, SessionStatus};
 use crate::export::decision::tests::{Next, next_of};
 use crate::export::decision::{Decision, Observed, decide};
 use crate::export::fixtures::{ExportBuilder, KEY, at, export, observed, shows, timing, trouble};
 use crate::export::status::row::{Outcome, Row};
 use crate::state::Claim;
-use crate::state::ShownDetail;
 use crate::state::ownership::{ConflictingClaim, Observation, Ownership};
 use crate::state::retry::Rejections;
 
@@ -75,7 +75,12 @@ fn troubled(observed: &Observed, number: usize, now: u64) -> Option<Observed> {
         3 => observed.attempt(|a| a.call_trouble = Some(trouble(FailureClass::Unavailable, now - 40, 3, now + 5))),
         4 => observed.attempt(|a| a.call_trouble = Some(trouble(FailureClass::AccessDenied, now - 200, 5, now))),
         5 => observed.attempt(|a| {
-            a.refusals = Some(Rejections { count: 3, detail: ShownDetail::default(), retry_at: at(now + 100).mono })
+            a.refusals = Some(Rejections {
+                count: 3,
+                detail: FailureDetail::Unknown,
+                failed_at: at(now).mono,
+                retry_at: at(now + 100).mono,
+            })
         }),
         6 => observed.attempt(|a| {
             a.waiting_since = Some(at(now - 31).mono);

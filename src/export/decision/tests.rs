@@ -2,16 +2,19 @@
 
 use crate::api::{ExportStatus, Reason};
 use crate::authorization::Uncovered;
+use crate::aws::failure::{FailureClass, FailureDetail};
 use crate::aws::model::ExportFilesStatus::{Failed, Pending, Succeeded, Unknown};
-use crate::aws::model::{FailureClass, FailureDetail, ReadSource, SessionStatus};
+use crate::aws::model::{ReadSource, SessionStatus};
 use crate::aws::operation::Operation;
 use crate::export::decision::{Action, Decision, Observed, Retention, Withheld, decide, decide_uncovered};
-use crate::export::fixtures::{ExportBuilder, FOREIGN, KEY, ZIP, at, export, observed, secs, shows, timing, trouble};
+use crate::export::fixtures::{
+    ExportBuilder, FOREIGN, KEY, ZIP, at, aws_answer, export, observed, secs, shows, timing, trouble,
+};
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::polling::request::{ReadKind, ReadRequest};
 use crate::state::ownership::{ConflictingClaim, Observation, Ownership};
 use crate::state::retry::Rejections;
-use crate::state::{Claim, ShownDetail};
+use crate::state::{Claim, FailureStreak, HeldState};
 use tokio::time::Instant;
 
 const DAY: u64 = 86_400;
@@ -53,6 +56,7 @@ struct Decided {
 fn decided(export: ExportBuilder, observed: &Observed, seconds: u64) -> Decided {
     let Decision { row, action, held } = decide(&export.build(), observed, at(seconds), &timing());
     let next = next_of(&action, at(seconds).mono);
+    let held = held.map(|held| held.reason);
     Decided { row, next, held, read: action.read().copied() }
 }
 
@@ -83,7 +87,7 @@ fn get(ownership: Ownership, status: crate::aws::model::ExportFilesStatus, uri: 
 
 /// An input whose object has been in this held row since second 0.
 fn since_0(observed: Observed, reason: Reason) -> Observed {
-    observed.attempt(|a| a.held = Some((reason, at(0).mono)))
+    observed.attempt(|a| a.held = Some(HeldState::new(reason, None, FailureDetail::Unknown, at(0).mono)))
 }
 
 #[test]
@@ -291,7 +295,12 @@ fn a_denied_call_keeps_its_row_while_it_is_tried_again() {
 fn a_rejected_call_shows_after_three_tries_and_is_repeated_every_five_minutes() {
     let refused = |count, retry| {
         observed().live(50).claim(Claim::Refused).attempt(|a| {
-            a.refusals = Some(Rejections { count, detail: ShownDetail::default(), retry_at: at(retry).mono });
+            a.refusals = Some(Rejections {
+                count,
+                detail: FailureDetail::Unknown,
+                failed_at: at(50).mono,
+                retry_at: at(retry).mono,
+            });
         })
     };
     is(&decided(export().intended(), &refused(2, 55), 51), None, wait(55));
@@ -305,6 +314,90 @@ fn a_rejected_read_shows_after_three_tries_too() {
     let rejected = |tries| observed().attempt(|a| a.read_trouble = Some(trouble(FailureClass::Rejected, 0, tries, 40)));
     is(&decided(export(), &rejected(1), 20), None, wait(40));
     is(&decided(export(), &rejected(2), 20), held(Held::RequestRejected { detail: FailureDetail::Unknown }), wait(40));
+}
+
+/// Decides every ten seconds, each time with the next cause of a failed read, `None` being a read that is of no use.
+/// Returns the details shown, without repetitions.
+fn details_shown(causes: &[Option<&str>]) -> Vec<FailureDetail> {
+    let (mut state, mut shown) = (None, Vec::new());
+    for (n, cause) in (0..).zip(causes) {
+        let now = 10 * n;
+        let observed = observed().attempt(|a| a.held = state.take());
+        let observed = match cause {
+            Some(code) => observed.attempt(|a| {
+                a.read_trouble = Some(FailureStreak {
+                    detail: aws_answer(code, ""),
+                    failed_at: at(now).mono,
+                    ..trouble(FailureClass::Unavailable, now, 0, now + 10)
+                });
+            }),
+            None => observed.evidence(Observation::Stale, now),
+        };
+        let Decision { row, held, .. } = decide(&export().build(), &observed, at(now), &timing());
+        state = held;
+        match row {
+            Some(Row::Held(Held::ServiceUnavailable { detail })) => shown.push(detail),
+            None => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    shown.dedup();
+    shown
+}
+
+#[test]
+fn another_cause_is_shown_once_it_has_lasted_as_long_as_a_row_must() {
+    let words = |code: &str| aws_answer(code, "");
+    assert_eq!(details_shown(&[Some("A"); 9]), [words("A")]);
+    let alternating: Vec<_> = [Some("A"), None, Some("B"), None, None, Some("B"), Some("B"), Some("A")].repeat(20);
+    assert_eq!(details_shown(&alternating), [words("A")]);
+    let useless: Vec<_> = [None, None, Some("A")].repeat(20);
+    assert_eq!(details_shown(&useless), [FailureDetail::Unknown]);
+    assert_eq!(details_shown(&[&[Some("A"); 5][..], &[Some("B"); 4]].concat()), [words("A"), words("B")]);
+    assert_eq!(details_shown(&[&[None; 5][..], &[Some("B"); 4]].concat()), [FailureDetail::Unknown, words("B")]);
+    assert_eq!(details_shown(&[&[Some("A"); 5][..], &[Some("B"); 3]].concat()), [words("A")]);
+}
+
+#[test]
+fn the_words_of_another_operation_are_shown_at_once() {
+    let denied = |operation, code| {
+        observed().attempt(|a| {
+            let trouble = trouble(FailureClass::AccessDenied, 0, 0, 10);
+            a.read_trouble = Some(FailureStreak { operation, detail: aws_answer(code, ""), ..trouble });
+        })
+    };
+    let row = |operation, code| held(Held::AccessDenied { stalled: false, operation, detail: aws_answer(code, "") });
+    let first = decide(&export().build(), &denied(Operation::List, "A"), at(0), &timing());
+    assert_eq!(first.row, row(Operation::List, "A"));
+    for (operation, shown) in [(Operation::List, "A"), (Operation::Get, "B")] {
+        let again = denied(operation, "B").attempt(|a| a.held = first.held.clone());
+        assert_eq!(decide(&export().build(), &again, at(10), &timing()).row, row(operation, shown));
+    }
+}
+
+/// The texts of rejections differ each time; between two of them nothing holds the export back.
+#[test]
+fn a_row_that_the_status_shows_keeps_its_words_while_the_call_is_repeated() {
+    let rejected = |code, failed: u64| {
+        observed().live(failed).claim(Claim::Refused).attempt(|a| {
+            let (failed_at, retry_at) = (at(failed).mono, at(failed + 300).mono);
+            a.refusals = Some(Rejections { count: 3, detail: aws_answer(code, ""), failed_at, retry_at });
+        })
+    };
+    let row = Row::Held(Held::RequestRejected { detail: aws_answer("A", "") });
+    let first = decide(&export().intended().build(), &rejected("A", 50), at(51), &timing());
+    assert_eq!(first.row.as_ref(), Some(&row));
+    let shown = || export().intended().showing(row.clone());
+    let between = observed().live(350).claim(Claim::Refused).attempt(|a| a.held = first.held.clone());
+    let between = decide(&shown().build(), &between, at(351), &timing());
+    assert_eq!((between.row, &between.held), (None, &first.held));
+    let again = |code, held| {
+        let observed = rejected(code, 360).attempt(|a| a.held = held);
+        decide(&shown().build(), &observed, at(600), &timing())
+    };
+    let second = again("B", between.held);
+    assert_eq!(second.row.as_ref(), Some(&row));
+    assert_eq!(again("B", second.held).row.as_ref(), Some(&row), "however often one failure is looked at");
 }
 
 fn withheld(export: ExportBuilder, why: &Uncovered, seconds: u64) -> Withheld {

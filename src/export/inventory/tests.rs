@@ -1,5 +1,5 @@
 use super::*;
-use crate::aws::model::FailureDetail;
+use crate::aws::failure::FailureDetail;
 use crate::aws::operation::Operation;
 use crate::config::QuotaConfig;
 use crate::export::fixtures::{ALL_COVERED, ExportBuilder, authorized, export, identity, secs, wall};

@@ -1,15 +1,16 @@
 //! The reconciler's AWS side: read subscriptions, quota reservations, the export call, and the state update after it.
 
-use crate::aws::model::CallFailure;
+use crate::aws::failure::CallFailure;
 use crate::aws::operation::Operation;
 use crate::export::reconciler::{Controller, Evaluation, Flow};
 use crate::polling::poller::count_denial;
 use crate::polling::request::ReadRequest;
 use crate::polling::subscriptions::ReadSubscription;
+use crate::quota::breaker::Denial;
 use crate::quota::gateway::{Admission, CallRequest, Destination};
 use crate::quota::scheduler::{Permit, Priority, PriorityClass, Requester};
+use crate::state::FailureStreak;
 use crate::state::ownership::Observation;
-use crate::state::{FailureStreak, ShownDetail};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -100,9 +101,10 @@ impl Controller {
             }
             Admission::Waiting { since } => Err(Flow::At(state.start_quota_wait(uid, since, now))),
             Admission::Denied { denial, since, next } => {
-                let detail = ShownDetail::new(denial.detail);
-                let (class, operation) = (denial.class, Operation::Export);
-                let streak = FailureStreak { class, operation, detail, since, tries: 0, retry_at: next };
+                let Denial { class, detail } = denial;
+                let operation = Operation::Export;
+                let streak =
+                    FailureStreak { class, operation, detail, since, failed_at: now, tries: 0, retry_at: next };
                 state.set_denied(uid, false, streak);
                 Err(Flow::At(next.min(now + self.timing.held_status_delay)))
             }

@@ -6,7 +6,7 @@
 mod tests;
 
 use crate::api::status::MAX_REASON;
-use crate::aws::model::FailureDetail;
+use crate::aws::failure::FailureDetail;
 use crate::aws::operation::Operation;
 use crate::aws::principals::replace_principals;
 use crate::export::status::row::{Held, Outcome, Row};
@@ -156,7 +156,9 @@ fn with_detail(what: &str, detail: &FailureDetail) -> String {
             format!("{what} AWS says {}: {}.", answer.code, text.trim_end_matches('.'))
         }
         FailureDetail::ForeignAnswer(http) => {
-            format!("{what} The answer has HTTP status {http} and is not AWS's own: check the proxy.")
+            format!(
+                "{what} The answer has HTTP status {http} and can't be understood: a proxy may have made or changed it."
+            )
         }
         FailureDetail::Connection(cause) => format!("{what} Cause: {cause}."),
         FailureDetail::CredentialsSource(cause) => format!("{what} Cause, at the source of its credentials: {cause}."),

@@ -1,7 +1,7 @@
 //! The rows of the condition table: every state that a status can show.
 
 use crate::api::{ExportStatus, Reason};
-use crate::aws::model::FailureDetail;
+use crate::aws::failure::FailureDetail;
 use crate::aws::operation::Operation;
 use std::time::Duration;
 
@@ -139,6 +139,66 @@ impl Held {
             Self::ServiceAccountNotSupported => Reason::ServiceAccountNotSupported,
             Self::RequestRejected { .. } | Self::SpecRejected { .. } => Reason::RequestRejected,
             Self::ConfirmingSessionEnd => Reason::ConfirmingSessionEnd,
+        }
+    }
+
+    /// The operation that the row names.
+    pub(crate) const fn operation(&self) -> Option<Operation> {
+        match self {
+            Self::AccessDenied { operation, .. } => Some(*operation),
+            Self::WaitingForSession
+            | Self::Suspended
+            | Self::WaitingForOtherExport { .. }
+            | Self::DestinationUnknown
+            | Self::RateLimited
+            | Self::ServiceUnavailable { .. }
+            | Self::CredentialsUnavailable { .. }
+            | Self::DestinationForbidden { .. }
+            | Self::AccountMismatch { .. }
+            | Self::ServiceAccountNotSupported
+            | Self::RequestRejected { .. }
+            | Self::SpecRejected { .. }
+            | Self::ConfirmingSessionEnd => None,
+        }
+    }
+
+    /// The cause of the failures that the row is about.
+    pub(crate) const fn cause(&self) -> Option<&FailureDetail> {
+        match self {
+            Self::ServiceUnavailable { detail }
+            | Self::CredentialsUnavailable { detail, .. }
+            | Self::AccessDenied { detail, .. }
+            | Self::RequestRejected { detail } => Some(detail),
+            Self::WaitingForSession
+            | Self::Suspended
+            | Self::WaitingForOtherExport { .. }
+            | Self::DestinationUnknown
+            | Self::RateLimited
+            | Self::DestinationForbidden { .. }
+            | Self::AccountMismatch { .. }
+            | Self::ServiceAccountNotSupported
+            | Self::SpecRejected { .. }
+            | Self::ConfirmingSessionEnd => None,
+        }
+    }
+
+    /// The same row with another cause, if it has one.
+    pub(crate) fn with_cause(self, cause: FailureDetail) -> Self {
+        match self {
+            Self::ServiceUnavailable { .. } => Self::ServiceUnavailable { detail: cause },
+            Self::CredentialsUnavailable { stalled, .. } => Self::CredentialsUnavailable { stalled, detail: cause },
+            Self::AccessDenied { stalled, operation, .. } => Self::AccessDenied { stalled, operation, detail: cause },
+            Self::RequestRejected { .. } => Self::RequestRejected { detail: cause },
+            other @ (Self::WaitingForSession
+            | Self::Suspended
+            | Self::WaitingForOtherExport { .. }
+            | Self::DestinationUnknown
+            | Self::RateLimited
+            | Self::DestinationForbidden { .. }
+            | Self::AccountMismatch { .. }
+            | Self::ServiceAccountNotSupported
+            | Self::SpecRejected { .. }
+            | Self::ConfirmingSessionEnd) => other,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Discovery on the lists of [`model`](super::super::model).
 
 use crate::api::request::Uid;
-use crate::aws::model::{FailureClass, Filter, SessionStatus};
+use crate::aws::failure::FailureClass;
+use crate::aws::model::{Filter, SessionStatus};
 use crate::export::fixtures::secs;
 use crate::polling::discovery::{DiscoveryPace, DiscoveryScan, ScanOutcome};
 use crate::polling::model::{Model, SPEEDS, Service, group};

@@ -1,6 +1,6 @@
 //! The poll plan on the lists of [`model`](super::model).
 
-use crate::aws::model::FailureClass;
+use crate::aws::failure::FailureClass;
 use crate::export::fixtures::secs;
 use crate::metrics::ScanStats;
 use crate::polling::model::{Model, Service};

@@ -127,7 +127,7 @@ async fn a_text_with_another_request_id_each_time_is_written_once() {
     world.simulator.ask("POST", "faults", json!(faults)).await;
     world.export("one", "live", "s3://exports/a/").await;
     let stalled = world.shows("one", STALLED, "RequestRejected").await;
-    assert!(message(&stalled).ends_with("AWS says ValidationException: No such bucket (Request ID: ..., moment 1)."));
+    assert!(message(&stalled).ends_with("AWS says ValidationException: No such bucket (Request ID: ..., moment 3)."));
     world.eventually("it was refused again", || async { world.simulator.exports("live").await >= 5 }).await;
     assert_eq!(world.status_writes("one"), 2, "the intent and the refusal");
 }

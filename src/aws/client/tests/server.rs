@@ -1,6 +1,6 @@
 //! A scripted server on loopback.
 
-use crate::aws::model::FailureClass;
+use crate::aws::failure::FailureClass;
 use crate::aws::operation::{CallMetrics, Operation};
 use parking_lot::Mutex;
 use std::sync::Arc;

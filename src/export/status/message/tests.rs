@@ -3,8 +3,8 @@
 use crate::authorization::patterns::OutputPrefix;
 use crate::authorization::rules::{RequestedExport, Rules, print_missing_rule};
 use crate::authorization::{Authorization, Uncovered};
+use crate::aws::failure::FailureDetail;
 use crate::aws::identifiers::{OutputUri, Region, StreamGroupId};
-use crate::aws::model::FailureDetail;
 use crate::aws::operation::Operation;
 use crate::aws::principals::tests::{arn_of_a_principal, is_left};
 use crate::export::fixtures::{aws_answer, export, identity};
