@@ -14,11 +14,13 @@ CHART := charts/session-export-operator
 CARGO_TEST := cargo test --workspace --locked --no-fail-fast
 # End-to-end tests wait most of the time.
 AT_ONCE := -- --test-threads 8
+# What `make test-all` needs later is built beside tests that wait.
+BESIDE :=
 WITH_TOOLS := @CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
 	tools/stage.sh
 # Test binaries that take no more than a control plane and Helm. tests/cluster takes a node; all others belong to test-all.
-TESTS := architecture bench chart cli crd docs e2e examples observability simulator supply_chain tenants validation
-OTHER_TESTS := $(filter-out $(TESTS) cluster,$(sort $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
+TESTS := architecture bench chart cli crd docs e2e examples observability simulator supply_chain validation
+OTHER_TESTS := $(filter-out $(TESTS) tenants cluster,$(sort $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
 	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
 
 help: ## Lists the commands
@@ -36,17 +38,17 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	$(STAGE) "helm" tools/helm.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "build" cargo build --workspace --locked
-	$(WITH_TOOLS) "integration tests" $(CARGO_TEST) $(addprefix --test ,$(TESTS)) $(AT_ONCE)
+	$(WITH_TOOLS) "integration tests" $(BESIDE) $(CARGO_TEST) $(addprefix --test ,$(TESTS)) $(AT_ONCE)
+	$(WITH_TOOLS) "tenants" $(CARGO_TEST) --test tenants -- --test-threads 4
 	$(STAGE) "documentation's examples" $(CARGO_TEST) --doc
 	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
 	$(STAGE) "demo" tools/demo.sh
 	@tools/stage.sh --table
 	@$(MAKE) --no-print-directory help | sed -nE 's/^ *(make test-all) +/\n\1 adds: /p'
 
+test-all: export ALL_CASES := 1
+test-all: BESIDE := tools/beside.sh "tools/flux.sh; tools/image.sh --binary"
 test-all: test ## all histories, all batches of hostile objects, dependencies, scripts, an API server's outage, a thousand objects, other tools, Flux, a node, the image, a release, bench
-	$(STAGE) "unit tests with all histories" tools/beside.sh tools/flux.sh env ALL_CASES=1 $(CARGO_TEST) --lib --bins
-	$(WITH_TOOLS) "tenants, all batches" tools/beside.sh "tools/image.sh --binary" \
-		env ALL_CASES=1 $(CARGO_TEST) --test tenants -- --test-threads 4
 	$(STAGE) "flux" tools/flux.sh
 	$(STAGE) "backend examples" tools/backend-examples.sh
 	$(STAGE) "promtool" tools/promtool.sh
