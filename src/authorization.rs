@@ -5,6 +5,7 @@
 //! Never: IO, or a clock.
 
 pub mod patterns;
+pub mod policies;
 pub mod rules;
 #[cfg(test)]
 mod tests;

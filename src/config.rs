@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 /// The whole configuration.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[serde(expecting = "a mapping with the keys aws, rules, quota, watch, lease and timing")]
+#[serde(expecting = "a mapping with the keys aws, rules, quota, watch, policies, lease and timing")]
 pub struct Config {
     /// Region and account of the operator's IAM role.
     #[serde(deserialize_with = "de::null_as_default")]
@@ -39,6 +39,9 @@ pub struct Config {
     /// The objects that the operator works on.
     #[serde(deserialize_with = "de::null_as_default")]
     pub watch: Watch,
+    /// SessionExportPolicies.
+    #[serde(deserialize_with = "de::null_as_default")]
+    pub policies: Policies,
     /// The Lease for leader election.
     #[serde(deserialize_with = "de::null_as_default")]
     pub lease: Lease,
@@ -111,6 +114,25 @@ pub struct Watch {
     /// Only objects with these labels, as `kubectl -l` takes it, such as `team=a,stage in (prod, canary)`. Empty: all.
     #[serde(deserialize_with = "scalars::label_selector")]
     pub label_selector: String,
+}
+
+/// SessionExportPolicies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(expecting = "a mapping with the keys enabled and maxWaitingExports")]
+pub struct Policies {
+    /// Whether the operator acts on policies. Without their definition or the rights for them, policies are held and
+    /// SessionExports go on.
+    pub enabled: bool,
+    /// The most SessionExports of all policies of a Region that wait for nothing but their turn to call, from 1 to 10000.
+    /// More are made as these are accepted.
+    pub max_waiting_exports: u32,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self { enabled: true, max_waiting_exports: 100 }
+    }
 }
 
 /// The Lease for leader election.

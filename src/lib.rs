@@ -43,6 +43,7 @@ mod de;
 mod export;
 mod leader;
 pub mod metrics;
+mod policy;
 mod polling;
 #[cfg(test)]
 mod property;

@@ -39,6 +39,9 @@ pub const WITHIN: [(&str, Duration); 5] = [
 /// How a scan by ListStreamSessions ends, as counted by `sessionexport_list_scans_total`.
 const SCAN_RESULTS: [&str; 3] = ["complete", "abandoned", "failed"];
 
+/// What becomes of a session that discovery shows, as counted by `sessionexport_discovered_sessions_total`.
+const FOUND_RESULTS: [&str; 3] = ["discovered", "selected", "refused"];
+
 /// How far an export has come, as counted by `sessionexport_exports`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelValue)]
 pub enum Phase {
@@ -203,6 +206,12 @@ struct Families {
     watch_stalled: Family<ByKind, Gauge>,
     /// SessionExports that can't be decoded.
     unreadable_objects: Gauge,
+    /// SessionExportPolicies by the reason of the Ready condition.
+    policies: Family<ByReason, Gauge>,
+    /// Live sessions in the scans of discovery.
+    found_sessions: Family<ByResult, Counter>,
+    /// SessionExports that policies made, or could not make.
+    policy_creations: Family<ByOutcome, Counter>,
 }
 
 impl Default for Metrics {
@@ -262,6 +271,7 @@ impl Metrics {
         self.set_leader(false);
         facts.queue_depth.set(0);
         facts.unreadable_objects.set(0);
+        facts.policies.clear();
         facts.exports.clear();
         facts.unaccepted.clear();
         facts.remaining.clear();
@@ -388,6 +398,24 @@ impl Metrics {
     /// How many objects can't be decoded now.
     pub fn set_unreadable_objects(&self, count: usize) {
         self.0.facts.unreadable_objects.set(to_gauge(count));
+    }
+
+    /// How many policies show a reason now.
+    pub fn set_policies(&self, reason: &'static str, count: usize) {
+        self.0.facts.policies.get_or_create(&ByReason { reason }).set(to_gauge(count));
+    }
+
+    /// Sessions that pages have shown for the first time in a scan: discovered, selected by policies, and selected
+    /// without a destination that the rules allow.
+    pub fn record_found_sessions(&self, counts: [u64; FOUND_RESULTS.len()]) {
+        for (result, count) in FOUND_RESULTS.into_iter().zip(counts) {
+            self.0.facts.found_sessions.get_or_create(&ByResult { result }).inc_by(count);
+        }
+    }
+
+    /// The creation of an object for a policy has ended.
+    pub fn record_policy_creation(&self, outcome: &'static str) {
+        self.0.facts.policy_creations.get_or_create(&ByOutcome { outcome }).inc();
     }
 
     /// Counts a failed list or watch.

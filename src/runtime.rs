@@ -26,6 +26,7 @@ pub(crate) mod events;
 pub(crate) mod fixtures;
 pub(crate) mod kubeconfig;
 pub(crate) mod list;
+pub(crate) mod patch;
 pub(crate) mod queue_depth;
 pub mod received;
 pub(crate) mod scope;

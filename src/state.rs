@@ -278,6 +278,13 @@ impl SessionState {
         self.members_of(arn).into_iter().filter(unfinished).collect()
     }
 
+    /// True if an object of another namespace holds a claim on the session.
+    pub(crate) fn is_claimed_in_other_namespace(&self, arn: &SessionArn, namespace: &str) -> bool {
+        self.members_of(arn).iter().filter_map(|uid| self.known.get(uid)).any(|known| {
+            known.standing.holds() && &*known.namespace != namespace
+        })
+    }
+
     /// Namespace, name and target of an object.
     pub(crate) fn object_ref_and_target(&self, uid: &str) -> Option<(Arc<str>, Arc<str>, &Target)> {
         self.known.get(uid).map(|known| (known.namespace.clone(), known.name.clone(), &*known.target))

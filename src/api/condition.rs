@@ -46,6 +46,11 @@ pub struct Condition {
     pub type_: Cow<'static, str>,
 }
 
+/// The reason of the Ready condition; `None` without one.
+pub fn ready_reason(conditions: &[Condition]) -> Option<&str> {
+    conditions.iter().find(|condition| condition.type_ == READY).map(|condition| &*condition.reason)
+}
+
 fn epoch() -> Time {
     Time(jiff::Timestamp::UNIX_EPOCH)
 }

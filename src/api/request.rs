@@ -1,11 +1,13 @@
 //! A SessionExport, parsed once: the request, and its recorded status.
 
-use crate::api::{ExportStatus, ReadyWhen, SessionExport, SessionExportSpec, SessionExportStatus};
+use crate::api::policy::POLICY_KIND;
+use crate::api::{ExportStatus, GROUP, ReadyWhen, SessionExport, SessionExportSpec, SessionExportStatus};
 use crate::aws::identifiers::{
     AccountId, Home, Malformed, OutputUri, Region, SessionArn, StreamGroupIdentifier, StreamSessionIdentifier,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,8 @@ pub struct Export {
     pub generation: i64,
     /// `metadata.creationTimestamp` (the API server's clock).
     pub created: Timestamp,
+    /// The uid of the SessionExportPolicy that controls it; `None` if no policy does.
+    pub policy: Option<Uid>,
     /// The parsed spec; an error only if the cluster's CRD is laxer than this program.
     pub request: Result<ExportRequest, Malformed>,
     /// The rest of the spec.
@@ -67,6 +71,7 @@ impl Export {
     pub fn read(object: SessionExport) -> Option<Self> {
         let SessionExport { metadata: meta, spec, status } = object;
         Some(Self {
+            policy: controlling_policy(&meta),
             uid: meta.uid?.into(),
             namespace: meta.namespace?.into(),
             name: meta.name?.into(),
@@ -118,6 +123,16 @@ impl Export {
     pub fn intended(&self) -> bool {
         self.status.request_attempt_time.is_some()
     }
+}
+
+/// The uid of the policy that controls an object.
+pub(crate) fn controlling_policy(meta: &ObjectMeta) -> Option<Uid> {
+    let mut owners = meta.owner_references.iter().flatten();
+    let is_policy = |owner: &&OwnerReference| {
+        let group = owner.api_version.split('/').next();
+        owner.controller == Some(true) && owner.kind == POLICY_KIND && group == Some(GROUP)
+    };
+    owners.find(is_policy).map(|owner| owner.uid.as_str().into())
 }
 
 impl Options {

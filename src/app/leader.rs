@@ -3,6 +3,7 @@
 use crate::api::SessionExport;
 use crate::api::request::Export;
 use crate::app::Process;
+use crate::app::preflight::wait_for_policies;
 use crate::authorization::OperatorIdentity;
 use crate::export::inventory::ExportInventory;
 use crate::export::reconciler::Controller;
@@ -10,6 +11,8 @@ use crate::export::reconciler::transition::TransitionRecorder;
 use crate::export::retention;
 use crate::leader::Fence;
 use crate::metrics::QuotaStats;
+use crate::policy::controller::PolicyController;
+use crate::policy::registry::PolicyRegistry;
 use crate::polling::interval::{PollIntervals, pending_get_interval};
 use crate::polling::poller::{Poller, PollerHandle, run_poller};
 use crate::polling::subscriptions::PollPlan;
@@ -26,6 +29,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
@@ -56,7 +60,9 @@ pub(crate) async fn run_leader_term(post: LeaderContext<'_>, over: impl Future<O
         requeue: requeue.clone(),
     });
     let GatewayReceivers { export_permits, read_permits, retries } = receivers;
-    let term = Arc::new(ExportHandler { controller: controller.clone(), health: process.health.clone() });
+    let policies = process.config.policies.enabled.then(|| Arc::new(build_policies(process, &controller)));
+    let health = process.health.clone();
+    let term = Arc::new(ExportHandler { controller: controller.clone(), policies: policies.clone(), health });
     let setup = EventLoopConfig {
         client: process.watch.clone(),
         scope: process.watch_scope(),
@@ -69,6 +75,7 @@ pub(crate) async fn run_leader_term(post: LeaderContext<'_>, over: impl Future<O
         () = run_poller(poller, read_permits) => {}
         () = requeue_granted(&controller, &requeue, (export_permits, retries)) => {}
         () = sample_load(&controller, process) => {}
+        () = run_policies(policies, process) => {}
     }
 }
 
@@ -115,6 +122,34 @@ fn build_controller(process: &Process, fence: Fence, aws: AwsGateway) -> Control
     }
 }
 
+fn build_policies(process: &Process, controller: &Controller) -> PolicyController {
+    let (config, scope) = (&process.config, process.watch_scope());
+    let max_awaiting_turn = config.policies.max_waiting_exports as usize;
+    let identity = controller.identity.clone();
+    let registry = PolicyRegistry::new(identity, &scope.label_selector, config.timing.clone(), max_awaiting_turn);
+    PolicyController {
+        registry: Mutex::new(registry),
+        changed: Notify::new(),
+        scope,
+        kube: process.kube.clone(),
+        watch: process.watch.clone(),
+        fence: controller.fence.clone(),
+        events: process.events.clone(),
+        metrics: process.metrics.clone(),
+        poller: controller.poller.clone(),
+        state: controller.state.clone(),
+    }
+}
+
+/// Runs the policies once the rights for them are there; never ends.
+async fn run_policies(policies: Option<Arc<PolicyController>>, process: &Process) {
+    if let Some(policies) = policies {
+        wait_for_policies(&process.kube, &process.config.watch.namespaces).await;
+        policies.run().await;
+    }
+    std::future::pending().await
+}
+
 /// Samples the load once a second: sets the gauges, and the interval of Gets for accepted exports.
 async fn sample_load(controller: &Controller, process: &Process) {
     let timing = &controller.timing;
@@ -145,6 +180,8 @@ fn as_millis(duration: Duration) -> u64 {
 
 struct ExportHandler {
     controller: Arc<Controller>,
+    /// `None` if policies are disabled.
+    policies: Option<Arc<PolicyController>>,
     health: Health,
 }
 
@@ -169,9 +206,11 @@ impl Reconciler<SessionExport> for ExportHandler {
         self.controller.apply_watched(export);
         self.controller.inventory().retire(&export.uid);
         self.cancel_work(&export.uid);
+        self.policies.iter().for_each(|policies| policies.on_export(export));
     }
 
     fn on_listed(&self) {
+        self.policies.iter().for_each(|policies| policies.on_exports_listed());
         self.health.set_ready(ReadyState::Leading);
     }
 
@@ -181,6 +220,7 @@ impl Reconciler<SessionExport> for ExportHandler {
 
     fn on_applied(&self, export: &Arc<Export>) {
         self.controller.apply_watched(export);
+        self.policies.iter().for_each(|policies| policies.on_export(export));
     }
 
     fn on_deleted(&self, object: &ObjectRef<SessionExport>) {
@@ -188,6 +228,7 @@ impl Reconciler<SessionExport> for ExportHandler {
         self.controller.state().mark_deleted(&uid.into(), Instant::now());
         self.controller.inventory().forget(uid);
         self.cancel_work(uid);
+        self.policies.iter().for_each(|policies| policies.on_export_deleted(&uid.into()));
     }
 
     async fn reconcile(&self, export: Arc<Export>) -> Option<Duration> {

@@ -16,6 +16,9 @@ use tokio::time::sleep;
 /// Pause between two tries.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Pause between two checks of what only policies need.
+const POLICY_RETRY_INTERVAL: Duration = Duration::from_secs(30);
+
 /// One permission, in the terms of RBAC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permission {
@@ -108,6 +111,26 @@ pub fn required_permissions(namespaces: &[String], lease: (&str, &str)) -> Vec<P
     work.chain([record]).chain(lease).collect()
 }
 
+/// The permissions that only policies need.
+#[must_use]
+pub fn permissions_of_policies(namespaces: &[String]) -> Vec<Permission> {
+    const WORK: [(&str, &str, &str); 5] = [
+        ("create", "sessionexports", ""),
+        ("get", "sessionexportpolicies", ""),
+        ("list", "sessionexportpolicies", ""),
+        ("watch", "sessionexportpolicies", ""),
+        ("patch", "sessionexportpolicies", "status"),
+    ];
+    let everywhere = if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
+    let work = everywhere.into_iter().flat_map(|namespace: Option<String>| {
+        WORK.map(|(verb, resource, subresource)| {
+            let namespace = namespace.clone();
+            Permission { verb, group: GROUP, resource, subresource, namespace, name: None }
+        })
+    });
+    work.collect()
+}
+
 /// Checks all permissions, then the CRD.
 ///
 /// # Errors
@@ -117,16 +140,32 @@ pub async fn check_permissions(
     namespaces: &[String],
     permissions: &[Permission],
 ) -> Result<(), PreflightError> {
+    check_allowed(client, permissions).await?;
+    check_crd(client, namespaces).await
+}
+
+async fn check_allowed(client: &Client, permissions: &[Permission]) -> Result<(), PreflightError> {
     let mut missing = Vec::new();
     for permission in permissions {
         if !is_allowed(client, permission).await? {
             missing.push(permission.clone());
         }
     }
-    if !missing.is_empty() {
-        return Err(PreflightError::Permissions(missing));
+    if missing.is_empty() { Ok(()) } else { Err(PreflightError::Permissions(missing)) }
+}
+
+/// Repeats the check of what only policies need until it succeeds. Logs each change of the result: until then policies
+/// are held, and nothing else is.
+pub async fn wait_for_policies(client: &Client, namespaces: &[String]) {
+    let permissions = permissions_of_policies(namespaces);
+    let mut reported = None;
+    while let Err(missing) = check_allowed(client, &permissions).await {
+        if reported.as_ref() != Some(&missing) {
+            tracing::warn!(%missing, "policies are held, checking again every {POLICY_RETRY_INTERVAL:?}");
+            reported = Some(missing);
+        }
+        sleep(POLICY_RETRY_INTERVAL).await;
     }
-    check_crd(client, namespaces).await
 }
 
 /// Repeats the checks every 5 s until all succeed. Logs each change of the result, and calls `report` with it.

@@ -19,7 +19,7 @@ pub struct Rules(Vec<Rule>);
 /// matches as a whole.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[serde(expecting = "a mapping with the keys namespaces, streamGroups, outputPrefixes, regions and exports")]
+#[serde(expecting = "a mapping with the keys namespaces, streamGroups, outputPrefixes, regions, exports and policies")]
 pub struct Rule {
     /// Names such as `team-a`, starts of names such as `team-*`, or `*` for all.
     #[serde(deserialize_with = "de::non_empty_vec")]
@@ -42,6 +42,10 @@ pub struct Rule {
     /// and nothing more is requested, not even the same export again. Retire a rule before you delete it.
     #[serde(default = "exports_by_default")]
     pub exports: bool,
+    /// Whether a SessionExportPolicy may use the rule, too: it exports every session of a stream group. Not together with
+    /// `exports: false`.
+    #[serde(default)]
+    pub policies: bool,
 }
 
 const fn exports_by_default() -> bool {
@@ -49,7 +53,7 @@ const fn exports_by_default() -> bool {
 }
 
 /// A missing rule longer than this, in bytes, is printed for the whole bucket: messages have at most 512.
-const MAX_PRINTED_RULE: usize = 380;
+pub(super) const MAX_PRINTED_RULE: usize = 380;
 
 /// The parts of a request that rules match.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +66,19 @@ pub struct RequestedExport<'a> {
     pub group: &'a StreamGroupId,
     /// The destination.
     pub uri: &'a OutputUri,
+}
+
+/// The parts of a policy that rules match.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestedPolicy<'a> {
+    /// The policy's namespace.
+    pub namespace: &'a str,
+    /// The Region of the stream group.
+    pub region: &'a Region,
+    /// The stream group, of the operator's account.
+    pub group: &'a StreamGroupId,
+    /// What each destination begins with.
+    pub destinations: &'a str,
 }
 
 /// What the rules allow for one request.
@@ -77,12 +94,23 @@ impl Rules {
     /// Returns what the rules allow for one request; `None` if nothing. A rule matches as a whole: its namespaces with
     /// its groups and its prefixes. `home` is the operator's own Region.
     pub fn coverage_of(&self, requested: RequestedExport<'_>, home: &Region) -> Option<Coverage<'_>> {
-        let matching = self.0.iter().filter(|rule| rule.matches_group(requested, home));
+        let RequestedExport { namespace, region, group, uri: _ } = requested;
+        let matching = self.0.iter().filter(|rule| rule.matches_group(namespace, (region, group), home));
         let covering = matching.flat_map(|rule| {
             let prefixes = rule.output_prefixes.iter().filter(|prefix| prefix.matches(requested.uri));
             prefixes.map(|prefix| Coverage { exports: rule.exports, prefix })
         });
         covering.max_by_key(|coverage| (coverage.exports, coverage.prefix.as_str().len()))
+    }
+
+    /// Whether a policy may export all sessions of a group to destinations that begin so. A rule matches as a whole.
+    pub fn allow_policy(&self, requested: RequestedPolicy<'_>, home: &Region) -> bool {
+        let RequestedPolicy { namespace, region, group, destinations } = requested;
+        let mut allowing = self.0.iter().filter(|rule| rule.policies && rule.exports);
+        allowing.any(|rule| {
+            rule.matches_group(namespace, (region, group), home)
+                && rule.output_prefixes.iter().any(|prefix| destinations.starts_with(prefix.as_str()))
+        })
     }
 
     /// The rules, in the order of the file.
@@ -98,10 +126,24 @@ impl FromIterator<Rule> for Rules {
 }
 
 impl Rule {
-    fn matches_group(&self, requested: RequestedExport<'_>, home: &Region) -> bool {
+    fn matches_group(&self, namespace: &str, (region, group): (&Region, &StreamGroupId), home: &Region) -> bool {
         let regions = if self.regions.is_empty() { std::slice::from_ref(home) } else { &self.regions };
-        self.namespaces.iter().any(|pattern| pattern.matches(requested.namespace))
-            && self.stream_groups.iter().any(|pattern| pattern.matches(requested.region, requested.group, regions))
+        self.namespaces.iter().any(|pattern| pattern.matches(namespace))
+            && self.stream_groups.iter().any(|pattern| pattern.matches(region, group, regions))
+    }
+
+    /// The narrowest rule that allows a policy; `None` if its destinations begin with no prefix that a rule can have.
+    pub fn narrowest_rule_for_policy(requested: RequestedPolicy<'_>, home: &Region) -> Option<Self> {
+        let RequestedPolicy { namespace, region, group, destinations } = requested;
+        let end = destinations.rfind('/')? + 1;
+        Some(Self {
+            namespaces: vec![NamespacePattern::Named(namespace.into())],
+            stream_groups: vec![GroupPattern::Named(StreamGroupIdentifier { id: group.clone(), home: None })],
+            output_prefixes: vec![destinations.get(..end)?.parse().ok()?],
+            regions: Some(region).filter(|region| *region != home).cloned().into_iter().collect(),
+            exports: true,
+            policies: true,
+        })
     }
 
     /// The narrowest rule that covers a request and others with the same prefix.
@@ -113,6 +155,7 @@ impl Rule {
             output_prefixes: OutputPrefix::enclosing_prefix(requested.uri).into_iter().collect(),
             regions: Some(requested.region).filter(|region| *region != home).cloned().into_iter().collect(),
             exports: true,
+            policies: false,
         }
     }
 }
@@ -134,14 +177,17 @@ pub(crate) fn print_missing_rule(requested: RequestedExport<'_>, home: &Region) 
 /// YAML on one line, ready to paste.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { namespaces, stream_groups, output_prefixes, regions, exports } = self;
+        let Self { namespaces, stream_groups, output_prefixes, regions, exports, policies } = self;
         let (namespaces, groups, prefixes) =
             (quote_entries(namespaces), quote_entries(stream_groups), quote_entries(output_prefixes));
         write!(f, "{{namespaces: [{namespaces}], streamGroups: [{groups}], outputPrefixes: [{prefixes}]")?;
         if !regions.is_empty() {
             write!(f, ", regions: [{}]", quote_entries(regions))?;
         }
-        f.write_str(if *exports { "}" } else { ", exports: false}" })
+        if !exports {
+            f.write_str(", exports: false")?;
+        }
+        f.write_str(if *policies { ", policies: true}" } else { "}" })
     }
 }
 

@@ -12,7 +12,7 @@ mod tests;
 use crate::api::request::{Export, Uid};
 use crate::api::{ExportStatus, Reason};
 use crate::authorization::Authorization;
-use crate::export::status::ready_reason;
+use crate::api::condition::ready_reason;
 use crate::metrics::{Metrics, NEW, Phase, UNRECOGNIZED, Unaccepted, WITHIN};
 use crate::quota::permit::Permit;
 use jiff::{SignedDuration, Timestamp};
@@ -224,6 +224,6 @@ fn phase(export: &Export) -> Phase {
 }
 
 fn reason(export: &Export) -> &'static str {
-    let Some(recorded) = ready_reason(&export.status) else { return NEW };
+    let Some(recorded) = ready_reason(&export.status.conditions) else { return NEW };
     Reason::ALL.into_iter().map(Reason::as_str).find(|known| *known == recorded).unwrap_or(UNRECOGNIZED)
 }

@@ -14,13 +14,7 @@ use crate::export::status::message::{is_plain, message, printable_text, share_me
 use crate::export::status::row::{Held, Outcome, Row};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde_json::{Map, Value};
 use std::borrow::Cow;
-
-/// The reason of the Ready condition; `None` without one.
-pub(crate) fn ready_reason(status: &SessionExportStatus) -> Option<&str> {
-    status.conditions.iter().find(|condition| condition.type_ == READY).map(|condition| &*condition.reason)
-}
 
 /// A condition's status, or `AsBefore`: keep the recorded one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -310,39 +304,4 @@ impl ConditionWriter<'_> {
 /// Statuses hold whole seconds, so a time that is compared with one is truncated.
 fn whole_seconds(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
-}
-
-/// The JSON merge patch that turns one status into the other. It is empty if nothing changed, and never names fields
-/// that this version doesn't know, so that they stay.
-///
-/// # Errors
-/// If a status can't be written as JSON.
-pub(crate) fn merge_patch(
-    before: &SessionExportStatus,
-    after: &SessionExportStatus,
-) -> serde_json::Result<Map<String, Value>> {
-    Ok(match (serde_json::to_value(before)?, serde_json::to_value(after)?) {
-        (Value::Object(before), Value::Object(after)) => changed_fields(&before, after),
-        _ => Map::new(),
-    })
-}
-
-fn changed_fields(before: &Map<String, Value>, after: Map<String, Value>) -> Map<String, Value> {
-    let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null));
-    let mut patch: Map<String, Value> = gone.collect();
-    for (key, value) in after {
-        match (before.get(&key), value) {
-            (Some(Value::Object(old)), Value::Object(new)) => {
-                let inner = changed_fields(old, new);
-                if !inner.is_empty() {
-                    patch.insert(key, Value::Object(inner));
-                }
-            }
-            (old, new) if old == Some(&new) => {}
-            (_, new) => {
-                patch.insert(key, new);
-            }
-        }
-    }
-    patch
 }

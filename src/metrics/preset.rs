@@ -1,10 +1,12 @@
 //! The preset label values: each of their series exists from the start, at zero.
 
 use crate::api::Reason;
+use crate::api::policy::PolicyReason;
 use crate::aws::failure::FailureClass;
 use crate::aws::operation::Operation;
 use crate::metrics::{
-    ByClass, ByKind, ByOperation, ByOperationAndClass, ByOutcome, ByReason, ByResult, Metrics, Phase, SCAN_RESULTS,
+    ByClass, ByKind, ByOperation, ByOperationAndClass, ByOutcome, ByReason, ByResult, FOUND_RESULTS, Metrics, Phase,
+    SCAN_RESULTS,
     Unaccepted, WITHIN,
 };
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -31,6 +33,9 @@ pub const ERROR_CLASSES: [&str; 10] = [
 pub const SILENT_KIND: &str = "silent";
 /// The outcomes of a status write beside the classes of errors.
 const OUTCOMES: [&str; 2] = ["written", "conflict"];
+
+/// How the creation of an object for a policy ends.
+pub(crate) const CREATION_OUTCOMES: [&str; 6] = ["created", "existing", "name_taken", "not_yet", "refused", "failed"];
 
 /// The phases in which an export may have a reason.
 const fn phases_of(reason: Reason) -> &'static [Phase] {
@@ -85,6 +90,13 @@ impl Metrics {
             init_series(&facts.kube_errors, ByKind { kind });
         }
         self.set_watch_stalled([]);
+        for reason in PolicyReason::ALL {
+            self.set_policies(reason.as_str(), 0);
+        }
+        self.record_found_sessions([0; FOUND_RESULTS.len()]);
+        for outcome in CREATION_OUTCOMES {
+            init_series(&facts.policy_creations, ByOutcome { outcome });
+        }
     }
 
     fn init_exports(&self) {

@@ -46,6 +46,9 @@ impl Default for Families {
             watch_restarts: Counter::default(),
             watch_stalled: Family::default(),
             unreadable_objects: Gauge::default(),
+            policies: Family::default(),
+            found_sessions: Family::default(),
+            policy_creations: Family::default(),
         }
     }
 }
@@ -56,6 +59,7 @@ impl Families {
     pub(super) fn build_registry(&self) -> Registry {
         let mut registry = Registry::with_prefix("sessionexport");
         self.register_exports(&mut registry);
+        self.register_policies(&mut registry);
         self.register_aws(&mut registry);
         self.register_quota(&mut registry);
         self.register_runtime(&mut registry);
@@ -148,6 +152,29 @@ impl Families {
             "Time since the start of the last complete scan for accepted exports; the longest of all stream groups that \
              are polled with ListStreamSessions, zero without any",
             &self.scan_age,
+        );
+    }
+
+    fn register_policies(&self, registry: &mut Registry) {
+        register_family(
+            registry,
+            "policies",
+            "SessionExportPolicies by the reason of their condition Ready",
+            &self.policies,
+        );
+        register_family(
+            registry,
+            "discovered_sessions",
+            "Live sessions that discovery scans showed: each counts once in each scan. discovered, selected by a policy, \
+             or refused: selected, but without a destination that the rules allow",
+            &self.found_sessions,
+        );
+        register_family(
+            registry,
+            "policy_creations",
+            "SessionExports that policies made or tried to make: created, existing (made earlier), name_taken (by another \
+             object, which is left alone), not_yet (a namesake is being deleted), refused by the API server, or failed",
+            &self.policy_creations,
         );
     }
 

@@ -39,7 +39,6 @@ pub(crate) enum DiscoveryPace {
     /// One scan after the other, not before `timing.discoveryInterval`.
     Continuous,
     /// Once per `timing.reconnectScanInterval`: all policies of the group are suspended, and only count.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its consumer is not merged"))]
     Counting,
 }
 

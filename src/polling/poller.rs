@@ -42,7 +42,6 @@ impl PollerHandle {
     }
 
     /// Sets which stream groups discovery scans, and how often; replaces the last set. Notifies the poller.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its consumer is not merged"))]
     pub(crate) fn set_discovered(
         &self,
         groups: impl IntoIterator<Item = (StreamGroupArn, DiscoveryPace)>,
@@ -53,7 +52,6 @@ impl PollerHandle {
     }
 
     /// Waits for what discovery finds, and takes it. For one consumer; a dropped future loses nothing.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its consumer is not merged"))]
     pub(crate) async fn next_discovery_events(&self) -> Vec<DiscoveryEvent> {
         loop {
             let events = self.plan().take_discovery_events();

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// A change of one object, or the end of the first lists.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum CacheChange<K: WatchableResource, P> {
+pub(crate) enum CacheChange<K: WatchableResource, P> {
     /// New or changed. Those of the first lists come before [`CacheChange::Listed`].
     Applied(ObjectRef<K>, Arc<P>),
     /// New or changed, and finished: not kept.
@@ -32,7 +32,7 @@ pub(super) enum CacheChange<K: WatchableResource, P> {
     Deleted(ObjectRef<K>),
 }
 
-pub(super) struct ObjectCache<K: WatchableResource, P> {
+pub(crate) struct ObjectCache<K: WatchableResource, P> {
     /// The entries, shared with the workers.
     store: Store<K, P>,
     /// Parses an object.
@@ -56,7 +56,7 @@ struct FeedSync {
 
 impl<K: WatchableResource, P> ObjectCache<K, P> {
     /// One feed for each of `namespaces`, in that order, or one feed for all namespaces if the list is empty.
-    pub(super) fn new(namespaces: &[String], parse: fn(K) -> Result<ParsedObject<P>, DecodeError>) -> Self {
+    pub(crate) fn new(namespaces: &[String], parse: fn(K) -> Result<ParsedObject<P>, DecodeError>) -> Self {
         let listing = |namespace| FeedSync { list: 0, namespace, complete: false };
         let feeds = match namespaces {
             [] => vec![listing(None)],
@@ -81,7 +81,7 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
     }
 
     /// Applies one event of feed number `feed`.
-    pub(super) fn apply(&mut self, feed: usize, event: Event<Received<K>>) -> Vec<CacheChange<K, P>> {
+    pub(crate) fn apply(&mut self, feed: usize, event: Event<Received<K>>) -> Vec<CacheChange<K, P>> {
         match event {
             Event::Init => {
                 if let Some(listing) = self.feeds.get_mut(feed) {

@@ -13,9 +13,10 @@
 #[cfg(test)]
 mod tests;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use kube::Resource;
 use kube::core::{NamespaceResourceScope, ObjectMeta};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -31,6 +32,23 @@ pub trait Decode: Sized {
     /// # Errors
     /// If the JSON does not fit the type.
     fn decode(metadata: ObjectMeta, json: &str) -> serde_json::Result<Self>;
+}
+
+/// Decodes the two parts of an object with a spec and a status.
+///
+/// # Errors
+/// If the JSON does not fit the types.
+pub(crate) fn decode_content<Spec: DeserializeOwned, Status: DeserializeOwned>(
+    json: &str,
+) -> serde_json::Result<(Spec, Option<Status>)> {
+    #[derive(Deserialize)]
+    struct Content<Spec, Status> {
+        spec: Spec,
+        #[serde(default = "Option::default")]
+        status: Option<Status>,
+    }
+    let Content { spec, status } = serde_json::from_str(json)?;
+    Ok((spec, status))
 }
 
 /// One object of a list, a watch event or a response: its JSON, and its name, namespace, uid and version.
@@ -62,6 +80,16 @@ struct Identity {
 struct Origin {
     generation: Option<i64>,
     creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    /// The controller only: the API server accepts one at most.
+    #[serde(deserialize_with = "controllers")]
+    owner_references: Option<Vec<OwnerReference>>,
+}
+
+fn controllers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<OwnerReference>>, D::Error> {
+    let mut owners = Option::<Vec<OwnerReference>>::deserialize(deserializer)?.unwrap_or_default();
+    owners.retain(|owner| owner.controller == Some(true));
+    Ok((!owners.is_empty()).then_some(owners))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -97,8 +125,9 @@ impl<K: Decode> Received<K> {
     pub fn decode(self) -> Result<K, DecodeError> {
         let json = self.json.get();
         let decoded = serde_json::from_str::<Envelope<Origin>>(json).and_then(|Envelope { metadata: origin }| {
-            let Origin { generation, creation_timestamp } = origin;
-            K::decode(ObjectMeta { generation, creation_timestamp, ..*self.identity }, json)
+            let Origin { generation, creation_timestamp, deletion_timestamp, owner_references } = origin;
+            let dates = ObjectMeta { generation, creation_timestamp, deletion_timestamp, ..*self.identity };
+            K::decode(ObjectMeta { owner_references, ..dates }, json)
         });
         decoded.map_err(|error| DecodeError::new(&error))
     }

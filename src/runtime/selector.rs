@@ -28,6 +28,17 @@ enum Requirement {
 pub(crate) struct Unreadable;
 
 impl Selector {
+    /// Whether an object with these labels matches.
+    #[must_use]
+    pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.0.iter().all(|(key, requirement)| match (requirement, labels.get(key)) {
+            (Requirement::Exists, value) => value.is_some(),
+            (Requirement::Absent, value) => value.is_none(),
+            (Requirement::In(values), value) => value.is_some_and(|value| values.contains(value)),
+            (Requirement::NotIn(values), value) => value.is_none_or(|value| !values.contains(value)),
+        })
+    }
+
     /// Whether there can be an object that matches both: exact, for labels are independent of each other.
     #[must_use]
     pub(crate) fn can_share_an_object(&self, other: &Self) -> bool {

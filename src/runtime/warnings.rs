@@ -13,7 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 
 /// The last warning, by namespace.
 #[derive(Debug, Default)]
-pub(super) struct Warnings(HashMap<String, LastWarning>);
+pub(crate) struct Warnings(HashMap<String, LastWarning>);
 
 #[derive(Debug)]
 struct LastWarning {
@@ -24,7 +24,7 @@ struct LastWarning {
 
 impl Warnings {
     /// Logs a warning that names the object, or only counts it.
-    pub(super) fn log_warning<K: WatchableResource>(&mut self, object: &ObjectRef<K>, error: &DecodeError) {
+    pub(crate) fn log_warning<K: WatchableResource>(&mut self, object: &ObjectRef<K>, error: &DecodeError) {
         let namespace = object.namespace.as_deref().unwrap_or_default();
         if let Some(count) = self.count_unreadable(namespace, Instant::now()) {
             let name = &*object.name;

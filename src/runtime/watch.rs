@@ -84,7 +84,7 @@ impl<K> WatchableResource for K where
 
 impl Scope {
     /// A feed for each namespace, or one for all.
-    pub(super) fn watch_streams<K: WatchableResource>(
+    pub(crate) fn watch_streams<K: WatchableResource>(
         &self,
         client: &Client,
     ) -> Vec<BoxStream<'static, StreamItem<K>>> {
@@ -183,7 +183,7 @@ fn read_event<K>(event: kube::Result<WatchEvent<K>>, complete: &mut bool) -> Opt
 
 /// An item of a feed.
 #[derive(Debug)]
-pub(super) enum StreamItem<K> {
+pub(crate) enum StreamItem<K> {
     /// As in kube's watcher; `Init` starts a list, also in the middle of another.
     Event(Event<Received<K>>),
     /// A list or watch failed, with the class and text of its error. It is retried.

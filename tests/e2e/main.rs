@@ -27,6 +27,7 @@ mod markdown;
 mod metrics;
 mod operator;
 mod oracle;
+mod policies;
 mod proxy;
 mod quota;
 mod replicas;

@@ -120,6 +120,18 @@ impl World {
         self.grant_everywhere(&self.namespace, granted()[0].clone()).await;
     }
 
+    /// The rights that only policies need.
+    #[allow(dead_code, reason = "the tests of policies use it")]
+    pub(crate) async fn permit_policies(&self) {
+        let rule = |resource, verbs: &[&str]| json!({"apiGroups": ["sessionexport.dev"], "resources": [resource], "verbs": verbs});
+        let rules = json!([
+            rule("sessionexports", &["create"]),
+            rule("sessionexportpolicies", &["get", "list", "watch"]),
+            rule("sessionexportpolicies/status", &["patch"]),
+        ]);
+        self.grant("policies", rules).await;
+    }
+
     async fn grant_everywhere(&self, name: &str, rules: Value) {
         let role = json!({"metadata": {"name": name}, "rules": rules});
         let binding = json!({
@@ -462,6 +474,7 @@ fn default_config(namespace: &str) -> Value {
             "outputPrefixes": ["s3://exports/", "s3://denied/"],
         }],
         "watch": {"namespaces": [namespace]},
+        "policies": {"enabled": false},
         "lease": {"namespace": namespace},
         "timing": {
             "callTimeout": "1500ms",

@@ -13,6 +13,8 @@ pub enum PolicyReason {
     Behind,
     /// Exports are made, and the most urgent of them is Stalled.
     ExportsHeld,
+    /// This version does not accept the spec: the definition in the cluster is laxer.
+    SpecRejected,
     /// No rule that allows policies covers the destination.
     DestinationForbidden,
     /// `spec.serviceAccountName`, which this operator does not support.
@@ -33,12 +35,13 @@ pub enum PolicyReason {
 
 impl PolicyReason {
     /// Every reason, for documentation, metrics and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Discovering,
         Self::Watching,
         Self::Suspended,
         Self::Behind,
         Self::ExportsHeld,
+        Self::SpecRejected,
         Self::DestinationForbidden,
         Self::ServiceAccountNotSupported,
         Self::AccessDenied,
@@ -57,6 +60,7 @@ impl PolicyReason {
             Self::Suspended => "Suspended",
             Self::Behind => "Behind",
             Self::ExportsHeld => "ExportsHeld",
+            Self::SpecRejected => "SpecRejected",
             Self::DestinationForbidden => "DestinationForbidden",
             Self::ServiceAccountNotSupported => "ServiceAccountNotSupported",
             Self::AccessDenied => "AccessDenied",

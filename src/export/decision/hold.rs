@@ -1,7 +1,7 @@
 //! The last stage, for every row: delay of held rows, acceptance deadline, and when to decide again.
 
 use crate::export::decision::{Action, CheckResult, Decision, DecisionInput, remaining_after};
-use crate::export::status::ready_reason;
+use crate::api::condition::ready_reason;
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::state::ownership::Observation;
 use crate::state::{HeldState, RetryState};
@@ -34,7 +34,7 @@ impl DecisionInput<'_> {
 
     /// The held row, if the status shows it: a decision without a row leaves it there.
     fn held_while_shown(&self) -> Option<HeldState> {
-        let recorded = ready_reason(&self.export.status);
+        let recorded = ready_reason(&self.export.status.conditions);
         self.snapshot.attempt.held.clone().filter(|held| recorded == Some(held.reason.as_str()))
     }
 

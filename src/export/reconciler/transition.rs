@@ -5,7 +5,7 @@ use crate::api::request::Export;
 use crate::api::{ExportStatus, Reason, SessionExportStatus};
 use crate::export::inventory::ExportInventory;
 use crate::export::status::message::{event_note, message};
-use crate::export::status::ready_reason;
+use crate::api::condition::ready_reason;
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::metrics::Metrics;
 use crate::runtime::events::{EventKind, EventOrder, EventRecorder, ExportEvent};
@@ -132,7 +132,7 @@ fn needs_warning(reason: Reason) -> bool {
 
 /// True if the recorded row is one that causes a Warning.
 fn has_shown_warning(before: &SessionExportStatus) -> bool {
-    let recorded = ready_reason(before);
+    let recorded = ready_reason(&before.conditions);
     Reason::ALL.into_iter().any(|reason| needs_warning(reason) && recorded == Some(reason.as_str()))
 }
 
@@ -140,5 +140,5 @@ fn has_shown_warning(before: &SessionExportStatus) -> bool {
 /// the reason that held the export, and a denial that lasts becomes Stalled under the same reason.
 fn visible_state(status: &SessionExportStatus) -> (Option<&str>, bool, bool) {
     let stalled = status.conditions.iter().any(|condition| condition.type_ == STALLED);
-    (ready_reason(status), stalled, status.completion_time.is_some())
+    (ready_reason(&status.conditions), stalled, status.completion_time.is_some())
 }

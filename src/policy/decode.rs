@@ -1,0 +1,11 @@
+//! Decoding of a SessionExportPolicy from the API server's JSON: spec and status here, the metadata is the runtime's.
+
+use crate::api::policy::SessionExportPolicy;
+use crate::runtime::received::{Decode, decode_content};
+use kube::core::ObjectMeta;
+
+impl Decode for SessionExportPolicy {
+    fn decode(metadata: ObjectMeta, json: &str) -> serde_json::Result<Self> {
+        decode_content(json).map(|(spec, status)| Self { metadata, spec, status })
+    }
+}

@@ -1,0 +1,254 @@
+//! The SessionExports as policies see them: which sessions have an unfinished one in a namespace, and how far those of a
+//! policy have come. Pure.
+//!
+//! Owns: counts by policy, the order in which finished objects are deleted, and what the watch has not shown yet of the
+//! objects made here.
+
+use crate::api::condition::ready_reason;
+use crate::api::policy::status::ExportCounts;
+use crate::api::request::{Export, Uid};
+use crate::api::{ExportStatus, Reason};
+use crate::aws::identifiers::SessionArn;
+use jiff::Timestamp;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A watch that shows a new object later than this shows it with its next list: until then its place is free again.
+const UNSEEN_FOR: Duration = Duration::from_secs(90);
+
+/// How far an export has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing holds it but its turn to call.
+    AwaitingTurn,
+    /// Not accepted, for another reason.
+    Held,
+    /// Accepted.
+    Pending,
+    /// Finished, at this time.
+    Succeeded(Timestamp),
+    /// Finished without a ZIP, at this time.
+    Failed(Timestamp),
+}
+
+impl Stage {
+    fn of(export: &Export) -> Self {
+        let turns = [Reason::RateLimited.as_str(), Reason::Requesting.as_str()];
+        let status = &export.status;
+        match (&status.completion_time, status.export_status) {
+            (Some(ended), Some(ExportStatus::Succeeded)) => Self::Succeeded(ended.0),
+            (Some(ended), _) => Self::Failed(ended.0),
+            (None, _) if export.accepted() => Self::Pending,
+            (None, _) if ready_reason(&status.conditions).is_none_or(|reason| turns.contains(&reason)) => {
+                Self::AwaitingTurn
+            }
+            (None, _) => Self::Held,
+        }
+    }
+
+    const fn is_finished(self) -> bool {
+        matches!(self, Self::Succeeded(_) | Self::Failed(_))
+    }
+}
+
+/// What is kept of an object: of a finished one only if a policy made it.
+#[derive(Debug)]
+struct Record {
+    policy: Option<Uid>,
+    namespace: Arc<str>,
+    name: Arc<str>,
+    /// Its session, while it is unfinished.
+    arn: Option<Box<SessionArn>>,
+    /// The id of its session, as the spec names it.
+    session: Box<str>,
+    stage: Stage,
+}
+
+/// The objects of one policy.
+#[derive(Debug, Default)]
+struct PolicyExports {
+    awaiting_turn: usize,
+    held: usize,
+    pending: usize,
+    succeeded: BTreeSet<(Timestamp, Uid)>,
+    failed: BTreeSet<(Timestamp, Uid)>,
+    /// Made by this process, and not shown by the watch yet.
+    unseen: HashMap<Uid, Instant>,
+}
+
+/// A finished object of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FinishedExport {
+    /// Its uid.
+    pub uid: Uid,
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The id of its session.
+    pub session: Box<str>,
+    /// When it finished.
+    pub ended: Timestamp,
+}
+
+/// What the deletion of an object means for a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DeletedUnfinished {
+    /// The policy that made it.
+    pub policy: Uid,
+    /// Its session.
+    pub arn: SessionArn,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct OwnedExports {
+    records: HashMap<Uid, Record>,
+    policies: HashMap<Uid, PolicyExports>,
+    /// The number of unfinished objects, by namespace and session.
+    unfinished: HashMap<(Arc<str>, SessionArn), usize>,
+}
+
+impl OwnedExports {
+    /// Adds or updates a stored object. `arn` is its session, if its spec names one of the operator's account.
+    pub(crate) fn upsert(&mut self, export: &Export, arn: Option<SessionArn>) {
+        self.remove(&export.uid);
+        let stage = Stage::of(export);
+        if let Some(policy) = &export.policy {
+            self.policies.entry(policy.clone()).or_default().unseen.remove(&export.uid);
+        }
+        if stage.is_finished() && export.policy.is_none() {
+            return;
+        }
+        let session = export.request.as_ref().map(|request| request.session.id.as_str().into()).unwrap_or_default();
+        let record = Record {
+            policy: export.policy.clone(),
+            namespace: export.namespace.clone(),
+            name: export.name.clone(),
+            arn: arn.filter(|_| !stage.is_finished()).map(Box::new),
+            session,
+            stage,
+        };
+        if let Some(arn) = &record.arn {
+            *self.unfinished.entry((record.namespace.clone(), SessionArn::clone(arn))).or_default() += 1;
+        }
+        if let Some(policy) = &record.policy {
+            let exports = self.policies.entry(policy.clone()).or_default();
+            match stage {
+                Stage::AwaitingTurn => exports.awaiting_turn += 1,
+                Stage::Held => exports.held += 1,
+                Stage::Pending => exports.pending += 1,
+                Stage::Succeeded(ended) => drop(exports.succeeded.insert((ended, export.uid.clone()))),
+                Stage::Failed(ended) => drop(exports.failed.insert((ended, export.uid.clone()))),
+            }
+        }
+        self.records.insert(export.uid.clone(), record);
+    }
+
+    /// Removes a deleted object. Returns what it was if a policy made it and it had not finished.
+    pub(crate) fn forget(&mut self, uid: &Uid) -> Option<DeletedUnfinished> {
+        for exports in self.policies.values_mut() {
+            exports.unseen.remove(uid);
+        }
+        let Record { policy, arn, .. } = self.remove(uid)?;
+        let policy = policy?;
+        self.drop_if_empty(&policy);
+        Some(DeletedUnfinished { policy, arn: *arn? })
+    }
+
+    fn remove(&mut self, uid: &Uid) -> Option<Record> {
+        let record = self.records.remove(uid)?;
+        if let Some(arn) = &record.arn {
+            let key = (record.namespace.clone(), SessionArn::clone(arn));
+            if let Some(count) = self.unfinished.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    self.unfinished.remove(&key);
+                }
+            }
+        }
+        if let Some(exports) = record.policy.as_ref().and_then(|policy| self.policies.get_mut(policy)) {
+            match record.stage {
+                Stage::AwaitingTurn => exports.awaiting_turn -= 1,
+                Stage::Held => exports.held -= 1,
+                Stage::Pending => exports.pending -= 1,
+                Stage::Succeeded(ended) => drop(exports.succeeded.remove(&(ended, uid.clone()))),
+                Stage::Failed(ended) => drop(exports.failed.remove(&(ended, uid.clone()))),
+            }
+        }
+        Some(record)
+    }
+
+    fn drop_if_empty(&mut self, policy: &Uid) {
+        let is_empty = self.policies.get(policy).is_some_and(|exports| {
+            let PolicyExports { awaiting_turn, held, pending, succeeded, failed, unseen } = exports;
+            awaiting_turn + held + pending == 0 && succeeded.is_empty() && failed.is_empty() && unseen.is_empty()
+        });
+        if is_empty {
+            self.policies.remove(policy);
+        }
+    }
+
+    /// True if the namespace has an unfinished object for the session, whoever made it, and whether it is suspended or
+    /// covered by a rule.
+    pub(crate) fn has_unfinished(&self, namespace: &Arc<str>, arn: &SessionArn) -> bool {
+        self.unfinished.contains_key(&(namespace.clone(), arn.clone()))
+    }
+
+    /// Records an object that this process has made for a policy, unless the watch has shown it already.
+    pub(crate) fn record_created(&mut self, policy: &Uid, uid: Uid, now: Instant) {
+        if !self.records.contains_key(&uid) {
+            self.policies.entry(policy.clone()).or_default().unseen.insert(uid, now);
+        }
+    }
+
+    /// How many objects of the policy wait for nothing but their turn to call, those that the watch has not shown
+    /// included.
+    pub(crate) fn awaiting_turn(&mut self, policy: &Uid, now: Instant) -> usize {
+        let Some(exports) = self.policies.get_mut(policy) else { return 0 };
+        exports.unseen.retain(|_, made| now.saturating_duration_since(*made) < UNSEEN_FOR);
+        exports.awaiting_turn + exports.unseen.len()
+    }
+
+    /// The counts for the status of the policy.
+    pub(crate) fn counts(&self, policy: &Uid) -> ExportCounts {
+        let Some(exports) = self.policies.get(policy) else { return ExportCounts::default() };
+        let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        ExportCounts {
+            waiting: signed(exports.awaiting_turn + exports.held),
+            pending: signed(exports.pending),
+            succeeded: signed(exports.succeeded.len()),
+            failed: signed(exports.failed.len()),
+        }
+    }
+
+    /// The object of the policy that failed last.
+    pub(crate) fn last_failure(&self, policy: &Uid) -> Option<FinishedExport> {
+        self.finished(self.policies.get(policy)?.failed.last()?)
+    }
+
+    /// The oldest finished objects of the policy beyond its limits: of those that succeeded, and of those that failed.
+    pub(crate) fn beyond_limits(&self, policy: &Uid, (succeeded, failed): (usize, usize)) -> Vec<FinishedExport> {
+        let Some(exports) = self.policies.get(policy) else { return Vec::new() };
+        let oldest = |all: &BTreeSet<(Timestamp, Uid)>, limit: usize| {
+            let beyond = all.len().saturating_sub(limit);
+            all.iter().take(beyond).filter_map(|entry| self.finished(entry)).collect::<Vec<_>>()
+        };
+        let mut beyond = oldest(&exports.succeeded, succeeded);
+        beyond.extend(oldest(&exports.failed, failed));
+        beyond
+    }
+
+    fn finished(&self, (ended, uid): &(Timestamp, Uid)) -> Option<FinishedExport> {
+        let Record { namespace, name, session, .. } = self.records.get(uid)?;
+        Some(FinishedExport {
+            uid: uid.clone(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+            session: session.clone(),
+            ended: *ended,
+        })
+    }
+}
