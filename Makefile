@@ -37,7 +37,7 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
 	$(STAGE) "helm" tools/helm.sh
 	@$(MAKE) --no-print-directory check
-	$(STAGE) "build" cargo build --workspace --locked
+	$(STAGE) "build" tools/build.sh
 	$(WITH_TOOLS) "integration tests" $(BESIDE) $(CARGO_TEST) $(addprefix --test ,$(TESTS)) $(AT_ONCE)
 	$(WITH_TOOLS) "tenants" $(CARGO_TEST) --test tenants -- --test-threads 4
 	$(STAGE) "documentation's examples" $(CARGO_TEST) --doc

@@ -121,8 +121,8 @@ pub struct Watch {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[serde(expecting = "a mapping with the keys enabled and maxWaitingExports")]
 pub struct Policies {
-    /// Whether the operator acts on policies. Without their definition or the rights for them, policies are held and
-    /// SessionExports go on.
+    /// Whether the operator acts on policies. It needs their definition and rights of their own for that; without them
+    /// policies are held, and SessionExports go on.
     pub enabled: bool,
     /// The most SessionExports of all policies of a Region that wait for nothing but their turn to call, from 1 to 10000.
     /// More are made as these are accepted.
@@ -131,7 +131,7 @@ pub struct Policies {
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { enabled: true, max_waiting_exports: 100 }
+        Self { enabled: false, max_waiting_exports: 100 }
     }
 }
 

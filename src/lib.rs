@@ -30,6 +30,7 @@
 //! - `leader`: leader election with a Lease.
 //! - `polling`: reads for many objects, by Get or by lists.
 //! - `export`: one SessionExport from spec to result: a pure decision, and the reconciler that carries it out.
+//! - `policy`: every session that a SessionExportPolicy selects gets a SessionExport.
 //! - `server`: probes and metrics over HTTP.
 //! - [`app`]: the process, and the work of one leader term. [`cli`]: the command line.
 

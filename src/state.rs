@@ -280,9 +280,10 @@ impl SessionState {
 
     /// True if an object of another namespace holds a claim on the session.
     pub(crate) fn is_claimed_in_other_namespace(&self, arn: &SessionArn, namespace: &str) -> bool {
-        self.members_of(arn).iter().filter_map(|uid| self.known.get(uid)).any(|known| {
-            known.standing.holds() && &*known.namespace != namespace
-        })
+        self.members_of(arn)
+            .iter()
+            .filter_map(|uid| self.known.get(uid))
+            .any(|known| known.standing.holds() && &*known.namespace != namespace)
     }
 
     /// Namespace, name and target of an object.

@@ -15,7 +15,7 @@ use session_export_operator::api::policy::{POLICY_KIND, SessionExportPolicy, Ses
 use session_export_operator::api::{GROUP, KIND, SessionExport, VERSION};
 use session_export_operator::authorization::rules::RequestedExport;
 use session_export_operator::aws::identifiers::{OutputUri, StreamGroupIdentifier};
-use session_export_operator::config::{Config, Lease, QuotaConfig, Timing, Watch};
+use session_export_operator::config::{Config, Lease, Policies, QuotaConfig, Timing, Watch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -143,9 +143,10 @@ fn the_demos_rules_forbid_what_they_are_to_forbid_and_nothing_else() {
 
 #[test]
 fn the_example_configuration_holds_the_defaults() {
-    let Config { aws: _, rules: _, quota, watch, lease, timing } = config();
+    let Config { aws: _, rules: _, quota, watch, policies, lease, timing } = config();
     assert_eq!(quota, QuotaConfig::default());
     assert_eq!(watch, Watch::default());
+    assert_eq!(policies, Policies::default());
     assert_eq!(lease.name, Lease::default().name);
     assert_eq!(timing, Timing::default());
 }
@@ -163,13 +164,14 @@ fn the_example_configuration_names_every_key() {
     assert_eq!(keys("aws"), ["region", "accountId"]);
     assert_eq!(keys("quota"), ["export", "get", "list", "discoveryShare", "allowAboveDefault"]);
     assert_eq!(keys("watch"), ["namespaces", "labelSelector"]);
+    assert_eq!(keys("policies"), ["enabled", "maxWaitingExports"]);
     assert_eq!(keys("lease"), ["namespace", "name"]);
     let rules = written["rules"].as_sequence().unwrap().iter().flat_map(|rule| rule.as_mapping().unwrap().keys());
     let of_rules: BTreeSet<&str> = rules.map(|key| key.as_str().unwrap()).collect();
-    let expected = ["namespaces", "streamGroups", "outputPrefixes", "regions", "exports"];
+    let expected = ["namespaces", "streamGroups", "outputPrefixes", "regions", "exports", "policies"];
     assert_eq!(of_rules, BTreeSet::from(expected));
     let sections: Vec<&str> = written.keys().map(|key| key.as_str().unwrap()).collect();
-    assert_eq!(sections, ["aws", "rules", "quota", "watch", "lease", "timing"]);
+    assert_eq!(sections, ["aws", "rules", "quota", "watch", "policies", "lease", "timing"]);
 }
 
 /// The objects of examples/install.yaml of one kind.

@@ -8,7 +8,7 @@ requirements=tools/dashboard-picture/requirements.txt
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/session-export-operator/matplotlib-$(sha256sum $requirements | cut -c1-12)
 folder=$PWD/target/dashboard-picture
 
-cargo build --quiet --workspace --locked
+tools/build.sh --quiet
 binaries=$(tools/control-plane/install.sh)
 prometheus=$(tools/promtool.sh prometheus)
 if [[ ! -x $venv/bin/python ]] || ! "$venv/bin/python" -c 'import matplotlib' 2>/dev/null; then

@@ -72,7 +72,7 @@ interrupted() {
 # --- what runs --------------------------------------------------------------------
 
 build() {
-	attended cargo build --workspace --locked
+	attended tools/build.sh
 	attended tools/control-plane/install.sh >"$dir/control-plane-bin"
 	CONTROL_PLANE_BIN=$(<"$dir/control-plane-bin")
 	PATH=$CONTROL_PLANE_BIN:$PATH

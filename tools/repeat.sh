@@ -60,7 +60,7 @@ export CONTROL_PLANE_BIN HELM
 tests=(cargo test --workspace --locked --no-fail-fast)
 for suite in "${suites[@]}"; do tests+=(--test "$suite"); done
 mkdir -p "$output"
-cargo build --workspace --locked
+tools/build.sh
 "${tests[@]}" --no-run
 [[ -e $record ]] || printf 'began\tcommit\tseconds\tpassed\tfailed\tfailed tests\n' >"$record"
 while (($(date +%s) < until)); do run_once; done

@@ -80,8 +80,10 @@ impl OperatorIdentity {
         }
         let group = Arc::new(request.group_arn(region, account));
         if let Some(other) = request.application_of_other_account_or_region(&group) {
-            let detail =
-                format!("selector.applicationIdentifiers must be of the group's Region and account, {} is not", other.id);
+            let detail = format!(
+                "selector.applicationIdentifiers must be of the group's Region and account, {} is not",
+                other.id
+            );
             return Err(Uncovered::Malformed { detail });
         }
         Ok(CoveredPolicy { policy: policy.clone(), request: Arc::new(request.clone()), group })
@@ -98,8 +100,7 @@ impl OperatorIdentity {
     ) -> Result<OutputUri, RefusedSession> {
         let uri = policy.destination_of(&policy.request.template, facts).map_err(RefusedSession::NoDestination)?;
         let (region, group) = (&facts.arn.region, &facts.arn.group);
-        let wanted =
-            RequestedPolicy { namespace: &policy.namespace, region, group, destinations: uri.as_str() };
+        let wanted = RequestedPolicy { namespace: &policy.namespace, region, group, destinations: uri.as_str() };
         if self.rules.allow_policy(wanted, &self.region) { Ok(uri) } else { Err(RefusedSession::Forbidden) }
     }
 

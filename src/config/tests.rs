@@ -92,6 +92,14 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
     ("rules:\n- regions: ['*']\n", "2:13", &["rules[0].regions[0]", "us-west-2"]),
     ("rules:\n- exports: 'false'\n", "2:12", &["rules[0].exports", "expected a boolean"]),
     ("rules:\n- exports:\n", "2:11", &["rules[0].exports", "expected a boolean"]),
+    ("rules:\n- policies: 'true'\n", "2:13", &["rules[0].policies", "expected a boolean"]),
+    (
+        "aws: {accountId: 111122223333}\nrules:\n- namespaces: [a]\n  streamGroups: [sg-1]\n  outputPrefixes: ['s3://b-b/']\n  exports: false\n  policies: true",
+        "7:13",
+        &["rules[0].policies", "exports: false"],
+    ),
+    ("policies: {maxWaitingExports: 0}", "1:31", &["policies.maxWaitingExports", "from 1 to 10000"]),
+    ("policies: {enable: true}", "1:12", &["policies", "unknown field `enable`", "`enabled`"]),
     (
         "aws: {accountId: 111122223333}\nrules:\n- namespaces: [a]\n  streamGroups: ['arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1']\n  outputPrefixes: ['s3://b-b/']\n  regions: [eu-central-1]",
         "6:12",

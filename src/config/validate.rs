@@ -14,6 +14,7 @@ const MAX_SHARE: f64 = 10_000.0;
 /// Neither discovery scans nor the other lists must be without a share.
 const DISCOVERY_SHARES: RangeInclusive<f64> = 0.05..=0.95;
 const MAX_TRIES: u32 = 100;
+const WAITING_EXPORTS: RangeInclusive<u32> = 1..=10_000;
 
 /// A field with an invalid value.
 pub(super) struct ValidationError {
@@ -30,6 +31,7 @@ fn ensure(fine: bool, field: &str, message: impl FnOnce() -> String) -> Result<(
 pub(super) fn validate(config: &Config) -> Result<(), ValidationError> {
     validate_account(config)?;
     validate_regions(config)?;
+    validate_policies(config)?;
     validate_quota(&config.quota)?;
     validate_namespaces(&config.watch.namespaces)?;
     validate_counts(&config.timing)?;
@@ -70,6 +72,18 @@ fn validate_regions(config: &Config) -> Result<(), ValidationError> {
         })?;
     }
     Ok(())
+}
+
+/// A retired rule makes no exports, also not for policies.
+fn validate_policies(config: &Config) -> Result<(), ValidationError> {
+    for (r, rule) in config.rules.as_slice().iter().enumerate() {
+        ensure(rule.exports || !rule.policies, &format!("rules[{r}].policies"), || {
+            "must not be true in a rule with exports: false, under which nothing more is requested".to_owned()
+        })?;
+    }
+    ensure(WAITING_EXPORTS.contains(&config.policies.max_waiting_exports), "policies.maxWaitingExports", || {
+        format!("must be a number from {} to {}", WAITING_EXPORTS.start(), WAITING_EXPORTS.end())
+    })
 }
 
 fn is_of_account(group: &GroupPattern, account: &AccountId) -> bool {

@@ -9,10 +9,10 @@
 #[cfg(test)]
 mod tests;
 
+use crate::api::condition::ready_reason;
 use crate::api::request::{Export, Uid};
 use crate::api::{ExportStatus, Reason};
 use crate::authorization::Authorization;
-use crate::api::condition::ready_reason;
 use crate::metrics::{Metrics, NEW, Phase, UNRECOGNIZED, Unaccepted, WITHIN};
 use crate::quota::permit::Permit;
 use jiff::{SignedDuration, Timestamp};

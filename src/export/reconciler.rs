@@ -16,15 +16,15 @@ use crate::export::decision::{Action, Decision, Now, Observed, Retention, Withhe
 use crate::export::inventory::ExportInventory;
 use crate::export::reconciler::transition::TransitionRecorder;
 use crate::export::retention::read_export;
-use crate::export::status::row::Row;
 use crate::export::status::build_status;
-use crate::runtime::patch::merge_patch;
+use crate::export::status::row::Row;
 use crate::leader::Fence;
 use crate::polling::poller::PollerHandle;
 use crate::quota::gateway::AwsGateway;
 use crate::quota::scheduler::Permit;
 use crate::runtime::backoff::ExponentialBackoff;
 use crate::runtime::client::{FIELD_MANAGER, describe_error, error_class};
+use crate::runtime::patch::merge_patch;
 use crate::runtime::received::Received;
 use crate::state::{SessionState, SharedState, Snapshot};
 use kube::Resource;

@@ -6,8 +6,7 @@ use crate::aws::failure::FailureClass;
 use crate::aws::operation::Operation;
 use crate::metrics::{
     ByClass, ByKind, ByOperation, ByOperationAndClass, ByOutcome, ByReason, ByResult, FOUND_RESULTS, Metrics, Phase,
-    SCAN_RESULTS,
-    Unaccepted, WITHIN,
+    SCAN_RESULTS, Unaccepted, WITHIN,
 };
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use std::hash::Hash;

@@ -2,10 +2,10 @@
 //!
 //! Owns: every request that a policy causes to the API server. Never: decides; [`registry`](super::registry) does.
 
+use crate::api::SessionExport;
 use crate::api::policy::request::Policy;
 use crate::api::policy::{PolicyReason, SessionExportPolicy};
 use crate::api::request::{Export, Uid, controlling_policy};
-use crate::api::SessionExport;
 use crate::export::status::message::printable_text;
 use crate::leader::Fence;
 use crate::metrics::Metrics;
@@ -105,7 +105,8 @@ impl PolicyController {
     /// Runs until it is dropped.
     pub(crate) async fn run(self: Arc<Self>) {
         let feeds = self.scope.watch_streams::<SessionExportPolicy>(&self.watch);
-        let mut feeds = select_all(feeds.into_iter().enumerate().map(|(n, feed)| feed.map(move |item| (n, item)).boxed()));
+        let mut feeds =
+            select_all(feeds.into_iter().enumerate().map(|(n, feed)| feed.map(move |item| (n, item)).boxed()));
         let mut cache = ObjectCache::new(&self.scope.namespaces, parse_policy);
         let (mut warnings, mut watch_error) = (Warnings::default(), None);
         let (mut creations, mut writes, mut deletions) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
@@ -168,8 +169,7 @@ impl PolicyController {
         let now = Instant::now();
         for event in events {
             let mut registry = self.registry();
-            let is_claimed =
-                |arn: &_, namespace: &str| self.state.lock().is_claimed_in_other_namespace(arn, namespace);
+            let is_claimed = |arn: &_, namespace: &str| self.state.lock().is_claimed_in_other_namespace(arn, namespace);
             let found = registry.apply_discovery(event, is_claimed, now);
             self.metrics.record_found_sessions([found.discovered, found.selected, found.refused]);
         }

@@ -6,13 +6,13 @@
 #[cfg(test)]
 mod tests;
 
+use crate::api::SessionExport;
 use crate::api::condition::ready_reason;
 use crate::api::policy::export_identity::export_name;
 use crate::api::policy::request::{Policy, Selection, SessionFacts};
 use crate::api::policy::status::{ExportSummary, SessionCounts};
 use crate::api::policy::{PolicyReason, SessionExportPolicyStatus};
 use crate::api::request::{Export, Uid};
-use crate::api::SessionExport;
 use crate::authorization::OperatorIdentity;
 use crate::authorization::policies::CoveredPolicy;
 use crate::aws::failure::FailureClass;
@@ -253,7 +253,8 @@ impl PolicyRegistry {
     }
 
     fn drop_unused_groups(&mut self) {
-        let used: HashSet<_> = self.entries.values().filter_map(PolicyEntry::covered).map(CoveredPolicy::group).collect();
+        let used: HashSet<_> =
+            self.entries.values().filter_map(PolicyEntry::covered).map(CoveredPolicy::group).collect();
         self.groups.retain(|group, _| used.contains(group));
     }
 
@@ -317,8 +318,10 @@ impl PolicyRegistry {
     fn apply_page(&mut self, page: &ShownSessions, is_claimed: impl Fn(&SessionArn, &str) -> bool) -> FoundSessions {
         let mut found = FoundSessions::default();
         let Self { identity, hasher, entries, groups, exports, .. } = self;
-        let mut policies: Vec<&mut PolicyEntry> =
-            entries.values_mut().filter(|entry| entry.covered().is_some_and(|one| *one.group() == page.group)).collect();
+        let mut policies: Vec<&mut PolicyEntry> = entries
+            .values_mut()
+            .filter(|entry| entry.covered().is_some_and(|one| *one.group() == page.group))
+            .collect();
         policies.sort_by_key(|entry| (entry.policy.namespace.clone(), entry.policy.precedence()));
         let scans = groups.entry(page.group.clone()).or_default();
         for (id, view) in page.sessions.iter().filter(|(_, view)| is_exportable(view.status)) {
@@ -350,8 +353,7 @@ impl PolicyRegistry {
         let complete = match scan.outcome {
             ScanOutcome::Complete => {
                 scans.failure = None;
-                scans.last_complete =
-                    Some(CompleteScan { began: scan.began, took: scan.took, pages: scan.pages });
+                scans.last_complete = Some(CompleteScan { began: scan.began, took: scan.took, pages: scan.pages });
                 true
             }
             ScanOutcome::Incomplete => false,
@@ -396,7 +398,8 @@ impl PolicyRegistry {
                 ready.push((uid.clone(), entry.policy.namespace.clone(), covered.group().region.clone(), waiting));
             }
         }
-        let has_place = |region: &Region| waiting_by_region.get(region).is_none_or(|waiting| *waiting < self.max_awaiting_turn);
+        let has_place =
+            |region: &Region| waiting_by_region.get(region).is_none_or(|waiting| *waiting < self.max_awaiting_turn);
         let (uid, ..) = ready
             .into_iter()
             .filter(|(_, _, region, _)| has_place(region))
@@ -453,7 +456,8 @@ impl PolicyRegistry {
     fn note_late_scans(&mut self, now: Instant) {
         for scans in self.groups.values_mut() {
             let late = scans.last_complete.is_some_and(|scan| {
-                now.saturating_duration_since(scan.began) > allowed_scan_age(scan.took).max(2 * self.timing.discovery_interval)
+                now.saturating_duration_since(scan.began)
+                    > allowed_scan_age(scan.took).max(2 * self.timing.discovery_interval)
             });
             scans.behind_since = if late { scans.behind_since.or(Some(now)) } else { None };
         }
@@ -623,8 +627,7 @@ impl PolicyEntry {
         let recorded = &self.policy.status;
         let mut status = recorded.clone();
         status.observed_generation = Some(self.policy.generation);
-        status.stream_group_arn =
-            self.covered().map(|covered| covered.group().to_string()).or(status.stream_group_arn);
+        status.stream_group_arn = self.covered().map(|covered| covered.group().to_string()).or(status.stream_group_arn);
         status.conditions = build_conditions(&self.policy, &row, wall);
         status.sessions = self.sessions.or(status.sessions);
         status.exports = Some(exports.counts(&self.policy.uid));
@@ -659,7 +662,9 @@ impl GroupFailure {
             FailureClass::AccessDenied => {
                 lasts(timing.denial_stalled_after).then_some(PolicyRow::AccessDenied { group })
             }
-            FailureClass::Credentials => lasts(timing.denial_stalled_after).then_some(PolicyRow::CredentialsUnavailable),
+            FailureClass::Credentials => {
+                lasts(timing.denial_stalled_after).then_some(PolicyRow::CredentialsUnavailable)
+            }
             FailureClass::NotFound => (self.scans >= MIN_NOT_FOUND_SCANS && lasts(timing.denial_stalled_after / 2))
                 .then_some(PolicyRow::StreamGroupNotFound { group }),
             FailureClass::Throttled

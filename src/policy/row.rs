@@ -82,9 +82,7 @@ impl PolicyRow {
             Uncovered::ServiceAccount => Self::ServiceAccountNotSupported,
             Uncovered::OtherAccount { named } => Self::AccountMismatch { named: named.to_string() },
             Uncovered::Forbidden { missing_rule } => Self::DestinationForbidden { missing_rule },
-            Uncovered::Retired => {
-                Self::DestinationForbidden { missing_rule: "one with policies: true".to_owned() }
-            }
+            Uncovered::Retired => Self::DestinationForbidden { missing_rule: "one with policies: true".to_owned() },
         }
     }
 
@@ -145,9 +143,11 @@ impl PolicyRow {
                 "No rule of the operator's configuration that allows policies covers this namespace, stream group and \
                  destination. An administrator may add to rules: {missing_rule}"
             ),
-            Self::ServiceAccountNotSupported => "This version does not support spec.serviceAccountName. It does not use \
+            Self::ServiceAccountNotSupported => {
+                "This version does not support spec.serviceAccountName. It does not use \
                                                  the operator's own identity instead."
-                .to_owned(),
+                    .to_owned()
+            }
             Self::AccountMismatch { named } => {
                 format!("The ARN names account {named}, which this operator does not serve.")
             }
@@ -155,9 +155,11 @@ impl PolicyRow {
                 "IAM denies the operator's role gameliftstreams:ListStreamSessions. The operator retries every minute. \
                  Allow it in the role's policy, with the resource {group}."
             ),
-            Self::CredentialsUnavailable => "The operator has no credentials that AWS accepts. It retries every minute. \
+            Self::CredentialsUnavailable => {
+                "The operator has no credentials that AWS accepts. It retries every minute. \
                                              Check the IAM role of its Pods."
-                .to_owned(),
+                    .to_owned()
+            }
             Self::StreamGroupNotFound { group } => {
                 format!("AWS does not know the stream group {group}. The operator looks again every minute.")
             }

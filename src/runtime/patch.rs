@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 ///
 /// # Errors
 /// If a status can't be written as JSON.
-pub(crate) fn merge_patch<Status: Serialize>(before: &Status, after: &Status) -> serde_json::Result<Map<String, Value>> {
+pub(crate) fn merge_patch<Status: Serialize>(
+    before: &Status,
+    after: &Status,
+) -> serde_json::Result<Map<String, Value>> {
     Ok(match (serde_json::to_value(before)?, serde_json::to_value(after)?) {
         (Value::Object(before), Value::Object(after)) => changed_fields(&before, after),
         _ => Map::new(),

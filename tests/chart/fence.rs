@@ -3,6 +3,7 @@
 mod drawn;
 mod labelled;
 mod limits;
+mod policies;
 mod scope;
 
 use crate::control_plane::ControlPlane;

@@ -66,6 +66,14 @@ fn needed(namespaces: &[&str], lease: &str) -> Vec<Permission> {
     preflight::required_permissions(&namespaces, (NAMESPACE, lease))
 }
 
+/// The same, and what only policies need.
+fn with_policies(namespaces: &[&str]) -> Vec<Permission> {
+    let watched: Vec<String> = namespaces.iter().map(ToString::to_string).collect();
+    let mut all = needed(namespaces, "exports-session-export-operator");
+    all.extend(preflight::permissions_of_policies(&watched));
+    all
+}
+
 #[test]
 fn nothing_is_granted_but_what_the_operator_needs() {
     let words = |permissions: Vec<Permission>| permissions.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
@@ -77,6 +85,8 @@ fn nothing_is_granted_but_what_the_operator_needs() {
             json!({"config": {"lease": {"name": "mine", "namespace": "leases"}}}),
             preflight::required_permissions(&[], ("leases", "mine")),
         ),
+        (json!({"policies": {"enabled": true}}), with_policies(&[])),
+        (json!({"policies": {"enabled": true}, "watch": {"namespaces": ["a", "b"]}}), with_policies(&["a", "b"])),
     ] {
         let granted = granted(&objects(&values));
         assert_eq!(granted.len(), needed.len(), "{granted:?}");
@@ -94,13 +104,15 @@ fn without_rbac_nothing_is_granted_to_anybody() {
 
 #[test]
 fn people_may_read_or_write_exports_and_never_their_status() {
-    let labels = |view: bool, edit: bool, admin: bool| {
+    let granted_to = |policies: bool, (view, edit, admin): (bool, bool, bool)| {
         let rbac = json!({"aggregateToView": view, "aggregateToEdit": edit, "aggregateToAdmin": admin});
-        let objects = objects(&json!({"rbac": rbac}));
+        let objects = objects(&json!({"rbac": rbac, "policies": {"enabled": policies}}));
+        let resources =
+            if policies { json!(["sessionexports", "sessionexportpolicies"]) } else { json!(["sessionexports"]) };
         let roles =
             objects.into_iter().filter(|object| object["metadata"]["labels"].to_string().contains("aggregate-to"));
         let found = roles.map(|role| {
-            assert_eq!(role["rules"][0]["resources"], json!(["sessionexports"]));
+            assert_eq!(role["rules"][0]["resources"], resources);
             assert_eq!(role["rules"].as_array().unwrap().len(), 1);
             let writes = texts(&role["rules"][0]["verbs"]).contains(&"create");
             let labels = role["metadata"]["labels"].as_object().unwrap().clone();
@@ -108,6 +120,11 @@ fn people_may_read_or_write_exports_and_never_their_status() {
             (writes, to.map(str::to_owned).collect::<Vec<_>>().join(" "))
         });
         found.collect::<Vec<_>>()
+    };
+    let labels = |view: bool, edit: bool, admin: bool| {
+        let without = granted_to(false, (view, edit, admin));
+        assert_eq!(granted_to(true, (view, edit, admin)), without);
+        without
     };
     let of = |writes: bool, to: &str| (writes, to.to_owned());
     assert_eq!(labels(true, true, true), [of(false, "view"), of(true, "admin edit")]);

@@ -19,7 +19,7 @@ A duration is a text with its unit, such as `30s`, `2m` or `25h`, from `1ms` to 
 ";
 
 /// The sections in their order in a file.
-const SECTIONS: [&str; 6] = ["aws", "rules", "quota", "watch", "lease", "timing"];
+const SECTIONS: [&str; 7] = ["aws", "rules", "quota", "watch", "policies", "lease", "timing"];
 
 /// Variables whose values the help would show.
 const VARIABLES: [&str; 5] =

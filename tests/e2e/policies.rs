@@ -2,17 +2,21 @@
 
 use crate::simulator::{GROUP, merge};
 use crate::world::World;
-use kube::api::{Api, ObjectMeta, PostParams};
+use k8s_openapi::api::core::v1::ResourceQuota;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
 use serde_json::{Value, json};
 use session_export_operator::api::policy::{SessionExportPolicy, SessionExportPolicyStatus};
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+const LISTS: &str = "ListStreamSessions";
 const GETS: &str = "GetStreamSession";
 
 const CALLS: &str = "ExportStreamSessionFiles";
 const READY: &str = "Ready=True";
-
+const STALLED: &str = "Ready=False Stalled=True";
 
 /// A world whose one rule allows policies, and whose operator has the rights for them.
 async fn world(name: &str, changes: Value) -> World {
@@ -69,8 +73,43 @@ impl World {
 
     /// The sessions that the objects of this namespace export.
     async fn exported_sessions(&self) -> BTreeSet<String> {
-        let all = self.exports().list(&Default::default()).await.unwrap().items;
+        let all = self.exports().list(&ListParams::default()).await.unwrap().items;
         all.into_iter().map(|export| export.spec.stream_session_identifier).collect()
+    }
+
+    /// The reasons of the Events of a policy.
+    async fn events_of_policy(&self, name: &str) -> Vec<String> {
+        let events: Api<Event> = self.namespaced();
+        let all = events.list(&ListParams::default()).await.unwrap().items;
+        let of_it =
+            all.into_iter().filter(|event| event.regarding.as_ref().is_some_and(|it| it.name.as_deref() == Some(name)));
+        of_it.filter_map(|event| event.reason).collect()
+    }
+
+    /// At most so many SessionExports in the namespace.
+    async fn quota_of_exports(&self, count: u32) {
+        let quotas: Api<ResourceQuota> = self.namespaced();
+        let quota = json!({
+            "metadata": {"name": "exports"},
+            "spec": {"hard": {"count/sessionexports.sessionexport.dev": count.to_string()}},
+        });
+        // The controller manager looks for new kinds every 30 s; a quota of a kind that it doesn't know yet stands
+        // uncounted for 5 minutes, and so is made again.
+        for _ in 0..40 {
+            quotas.create(&PostParams::default(), &serde_json::from_value(quota.clone()).unwrap()).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let status = quotas.get("exports").await.unwrap().status.unwrap_or_default();
+            if status.used.is_some_and(|used| !used.is_empty()) {
+                return;
+            }
+            self.no_quota_of_exports().await;
+        }
+        panic!("the quota is never counted");
+    }
+
+    async fn no_quota_of_exports(&self) {
+        let quotas: Api<ResourceQuota> = self.namespaced();
+        quotas.delete("exports", &DeleteParams::default()).await.unwrap();
     }
 
     /// Waits until AWS has accepted an export of each of these sessions, from one call each.
@@ -121,14 +160,191 @@ async fn sessions_that_nobody_names_are_exported_without_a_get_before_the_call()
     }
     let counted = || async {
         let status = world.policy_status("all").await;
-        status.exports.is_some_and(|exports| exports.succeeded == 30) && status.sessions.is_some_and(|all| all.live == 0)
+        status.exports.is_some_and(|exports| exports.succeeded == 30)
+            && status.sessions.is_some_and(|all| all.live == 0)
     };
     world.eventually("all have succeeded", counted).await;
-    let made = world.exports().list(&Default::default()).await.unwrap().items;
+    let made = world.exports().list(&ListParams::default()).await.unwrap().items;
     for export in made {
         let ObjectMeta { labels, owner_references, .. } = export.metadata;
         assert_eq!(labels.unwrap()["sessionexport.dev/policy"], "all");
         assert_eq!(owner_references.unwrap()[0].kind, "SessionExportPolicy");
-        assert_eq!(export.status.unwrap().output_uri, Some(format!("s3://exports/all/{}.zip", export.spec.stream_session_identifier)));
+        assert_eq!(
+            export.status.unwrap().output_uri,
+            Some(format!("s3://exports/all/{}.zip", export.spec.stream_session_identifier))
+        );
+    }
+}
+
+fn message(status: &SessionExportPolicyStatus) -> String {
+    status.conditions[0].message.to_string()
+}
+
+#[tokio::test]
+async fn each_policy_says_what_is_in_its_way_and_recovers_by_itself() {
+    let world = world("policy-rows", json!({})).await;
+    world.simulator.session("live", json!({})).await;
+    let operator = world.operator().await;
+    let elsewhere = json!({"template": {"spec": {"outputUri": "s3://elsewhere/{namespace}/{sessionId}.zip"}}});
+    world.policy("forbidden", elsewhere).await;
+    let other_account = "arn:aws:gameliftstreams:us-west-2:999988887777:streamgroup/sg-1AB2C3De4";
+    world.policy("other-account", json!({"streamGroupIdentifier": other_account})).await;
+    world.policy("other-role", json!({"serviceAccountName": "exports"})).await;
+    world.policy("suspended", json!({"suspend": true})).await;
+    let forbidden = world.policy_shows("forbidden", STALLED, "DestinationForbidden").await;
+    world.policy_shows("other-account", STALLED, "AccountMismatch").await;
+    world.policy_shows("other-role", STALLED, "ServiceAccountNotSupported").await;
+    world.policy_shows("suspended", READY, "Suspended").await;
+    let counted = || async { world.policy_status("suspended").await.sessions.is_some_and(|all| all.live == 1) };
+    world.eventually("a suspended policy counts", counted).await;
+    assert_eq!(world.exported_sessions().await, BTreeSet::new());
+    operator.stop().await;
+
+    // The rule that the message prints is the one that lets it through.
+    let said = message(&forbidden);
+    let rule: Value = serde_yaml::from_str(said.split("may add to rules: ").nth(1).unwrap()).unwrap();
+    let _operator = world.start(json!({"rules": [rule]}), &[]).await;
+    world.policy_shows("forbidden", READY, "Watching").await;
+    world.all_called_once(&names_of(&["live"])).await;
+}
+
+fn names_of(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn denied_lists_and_unknown_groups_stall_and_recover() {
+    let world = world("policy-denied", json!({})).await;
+    world.simulator.session("live", json!({})).await;
+    let deny = json!({"operation": LISTS, "action": {"type": "accessDenied"}});
+    world.simulator.fault(deny).await;
+    let _operator = world.operator().await;
+    world.policy("denied", json!({})).await;
+    world.policy("unknown", json!({"streamGroupIdentifier": "sg-unknown"})).await;
+    let denied = world.policy_shows("denied", STALLED, "AccessDenied").await;
+    assert!(message(&denied).contains("gameliftstreams:ListStreamSessions"), "{denied:?}");
+    world.simulator.no_faults().await;
+    world.policy_shows("denied", READY, "Watching").await;
+    world.policy_shows("unknown", STALLED, "StreamGroupNotFound").await;
+    world.all_called_once(&names_of(&["live"])).await;
+}
+
+/// Sessions arrive while leaders are killed: each has one object and one accepted export.
+#[tokio::test]
+async fn a_leader_that_is_killed_leaves_no_session_out_and_none_is_exported_twice() {
+    let world = world("policy-crash", json!({})).await;
+    world.policy("all", json!({})).await;
+    let mut every = Vec::new();
+    for round in 0..4_u64 {
+        let operator = world.operator().await;
+        let some = names(&format!("round{round}x"), 12);
+        sessions(&world, &some, json!({})).await;
+        every.extend(some);
+        // In the middle of it, at another point each time.
+        let made = || async { world.exported_sessions().await.len() as u64 >= 12 * round + 3 * round };
+        world.eventually("some are made", made).await;
+        world.crash(operator).await;
+    }
+    let _operator = world.operator().await;
+    world.all_called_once(&every).await;
+    assert_eq!(world.exported_sessions().await, every.iter().cloned().collect());
+    for session in &every {
+        world.simulator.end(session).await;
+    }
+    let done = || async {
+        let all = world.exports().list(&ListParams::default()).await.unwrap().items;
+        all.iter().all(|export| export.status.as_ref().is_some_and(|status| status.completion_time.is_some()))
+    };
+    world.eventually("all are done", done).await;
+    for session in &every {
+        let promised = world.simulator.exports(session).await;
+        assert!((1..=2).contains(&promised), "{session}: {promised} calls; a call whose answer was lost is repeated");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_leaves_alone_what_is_not_its_own() {
+    let world = world("policy-own", json!({})).await;
+    for session in ["excluded", "taken", "free"] {
+        world.simulator.session(session, json!({})).await;
+    }
+    world.export_with("mine", "excluded", "s3://exports/mine/", json!({"suspend": true})).await;
+    // The name that the policy would use, for another session.
+    let name = session_export_operator::api::policy::export_identity::export_name("all", &session_arn("taken"));
+    world.simulator.session("other", json!({"status": "ACTIVATING"})).await;
+    world.export(&name, "other", "s3://exports/other/").await;
+    let _operator = world.operator().await;
+    world.policy("all", json!({})).await;
+    world.all_called_once(&names_of(&["free"])).await;
+    world.policy_shows("all", READY, "Watching").await;
+    let events = || async { world.events_of_policy("all").await.contains(&"NameTaken".to_owned()) };
+    world.eventually("the taken name is told", events).await;
+    let own: Vec<_> = world.exports().list(&ListParams::default()).await.unwrap().items;
+    let made: Vec<_> = own.iter().filter(|export| export.metadata.owner_references.is_some()).collect();
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert_eq!(world.simulator.exports("excluded").await + world.simulator.exports("taken").await, 0);
+}
+
+fn session_arn(session: &str) -> session_export_operator::aws::identifiers::SessionArn {
+    session_export_operator::aws::identifiers::SessionArn {
+        region: "us-west-2".parse().unwrap(),
+        account: "111122223333".parse().unwrap(),
+        group: GROUP.parse().unwrap(),
+        session: session.parse().unwrap(),
+    }
+}
+
+/// The garbage collector is at work while the new policy finds the objects of the old one.
+#[tokio::test]
+async fn a_policy_that_is_deleted_and_made_again_exports_each_session_once() {
+    let world = world("policy-again", json!({})).await;
+    let all = names("s", 10);
+    sessions(&world, &all, json!({})).await;
+    let _operator = world.operator().await;
+    world.policy("all", json!({})).await;
+    world.all_called_once(&all).await;
+    world.policies().delete("all", &DeleteParams::default()).await.unwrap();
+    world.eventually("it is gone", || async { world.policies().get_opt("all").await.unwrap().is_none() }).await;
+    world.policy("all", json!({})).await;
+    world.eventually("the old objects are gone", || async { world.exported_sessions().await.is_empty() }).await;
+    for session in &all {
+        assert_eq!(world.simulator.exports(session).await, 1, "{session}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_namespace_stalls_the_policy_and_what_comes_free_is_used() {
+    let world = world("policy-quota", json!({})).await;
+    world.quota_of_exports(2).await;
+    let all = names("s", 5);
+    sessions(&world, &all, json!({})).await;
+    let _operator = world.operator().await;
+    world.policy("all", json!({})).await;
+    let refused = world.policy_shows("all", STALLED, "ExportsRefused").await;
+    assert!(message(&refused).contains("exceeded quota"), "{refused:?}");
+    assert_eq!(world.exported_sessions().await.len(), 2);
+    world.no_quota_of_exports().await;
+    world.all_called_once(&all).await;
+    world.policy_shows("all", READY, "Watching").await;
+}
+
+#[tokio::test]
+async fn without_its_rights_or_switched_off_only_policies_are_held() {
+    for (name, changes, permitted) in
+        [("policy-rights", json!({}), false), ("policy-off", json!({"policies": {"enabled": false}}), true)]
+    {
+        let world = World::with(name, &[], json!({"policies": {"enabled": true}})).await;
+        if permitted {
+            world.permit_policies().await;
+        }
+        world.simulator.session("named", json!({})).await;
+        world.policy("all", json!({})).await;
+        let operator = world.start(changes, &[]).await;
+        operator.ready("leading").await;
+        world.export("one", "named", "s3://exports/a/").await;
+        world.all_called_once(&names_of(&["named"])).await;
+        let status = world.policy_status("all").await;
+        assert!(status.conditions.iter().all(|condition| condition.reason != "Watching"), "{status:?}");
+        assert_eq!(world.exported_sessions().await.len(), 1);
     }
 }

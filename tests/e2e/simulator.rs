@@ -25,7 +25,7 @@ impl Simulator {
     pub(crate) fn start(flags: &[&str]) -> Self {
         let operator = std::path::Path::new(env!("CARGO_BIN_EXE_session-export-operator"));
         let program = operator.with_file_name("gameliftstreams-simulator");
-        assert!(program.exists(), "{} is missing: run cargo build --workspace", program.display());
+        assert!(program.exists(), "{} is missing: run tools/build.sh", program.display());
         let mut child = tied(&program)
             .args(["--port", "0", "--s3-port", "0", "--activation-delay-ms", "300"])
             .args(["--end-delay-ms", "100", "--upload-delay-ms", "100"])

@@ -474,7 +474,6 @@ fn default_config(namespace: &str) -> Value {
             "outputPrefixes": ["s3://exports/", "s3://denied/"],
         }],
         "watch": {"namespaces": [namespace]},
-        "policies": {"enabled": false},
         "lease": {"namespace": namespace},
         "timing": {
             "callTimeout": "1500ms",

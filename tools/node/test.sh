@@ -9,9 +9,9 @@ HELM=$(tools/helm.sh)
 IMAGE=$(tools/image.sh)
 export CONTROL_PLANE_BIN HELM IMAGE
 
-cargo build --workspace --locked
+tools/build.sh
 # Started by its path: cargo would leave it running when it is killed.
-tests=$(cargo test --locked --test cluster --no-run --message-format json |
+tests=$(cargo test --workspace --locked --test cluster --no-run --message-format json |
 	sed -nE '/"name":"cluster"/s/.*"executable":"([^"]+)".*/\1/p')
 [[ -n $tests ]] || { echo "node/test.sh: cargo built no test binary of the name cluster" >&2; exit 1; }
 tools/node/run.sh "$tests" --ignored --nocapture "$@"

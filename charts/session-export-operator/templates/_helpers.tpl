@@ -144,7 +144,7 @@ annotations:
 {{- with .Values.aws.accountId }}{{ $_ := set $aws "accountId" . }}{{ end -}}
 {{- $lease := dict "namespace" (include "seo.leaseNamespace" .) "name" (include "seo.leaseName" .) -}}
 {{- dict "aws" $aws "rules" .Values.config.rules "quota" .Values.config.quota "watch" .Values.watch "lease" $lease
-  "timing" .Values.config.timing | toYaml }}
+  "policies" (dict "enabled" .Values.policies.enabled) "timing" .Values.config.timing | toYaml }}
 {{- end }}
 
 {{- /* A Region or an ARN, given by its path and value, is in the only partition that ARNs of the service know. */}}
@@ -176,6 +176,9 @@ annotations:
 {{- else if ne (index (splitList ":" $group) 4) $aws.accountId -}}
 {{- fail (printf "config.rules[%d].streamGroups[%d]: is of another account than aws.accountId (%s), so that the rule could never match" $r $g $aws.accountId) -}}
 {{- end -}}
+{{- end -}}
+{{- if and $rule.policies (not (dig "exports" true $rule)) -}}
+{{- fail (printf "config.rules[%d].policies: must not be true in a rule with exports: false, under which nothing more is requested" $r) -}}
 {{- end -}}
 {{- if and $rule.regions (not $inRegions) -}}
 {{- fail (printf "config.rules[%d].regions: is for stream groups by id or *, and this rule has ARNs only, which name their Regions themselves: leave it out" $r) -}}
@@ -211,6 +214,62 @@ annotations:
 {{- end -}}
 {{- end -}}
 {{- toJson $all -}}
+{{- end }}
+
+{{- /* The variables that both fences judge by; the variables rules and arn come before them. */}}
+{{- define "seo.fenceVariables" -}}
+- name: group
+  expression: object.spec.streamGroupIdentifier.find('[A-Za-z0-9-]+$')
+# Of the stream group. Empty: the operator's own, which aws.region doesn't tell.
+- name: region
+  expression: >-
+    has(object.spec.region) ? object.spec.region :
+    variables.arn.size() > 0 ? variables.arn[0].split(':')[3] : '{{ .Values.aws.region }}'
+- name: account
+  expression: >-
+    variables.arn.size() > 0 ? variables.arn[0].split(':')[4] : '{{ .Values.aws.accountId }}'
+# The end of the ARNs that name the stream group: without the Region where it is not known.
+- name: groupArn
+  expression: >-
+    (variables.region == '' ? '' : 'arn:aws:gameliftstreams:' + variables.region) + ':' + variables.account +
+    ':streamgroup/' + variables.group
+# The rules for the object's namespace.
+- name: mine
+  expression: >-
+    variables.rules.filter(rule, rule.namespaces.exists(n, n == request.namespace ||
+    (n.endsWith('*') && request.namespace.startsWith(n.substring(0, n.size() - 1)))))
+# Each stream group with its Regions. The account that an ARN names is not shown to users.
+- name: allowed
+  expression: >-
+    variables.mine.map(rule, 'stream group ' + rule.streamGroups.map(g, g.contains(':') ?
+    g.split('/')[1] + ' (' + g.split(':')[3] + ')' : has(rule.regions) ?
+    g + ' (' + rule.regions.join(', ') + ')' : g{{ with .Values.aws.region }} + ' ({{ . }})'{{ end }}).join(' or ') +
+    ' to ' + rule.outputPrefixes.join(' or ')).join('; ')
+{{- end }}
+
+{{- /* The objects that the fences judge: what this operator doesn't work on is none of its business. */}}
+{{- define "seo.fenceScope" -}}
+{{- if or .Values.watch.namespaces .Values.watch.labelSelector }}
+matchResources:
+  {{- with .Values.watch.namespaces }}
+  namespaceSelector:
+    matchExpressions:
+      - key: kubernetes.io/metadata.name
+        operator: In
+        values: {{ toJson . }}
+  {{- end }}
+  {{- if .Values.watch.labelSelector }}
+  objectSelector:
+    matchExpressions: {{ include "seo.matchExpressions" . }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The rules that allow policies, as JSON. */}}
+{{- define "seo.policyRules" -}}
+{{- $rules := list -}}
+{{- range include "seo.exportingRules" . | fromJsonArray }}{{ if .policies }}{{ $rules = append $rules . }}{{ end }}{{ end -}}
+{{- toJson $rules -}}
 {{- end }}
 
 {{- /* The rules that are not retired (exports: false), as JSON. */}}
@@ -288,6 +347,19 @@ request.operation == 'CREATE' || (
   resources: [sessionexports/status]
   # The only thing that the operator ever writes to a SessionExport.
   verbs: [patch]
+{{- if .Values.policies.enabled }}
+- apiGroups: [sessionexport.dev]
+  resources: [sessionexports]
+  # One for each session that a SessionExportPolicy selects.
+  verbs: [create]
+- apiGroups: [sessionexport.dev]
+  resources: [sessionexportpolicies]
+  verbs: [get, list, watch]
+- apiGroups: [sessionexport.dev]
+  resources: [sessionexportpolicies/status]
+  # The only thing that the operator ever writes to a SessionExportPolicy.
+  verbs: [patch]
+{{- end }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   # One Event for each transition that a person should know of.

@@ -1,7 +1,7 @@
 //! The last stage, for every row: delay of held rows, acceptance deadline, and when to decide again.
 
-use crate::export::decision::{Action, CheckResult, Decision, DecisionInput, remaining_after};
 use crate::api::condition::ready_reason;
+use crate::export::decision::{Action, CheckResult, Decision, DecisionInput, remaining_after};
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::state::ownership::Observation;
 use crate::state::{HeldState, RetryState};

@@ -1,11 +1,11 @@
 //! Records a status transition: one canonical log line, one metric, and an Event where an administrator should know.
 
 use crate::api::condition::STALLED;
+use crate::api::condition::ready_reason;
 use crate::api::request::Export;
 use crate::api::{ExportStatus, Reason, SessionExportStatus};
 use crate::export::inventory::ExportInventory;
 use crate::export::status::message::{event_note, message};
-use crate::api::condition::ready_reason;
 use crate::export::status::row::{Held, Outcome, Row};
 use crate::metrics::Metrics;
 use crate::runtime::events::{EventKind, EventOrder, EventRecorder, ExportEvent};

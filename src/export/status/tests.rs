@@ -11,10 +11,10 @@ use crate::aws::failure::{ConnectionFailure, FailureDetail};
 use crate::aws::model::SessionStatus;
 use crate::aws::operation::Operation;
 use crate::export::fixtures::{KEY, arn, aws_answer, export, secs, session, wall};
-use crate::export::status::row::{Held, Outcome, Row};
 use crate::export::status::build_status;
-use crate::runtime::patch::merge_patch;
+use crate::export::status::row::{Held, Outcome, Row};
 use crate::property;
+use crate::runtime::patch::merge_patch;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use serde_json::{Map, Value, json};
 

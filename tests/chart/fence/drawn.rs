@@ -36,13 +36,16 @@ fn rules() -> impl Strategy<Value = Value> {
     let prefixes = [PREFIXES, ODD_PREFIXES].concat();
     let regions = prop::option::weighted(0.6, some(&REGIONS[..3], 2));
     let exports = select(vec![None, Some(true), Some(false)]);
-    (some(NAMESPACE_PATTERNS, 2), some(GROUP_PATTERNS, 2), some(&prefixes, 2), regions, exports).prop_map(
-        |(namespaces, groups, prefixes, regions, exports)| {
+    let policies = select(vec![None, Some(true), Some(false)]);
+    (some(NAMESPACE_PATTERNS, 2), some(GROUP_PATTERNS, 2), some(&prefixes, 2), regions, exports, policies).prop_map(
+        |(namespaces, groups, prefixes, regions, exports, policies)| {
             let mut rule = json!({"namespaces": namespaces, "streamGroups": groups, "outputPrefixes": prefixes});
             if let Some(regions) = regions.filter(|_| groups.iter().any(|group| !group.starts_with("arn:"))) {
                 rule["regions"] = json!(regions);
             }
             exports.into_iter().for_each(|exports| rule["exports"] = json!(exports));
+            let policies = policies.filter(|policies| !policies || exports != Some(false));
+            policies.into_iter().for_each(|policies| rule["policies"] = json!(policies));
             rule
         },
     )
@@ -76,6 +79,32 @@ fn identifiers() -> impl Strategy<Value = (String, String)> {
 fn uris() -> impl Strategy<Value = String> {
     let below = (select(PREFIXES), select(BELOW)).prop_map(|(prefix, end)| format!("{prefix}{end}"));
     prop_oneof![4 => below, 1 => select(BESIDE).prop_map(str::to_owned)]
+}
+
+/// Namespace and spec of a policy.
+pub(super) fn policies() -> impl Strategy<Value = (&'static str, Value)> {
+    let region = select(vec![None, None, None, Some("us-west-2"), Some("eu-central-1"), Some("xx-made-1")]);
+    let account = select(vec![None, None, None, None, None, None, Some("mine")]);
+    let below = select(vec![
+        "{sessionId}.zip",
+        "{year}/{month}/",
+        "deep/{sessionId}.zip",
+        "{namespace}/{policy}/{sessionId}.zip",
+        "{streamGroupId}/{namespace}/",
+    ]);
+    let starts =
+        [PREFIXES, &["s3://exports/{namespace}/", "s3://exports/team-{policy}/", "s3://exports/team-a{sessionId}/"]];
+    (select(NAMESPACES), identifiers(), select(starts.concat()), below, region, account).prop_map(
+        |(namespace, (group, _), start, below, region, account)| {
+            let mut spec = json!({
+                "streamGroupIdentifier": group,
+                "template": {"spec": {"outputUri": format!("{start}{below}")}},
+            });
+            region.into_iter().for_each(|region| spec["region"] = json!(region));
+            account.into_iter().for_each(|account| spec["serviceAccountName"] = json!(account));
+            (namespace, spec)
+        },
+    )
 }
 
 /// Namespace and spec.
