@@ -2,7 +2,7 @@
 
 use crate::de;
 use crate::de::Parsed;
-use crate::runtime::selector::{Selector, is_subdomain};
+use crate::runtime::selector::{LabelSelector, is_subdomain};
 use jiff::SignedDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serializer};
@@ -66,17 +66,17 @@ pub(super) fn object_name<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::
 }
 
 pub(super) fn label_selector<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
-    Ok(de::parse_optional(d)?.map(|LabelSelector(text)| text).unwrap_or_default())
+    Ok(de::parse_optional(d)?.map(|SelectorText(text)| text).unwrap_or_default())
 }
 
 /// A label selector, as `kubectl -l` takes it.
-struct LabelSelector(String);
+struct SelectorText(String);
 
-impl FromStr for LabelSelector {
+impl FromStr for SelectorText {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let read = text.parse::<Selector>().map_err(|unreadable| unreadable.to_string());
+        let read = text.parse::<LabelSelector>().map_err(|unreadable| unreadable.to_string());
         read.map(|_| Self(text.trim().to_owned()))
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct CandidateOrder {
 
 /// A session that is to be exported, and where to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Candidate {
+pub(crate) struct SelectedSession {
     /// The session.
     pub arn: SessionArn,
     /// The destination, which the rules allow.
@@ -30,13 +30,13 @@ pub(crate) struct Candidate {
 /// The candidates of one policy.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
-    by_order: BTreeMap<CandidateOrder, Candidate>,
+    by_order: BTreeMap<CandidateOrder, SelectedSession>,
     orders: HashMap<u64, CandidateOrder>,
 }
 
 impl Candidates {
     /// Adds or replaces a candidate. One too many drops the least urgent.
-    pub(crate) fn insert(&mut self, order: CandidateOrder, candidate: Candidate) {
+    pub(crate) fn insert(&mut self, order: CandidateOrder, candidate: SelectedSession) {
         self.remove(order.key);
         self.orders.insert(order.key, order);
         self.by_order.insert(order, candidate);
@@ -48,7 +48,7 @@ impl Candidates {
     }
 
     /// Takes the most urgent one, with its key.
-    pub(crate) fn pop_first(&mut self) -> Option<(u64, Candidate)> {
+    pub(crate) fn pop_first(&mut self) -> Option<(u64, SelectedSession)> {
         let (order, candidate) = self.by_order.pop_first()?;
         self.orders.remove(&order.key);
         Some((order.key, candidate))

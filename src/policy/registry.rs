@@ -19,12 +19,12 @@ use crate::aws::failure::FailureClass;
 use crate::aws::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};
 use crate::aws::model::{SessionStatus, SessionView};
 use crate::config::Timing;
-use crate::policy::candidates::{Candidate, CandidateOrder, Candidates};
+use crate::policy::candidates::{CandidateOrder, Candidates, SelectedSession};
 use crate::policy::owned_exports::{FinishedExport, OwnedExports};
 use crate::policy::row::{PolicyRow, allowed_scan_age};
 use crate::policy::status::{build_conditions, has_same_conditions};
 use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace, DiscoveryScan, ScanOutcome, ShownSessions};
-use crate::runtime::selector::Selector;
+use crate::runtime::selector::LabelSelector;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -45,7 +45,7 @@ const REFUSED_RETRIES: [Duration; 2] = [Duration::from_secs(10), Duration::from_
 pub(crate) struct PolicyRegistry {
     identity: OperatorIdentity,
     /// What the operator watches: objects without these labels are another operator's.
-    selector: Selector,
+    selector: LabelSelector,
     /// The selector's text, for messages.
     selector_text: String,
     timing: Timing,
@@ -65,7 +65,7 @@ pub(crate) struct PolicyRegistry {
 #[derive(Debug)]
 struct PolicyEntry {
     policy: Arc<Policy>,
-    standing: Standing,
+    coverage: PolicyCoverage,
     /// When this process first saw it.
     seen_at: Instant,
     /// The sessions for which it has made or met an object, by key.
@@ -77,7 +77,7 @@ struct PolicyEntry {
     sessions: Option<SessionCounts>,
     /// Objects being created.
     creating: usize,
-    refusal: Option<Refusal>,
+    refusal: Option<RefusedCreation>,
     last_export: Option<ExportSummary>,
     /// When the status was last written.
     written_at: Option<Instant>,
@@ -87,14 +87,14 @@ struct PolicyEntry {
 
 /// Whether a policy may do anything.
 #[derive(Debug)]
-enum Standing {
+enum PolicyCoverage {
     Covered(CoveredPolicy),
     Held(PolicyRow),
 }
 
 /// The API server refuses the objects of a policy.
 #[derive(Debug)]
-struct Refusal {
+struct RefusedCreation {
     words: String,
     retry_at: Instant,
     tries: usize,
@@ -136,7 +136,7 @@ pub(crate) struct Creation {
     /// The session's key.
     pub key: u64,
     /// The session and its destination.
-    pub candidate: Candidate,
+    pub candidate: SelectedSession,
 }
 
 impl Creation {
@@ -216,7 +216,7 @@ impl PolicyRegistry {
 
     /// Adds or updates a stored policy. An older version than the known one changes nothing.
     pub(crate) fn upsert_policy(&mut self, policy: &Arc<Policy>, now: Instant) {
-        let standing = self.judge(policy);
+        let coverage = self.judge(policy);
         match self.entries.get_mut(&policy.uid) {
             Some(entry) if policy.is_older_than(&entry.policy) => return,
             Some(entry) => {
@@ -224,10 +224,10 @@ impl PolicyRegistry {
                     // Others may be selected now, or have other destinations: the next scan finds them.
                     entry.candidates = Candidates::default();
                 }
-                (entry.policy, entry.standing) = (policy.clone(), standing);
+                (entry.policy, entry.coverage) = (policy.clone(), coverage);
             }
             None => {
-                let entry = PolicyEntry::new(policy.clone(), standing, now);
+                let entry = PolicyEntry::new(policy.clone(), coverage, now);
                 self.entries.insert(policy.uid.clone(), entry);
             }
         }
@@ -240,16 +240,16 @@ impl PolicyRegistry {
         self.drop_unused_groups();
     }
 
-    fn judge(&self, policy: &Arc<Policy>) -> Standing {
+    fn judge(&self, policy: &Arc<Policy>) -> PolicyCoverage {
         let covered = match self.identity.authorize_policy(policy) {
             Ok(covered) => covered,
-            Err(why) => return Standing::Held(PolicyRow::of_uncovered(why)),
+            Err(why) => return PolicyCoverage::Held(PolicyRow::of_uncovered(why)),
         };
         let labels = covered.request().template.metadata.labels_of(&policy.name);
         if !self.selector.matches(&labels) {
-            return Standing::Held(PolicyRow::OutOfScope { selector: self.selector_text.clone() });
+            return PolicyCoverage::Held(PolicyRow::OutOfScope { selector: self.selector_text.clone() });
         }
-        Standing::Covered(covered)
+        PolicyCoverage::Covered(covered)
     }
 
     fn drop_unused_groups(&mut self) {
@@ -434,7 +434,7 @@ impl PolicyRegistry {
             CreationOutcome::Refused(words) => {
                 let tries = entry.refusal.take().map_or(0, |refusal| refusal.tries + 1);
                 let wait = REFUSED_RETRIES.get(tries).or(REFUSED_RETRIES.last()).copied().unwrap_or_default();
-                entry.refusal = Some(Refusal { words, retry_at: now.0 + wait, tries });
+                entry.refusal = Some(RefusedCreation { words, retry_at: now.0 + wait, tries });
             }
         }
     }
@@ -512,10 +512,10 @@ struct Verdict {
 }
 
 impl PolicyEntry {
-    fn new(policy: Arc<Policy>, standing: Standing, now: Instant) -> Self {
+    fn new(policy: Arc<Policy>, coverage: PolicyCoverage, now: Instant) -> Self {
         Self {
             policy,
-            standing,
+            coverage,
             seen_at: now,
             handled: HashSet::new(),
             candidates: Candidates::default(),
@@ -530,9 +530,9 @@ impl PolicyEntry {
     }
 
     const fn covered(&self) -> Option<&CoveredPolicy> {
-        match &self.standing {
-            Standing::Covered(covered) => Some(covered),
-            Standing::Held(_) => None,
+        match &self.coverage {
+            PolicyCoverage::Covered(covered) => Some(covered),
+            PolicyCoverage::Held(_) => None,
         }
     }
 
@@ -554,7 +554,7 @@ impl PolicyEntry {
     ) -> Verdict {
         let SessionContext { identity, exports, facts, view, key, is_new } = *session;
         let is_active = self.is_active();
-        let Standing::Covered(covered) = &self.standing else { return Verdict::default() };
+        let PolicyCoverage::Covered(covered) = &self.coverage else { return Verdict::default() };
         match covered.request().select(facts) {
             Selection::NotSelected => return Verdict::default(),
             Selection::Unknown(_) => return Verdict { is_refused: true, ..Verdict::default() },
@@ -585,14 +585,14 @@ impl PolicyEntry {
             created: facts.created.unwrap_or(Timestamp::MAX),
             key,
         };
-        self.candidates.insert(order, Candidate { arn: facts.arn.clone(), uri });
+        self.candidates.insert(order, SelectedSession { arn: facts.arn.clone(), uri });
         selected
     }
 
     fn row(&self, group: Option<&GroupScans>, timing: &Timing, now: Instant) -> Option<PolicyRow> {
-        let covered = match &self.standing {
-            Standing::Covered(covered) => covered,
-            Standing::Held(row) => return Some(row.clone()),
+        let covered = match &self.coverage {
+            PolicyCoverage::Covered(covered) => covered,
+            PolicyCoverage::Held(row) => return Some(row.clone()),
         };
         if covered.request().suspend {
             return Some(PolicyRow::Suspended);

@@ -1,6 +1,6 @@
 //! The scope of an operator: which objects it works on, and whether that overlaps with another operator's. Pure.
 
-use crate::runtime::selector::Selector;
+use crate::runtime::selector::LabelSelector;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -34,7 +34,7 @@ impl Scope {
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let [ours, theirs] = [&self.namespaces, &other.namespaces];
         let namespace = ours.is_empty() || theirs.is_empty() || ours.iter().any(|name| theirs.contains(name));
-        let selector = |scope: &Self| scope.label_selector.parse::<Selector>().unwrap_or_default();
+        let selector = |scope: &Self| scope.label_selector.parse::<LabelSelector>().unwrap_or_default();
         namespace && selector(self).can_share_an_object(&selector(other))
     }
 }

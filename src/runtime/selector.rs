@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// A parsed label selector. If empty, every object matches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Selector(Vec<(String, Requirement)>);
+pub(crate) struct LabelSelector(Vec<(String, Requirement)>);
 
 /// The requirement on one label.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ enum Requirement {
 )]
 pub(crate) struct Unreadable;
 
-impl Selector {
+impl LabelSelector {
     /// Whether an object with these labels matches.
     #[must_use]
     pub(crate) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
@@ -70,7 +70,7 @@ fn can_be_met(requirements: &[&Requirement]) -> bool {
     !(absent && present) && listed.is_none_or(|values| !values.iter().all(refused))
 }
 
-impl FromStr for Selector {
+impl FromStr for LabelSelector {
     type Err = Unreadable;
 
     fn from_str(text: &str) -> Result<Self, Unreadable> {
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     fn share(one: &str, other: &str) -> bool {
-        let [one, other] = [one, other].map(|text| text.parse::<Selector>().unwrap());
+        let [one, other] = [one, other].map(|text| text.parse::<LabelSelector>().unwrap());
         assert_eq!(one.can_share_an_object(&other), other.can_share_an_object(&one));
         one.can_share_an_object(&other)
     }
