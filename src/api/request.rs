@@ -86,21 +86,12 @@ impl Export {
 
     /// The object, for Events.
     pub fn object_ref(&self) -> ObjectReference {
-        ObjectReference {
-            api_version: Some(SessionExport::api_version(&()).into()),
-            kind: Some(SessionExport::kind(&()).into()),
-            namespace: Some(self.namespace.to_string()),
-            name: Some(self.name.to_string()),
-            uid: Some(self.uid.to_string()),
-            ..ObjectReference::default()
-        }
+        object_ref::<SessionExport>(&self.namespace, &self.name, &self.uid)
     }
 
-    /// Whether this is an older version of the object than `other`. Resource versions of one resource compare as
-    /// integers (KEP-5504); one that is no integer is never older.
+    /// Whether this is an older version of the object than `other`.
     pub fn is_older_than(&self, other: &Self) -> bool {
-        let version = |export: &Self| export.resource_version.parse::<u64>().ok();
-        matches!((version(self), version(other)), (Some(own), Some(other)) if own < other)
+        is_older_version(&self.resource_version, &other.resource_version)
     }
 
     /// Whether it has finished, either way.
@@ -123,6 +114,24 @@ impl Export {
     pub fn intended(&self) -> bool {
         self.status.request_attempt_time.is_some()
     }
+}
+
+/// An object, for Events.
+pub(crate) fn object_ref<K: Resource<DynamicType = ()>>(namespace: &str, name: &str, uid: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(K::api_version(&()).into()),
+        kind: Some(K::kind(&()).into()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
+    }
+}
+
+/// Whether a resource version is older than another. Those of one resource compare as integers (KEP-5504); one that is no
+/// integer is never older.
+pub(crate) fn is_older_version(own: &str, other: &str) -> bool {
+    matches!((own.parse::<u64>(), other.parse::<u64>()), (Ok(own), Ok(other)) if own < other)
 }
 
 /// The uid of the policy that controls an object.

@@ -198,79 +198,69 @@ fn split_arn(text: &str) -> Option<(Home, &str)> {
     Some((Home { region: region.parse().ok()?, account: account.parse().ok()? }, resource))
 }
 
+/// Parses an id, or an ARN; `by_arn` gets what follows the account.
+fn parse_identifier<T>(
+    text: &str,
+    (field, accepted): (&'static str, &'static str),
+    by_id: impl FnOnce(&str) -> Option<T>,
+    by_arn: impl FnOnce(Home, &str) -> Option<T>,
+) -> Result<T, Malformed> {
+    if text.len() > MAX_IDENTIFIER {
+        return Err(malformed(field, accepted));
+    }
+    if is_arn_of_other_partition(text) {
+        return Err(malformed(field, ONE_PARTITION));
+    }
+    let parsed = by_id(text).or_else(|| split_arn(text).and_then(|(home, resource)| by_arn(home, resource)));
+    parsed.ok_or(malformed(field, accepted))
+}
+
 impl FromStr for StreamGroupIdentifier {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let refused = malformed(
-            "streamGroupIdentifier",
-            "an id such as sg-1AB2C3De4 or an ARN such as arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1AB2C3De4",
-        );
-        if text.len() > MAX_IDENTIFIER {
-            return Err(refused);
-        }
-        if is_arn_of_other_partition(text) {
-            return Err(malformed("streamGroupIdentifier", ONE_PARTITION));
-        }
-        if let Ok(id) = text.parse() {
-            return Ok(Self { id, home: None });
-        }
-        let parsed = split_arn(text).and_then(|(home, resource)| {
-            let id = resource.strip_prefix("streamgroup/")?.parse().ok()?;
-            Some(Self { id, home: Some(home) })
-        });
-        parsed.ok_or(refused)
+        let accepted = "an id such as sg-1AB2C3De4 or an ARN such as \
+                        arn:aws:gameliftstreams:us-west-2:111122223333:streamgroup/sg-1AB2C3De4";
+        parse_identifier(
+            text,
+            ("streamGroupIdentifier", accepted),
+            |id| Some(Self { id: id.parse().ok()?, home: None }),
+            |home, resource| Some(Self { id: resource.strip_prefix("streamgroup/")?.parse().ok()?, home: Some(home) }),
+        )
     }
 }
 
 impl FromStr for StreamSessionIdentifier {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let refused = malformed(
-            "streamSessionIdentifier",
-            "an id such as ABC123def4567 or an ARN such as arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/sg-1AB2C3De4/ABC123def4567",
-        );
-        if text.len() > MAX_IDENTIFIER {
-            return Err(refused);
-        }
-        if is_arn_of_other_partition(text) {
-            return Err(malformed("streamSessionIdentifier", ONE_PARTITION));
-        }
-        if let Ok(id) = text.parse() {
-            return Ok(Self { id, group: None, home: None });
-        }
-        let parsed = split_arn(text).and_then(|(home, resource)| {
-            let names = resource.strip_prefix("streamsession/")?;
-            let (group, id) = match names.split_once('/') {
-                Some((group, id)) => (Some(group.parse().ok()?), id),
-                None => (None, names),
-            };
-            Some(Self { id: id.parse().ok()?, group, home: Some(home) })
-        });
-        parsed.ok_or(refused)
+        let accepted = "an id such as ABC123def4567 or an ARN such as \
+                        arn:aws:gameliftstreams:us-west-2:111122223333:streamsession/sg-1AB2C3De4/ABC123def4567";
+        parse_identifier(
+            text,
+            ("streamSessionIdentifier", accepted),
+            |id| Some(Self { id: id.parse().ok()?, group: None, home: None }),
+            |home, resource| {
+                let names = resource.strip_prefix("streamsession/")?;
+                let (group, id) = match names.split_once('/') {
+                    Some((group, id)) => (Some(group.parse().ok()?), id),
+                    None => (None, names),
+                };
+                Some(Self { id: id.parse().ok()?, group, home: Some(home) })
+            },
+        )
     }
 }
 
 impl FromStr for ApplicationIdentifier {
     type Err = Malformed;
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let refused = malformed(
-            "applicationIdentifiers",
-            "ids such as a-9ZY8X7Wv6 or ARNs such as arn:aws:gameliftstreams:us-west-2:111122223333:application/a-9ZY8X7Wv6",
-        );
-        if text.len() > MAX_IDENTIFIER {
-            return Err(refused);
-        }
-        if is_arn_of_other_partition(text) {
-            return Err(malformed("applicationIdentifiers", ONE_PARTITION));
-        }
-        if let Ok(id) = text.parse() {
-            return Ok(Self { id, home: None });
-        }
-        let parsed = split_arn(text).and_then(|(home, resource)| {
-            let id = resource.strip_prefix("application/")?.parse().ok()?;
-            Some(Self { id, home: Some(home) })
-        });
-        parsed.ok_or(refused)
+        let accepted = "ids such as a-9ZY8X7Wv6 or ARNs such as \
+                        arn:aws:gameliftstreams:us-west-2:111122223333:application/a-9ZY8X7Wv6";
+        parse_identifier(
+            text,
+            ("applicationIdentifiers", accepted),
+            |id| Some(Self { id: id.parse().ok()?, home: None }),
+            |home, resource| Some(Self { id: resource.strip_prefix("application/")?.parse().ok()?, home: Some(home) }),
+        )
     }
 }
 

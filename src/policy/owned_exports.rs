@@ -93,11 +93,11 @@ pub(crate) struct FinishedExport {
     pub ended: Timestamp,
 }
 
-/// What the deletion of an object means for a policy.
+/// An object that was deleted before it had finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DeletedUnfinished {
-    /// The policy that made it.
-    pub policy: Uid,
+    /// Its namespace.
+    pub namespace: Arc<str>,
     /// Its session.
     pub arn: SessionArn,
 }
@@ -147,15 +147,14 @@ impl OwnedExports {
         self.records.insert(export.uid.clone(), record);
     }
 
-    /// Removes a deleted object. Returns what it was if a policy made it and it had not finished.
+    /// Removes a deleted object. Returns what it was if it had not finished.
     pub(crate) fn forget(&mut self, uid: &Uid) -> Option<DeletedUnfinished> {
         for exports in self.policies.values_mut() {
             exports.unseen.remove(uid);
         }
-        let Record { policy, arn, .. } = self.remove(uid)?;
-        let policy = policy?;
-        self.drop_if_empty(&policy);
-        Some(DeletedUnfinished { policy, arn: *arn? })
+        let Record { policy, namespace, arn, .. } = self.remove(uid)?;
+        policy.iter().for_each(|policy| self.drop_if_empty(policy));
+        Some(DeletedUnfinished { namespace, arn: *arn? })
     }
 
     fn remove(&mut self, uid: &Uid) -> Option<Record> {

@@ -4,6 +4,8 @@
 //! Never: concludes from one scan that a session has ended: pages shift while they are read.
 
 #[cfg(test)]
+mod history_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::api::SessionExport;
@@ -288,12 +290,12 @@ impl PolicyRegistry {
         is_ours.then(|| request.session_arn(request.region_or(&self.identity.region), account))
     }
 
-    /// Removes a deleted export. If a policy made it and it had not finished, the session is selected again: somebody
-    /// else deleted it.
+    /// Removes a deleted export. If it had not finished, its session is selected again by the policies of the namespace:
+    /// somebody else deleted it, or the garbage collector did, because it was of a policy that is gone.
     pub(crate) fn forget_export(&mut self, uid: &Uid) {
         let Some(deleted) = self.exports.forget(uid) else { return };
         let key = self.hasher.hash_one(&deleted.arn);
-        if let Some(entry) = self.entries.get_mut(&deleted.policy) {
+        for entry in self.entries.values_mut().filter(|entry| entry.policy.namespace == deleted.namespace) {
             entry.handled.remove(&key);
         }
     }

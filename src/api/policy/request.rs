@@ -8,7 +8,7 @@ use crate::api::policy::export_metadata::{ExportMetadata, is_dns_label};
 use crate::api::policy::output_template::{ExpandError, OutputUriTemplate, Placeholder, PlaceholderValues};
 use crate::api::policy::spec::{ExportTemplate, SessionSelector};
 use crate::api::policy::{MAX_HISTORY, SessionExportPolicy, SessionExportPolicySpec, SessionExportPolicyStatus};
-use crate::api::request::Uid;
+use crate::api::request::{Uid, is_older_version, object_ref};
 use crate::api::{MAX_TTL_SECONDS, ReadyWhen, SessionExport, SessionExportSpec};
 use crate::aws::identifiers::{
     AccountId, ApplicationId, ApplicationIdentifier, Home, Location, Malformed, OutputUri, Region, SessionArn,
@@ -147,21 +147,12 @@ impl Policy {
 
     /// The object, for Events.
     pub fn object_ref(&self) -> ObjectReference {
-        ObjectReference {
-            api_version: Some(SessionExportPolicy::api_version(&()).into()),
-            kind: Some(SessionExportPolicy::kind(&()).into()),
-            namespace: Some(self.namespace.to_string()),
-            name: Some(self.name.to_string()),
-            uid: Some(self.uid.to_string()),
-            ..ObjectReference::default()
-        }
+        object_ref::<SessionExportPolicy>(&self.namespace, &self.name, &self.uid)
     }
 
-    /// Whether this is an older version of the object than `other`. Resource versions of one resource compare as
-    /// integers (KEP-5504); one that is no integer is never older.
+    /// Whether this is an older version of the object than `other`.
     pub fn is_older_than(&self, other: &Self) -> bool {
-        let version = |policy: &Self| policy.resource_version.parse::<u64>().ok();
-        matches!((version(self), version(other)), (Some(own), Some(other)) if own < other)
+        is_older_version(&self.resource_version, &other.resource_version)
     }
 
     /// The order of policies that select the same session: the first takes it.
