@@ -22,7 +22,7 @@ outcome=wrong unmet=
 # shellcheck source=tools/demo/verdict.sh
 . tools/demo/verdict.sh
 
-readonly operator_namespace=session-export-operator group=sg-1AB2C3De4 ci_group=sg-5FG6H7Ij8
+readonly operator_namespace=session-export-operator group=sg-1AB2C3De4 ci_group=sg-5FG6H7Ij8 policy_group=sg-9JK0L1Mn2
 
 # --- ground -----------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ build() {
 
 start_simulator() {
 	start simulator "$target/debug/gameliftstreams-simulator" --port 0 --s3-port 0 --s3-folder "$dir/s3" \
-		--group "$group" --group "$ci_group" --journal "$dir/journal.jsonl" --upload-delay-ms 1000
+		--group "$group" --group "$ci_group" --group "$policy_group" --journal "$dir/journal.jsonl" --upload-delay-ms 1000
 }
 
 await_simulator() {
@@ -97,8 +97,10 @@ await_simulator() {
 
 # There is no kubelet that would run Pods, so the Deployment gets none; the operator's process is started below.
 install_operator() {
-	sed 's/^  replicas: .*/  replicas: 0/' examples/install.yaml | kubectl apply -f crds/ -f -
-	kubectl wait --for=condition=Established --timeout=30s crd/sessionexports.sessionexport.dev
+	sed 's/^  replicas: .*/  replicas: 0/' examples/install.yaml |
+		kubectl apply -f crds/ -f examples/install-policies.yaml -f -
+	kubectl wait --for=condition=Established --timeout=30s crd/sessionexports.sessionexport.dev \
+		crd/sessionexportpolicies.sessionexport.dev
 	kubectl create namespace team-a
 	kubectl create namespace ci-nightly
 }
@@ -228,6 +230,28 @@ await_finished() {
 		"team-a/bucket-refuses FAILED ExportFailed"
 }
 
+# Six sessions that end by themselves. The policy is the example, for the group in which they start.
+apply_policy() {
+	sed "s/streamGroupIdentifier: .*/streamGroupIdentifier: $policy_group/" examples/policy.yaml | kubectl apply -f - >/dev/null
+	note "kubectl apply: examples/policy.yaml"
+	curl --silent --fail --noproxy '*' --output /dev/null "$aws_url/_simulator/arrivals" --data \
+		"{\"perSecond\": 4, \"count\": 6, \"lifetimeSeconds\": [4, 6], \"groups\": [\"$policy_group\"]}"
+	note "six sessions of $policy_group start by themselves"
+}
+
+await_policy() {
+	local until=$((SECONDS + 40))
+	until policy_exported 6; do
+		((SECONDS < until)) || {
+			note "not so after 40 s"
+			return 0
+		}
+		die_if_fallen
+		sleep 0.5
+	done
+	kubectl --namespace team-a get sessionexportpolicies | sed 's/^/    /'
+}
+
 tell() {
 	say "Sessions start"
 	start_sessions
@@ -243,6 +267,9 @@ tell() {
 	say "The sessions end: AWS packs the ZIPs and uploads them"
 	end_sessions
 	await_finished
+	say "Sessions that nobody names: a policy exports every session of its stream group"
+	apply_policy
+	await_policy
 }
 
 judge_all() {
@@ -255,6 +282,7 @@ judge_all() {
 	judge "one Ready as soon as it was accepted, exported" exported ci-nightly/nightly-run
 	judge "asked after the session's end: FAILED" stands team-a/session-ended FAILED SessionEnded
 	judge "the bucket refuses: FAILED by AWS" failed_by_aws team-a/bucket-refuses
+	judge "six sessions that nobody named, exported by a policy" policy_exported 6
 	judge "not in the rules: held, with the rule to add" held_with_its_rule team-a/not-allowed
 	judge "a bad manifest: refused by the API server" refused outputUri
 	say_what_is_wrong
@@ -271,6 +299,7 @@ how_to_play() {
 		    export AWS_ENDPOINT_URL_GAMELIFTSTREAMS=$aws_url AWS_ENDPOINT_URL_S3=$s3_url
 
 		    kubectl get sx -A -o wide
+		    kubectl get sxp -A
 		    kubectl explain sx.spec
 		    kubectl -n team-a describe sx not-allowed
 		    curl $metrics_url

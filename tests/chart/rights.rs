@@ -95,6 +95,16 @@ fn nothing_is_granted_but_what_the_operator_needs() {
 }
 
 #[test]
+fn the_manifests_for_policies_without_helm_grant_what_only_policies_need() {
+    let text = include_str!("../../examples/install-policies.yaml");
+    let documents = serde_yaml::Deserializer::from_str(text);
+    let objects: Vec<Value> = documents.map(|one| <Value as serde::Deserialize>::deserialize(one).unwrap()).collect();
+    let needed = preflight::permissions_of_policies(&[]);
+    let words: BTreeSet<String> = needed.iter().map(ToString::to_string).collect();
+    assert_eq!(granted(&objects).into_iter().collect::<BTreeSet<_>>(), words);
+}
+
+#[test]
 fn without_rbac_nothing_is_granted_to_anybody() {
     for namespaces in [json!([]), json!(["a"])] {
         let objects = objects(&json!({"rbac": {"create": false}, "watch": {"namespaces": namespaces}}));

@@ -120,15 +120,13 @@ impl World {
         self.grant_everywhere(&self.namespace, granted()[0].clone()).await;
     }
 
-    /// The rights that only policies need.
+    /// The very rules of examples/install-policies.yaml.
     #[allow(dead_code, reason = "the tests of policies use it")]
     pub(crate) async fn permit_policies(&self) {
-        let rule = |resource, verbs: &[&str]| json!({"apiGroups": ["sessionexport.dev"], "resources": [resource], "verbs": verbs});
-        let rules = json!([
-            rule("sessionexports", &["create"]),
-            rule("sessionexportpolicies", &["get", "list", "watch"]),
-            rule("sessionexportpolicies/status", &["patch"]),
-        ]);
+        let text = include_str!("../../examples/install-policies.yaml");
+        let document = serde_yaml::Deserializer::from_str(text).next().unwrap();
+        let role = <Value as serde::Deserialize>::deserialize(document).unwrap();
+        let rules = role["rules"].clone();
         self.grant("policies", rules).await;
     }
 

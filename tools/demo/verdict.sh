@@ -58,6 +58,16 @@ failed_by_aws() {
 	stands "$1" FAILED ExportFailed && evidence=$(field "$1" '{.status.exportStatusReason}')
 }
 
+# policy_exported COUNT: so many exports of the example's policy have SUCCEEDED, each of them with a ZIP.
+policy_exported() {
+	local uris uri
+	uris=$(kubectl --namespace team-a get sessionexports --selector sessionexport.dev/policy=every-session \
+		--output 'jsonpath={range .items[?(@.status.exportStatus=="SUCCEEDED")]}{.status.outputUri}{"\n"}{end}')
+	[[ $(grep -c . <<<"$uris") == "$1" ]] || return 1
+	while read -r uri; do fetch "$uri" "$dir/fetched.zip" && files_in "$dir/fetched.zip" >/dev/null || return 1; done <<<"$uris"
+	evidence=$(head -n 1 <<<"$uris")", and $(($1 - 1)) more"
+}
+
 held_with_its_rule() {
 	local message rule='namespaces: ["team-a"], streamGroups: ["sg-1AB2C3De4"], outputPrefixes: ["s3://exports/team-b/"]'
 	stands "$1" - DestinationForbidden && message=$(ready "$1" message) && [[ $message == *"{$rule}"* ]] && evidence=$message
