@@ -10,15 +10,18 @@
 //!                      controller ─► POST sessionexports, PATCH policies' status
 //! ```
 //!
-//! Owns: what a policy does. [`registry`] is pure, with the clock as an argument; [`controller`] does the IO. Never: calls
+//! Owns: what a policy does. [`registry`] is pure, with the clock as an argument; [`controller`] does the IO, with
+//! the requests of `requests`. Never: calls
 //! AWS. From its creation on, the SessionExport of a session is an export like any other.
 
 pub(crate) mod candidates;
 pub(crate) mod controller;
+mod creation;
 pub(crate) mod decode;
 #[cfg(test)]
 mod fixtures;
 pub(crate) mod owned_exports;
 pub(crate) mod registry;
+mod requests;
 pub(crate) mod row;
 pub(crate) mod status;

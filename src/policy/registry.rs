@@ -3,28 +3,29 @@
 //! Owns: which groups are discovered, which sessions are selected, which object is made next, and what each status says.
 //! Never: concludes from one scan that a session has ended: pages shift while they are read.
 
+mod entry;
 #[cfg(test)]
 mod history_tests;
+mod scans;
 #[cfg(test)]
 mod tests;
 
-use crate::api::SessionExport;
 use crate::api::condition::ready_reason;
-use crate::api::policy::export_identity::export_name;
-use crate::api::policy::request::{Policy, Selection, SessionFacts};
+use crate::api::policy::request::{Policy, SessionFacts};
 use crate::api::policy::status::{ExportSummary, SessionCounts};
 use crate::api::policy::{PolicyReason, SessionExportPolicyStatus};
 use crate::api::request::{Export, Uid};
 use crate::authorization::OperatorIdentity;
 use crate::authorization::policies::CoveredPolicy;
-use crate::aws::failure::FailureClass;
-use crate::aws::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};
-use crate::aws::model::{SessionStatus, SessionView};
+use crate::aws::identifiers::{Region, SessionArn, StreamGroupArn};
+use crate::aws::model::SessionStatus;
 use crate::config::Timing;
-use crate::policy::candidates::{CandidateOrder, Candidates, SelectedSession};
+use crate::policy::candidates::Candidates;
+use crate::policy::creation::{Creation, CreationOutcome};
 use crate::policy::owned_exports::{FinishedExport, OwnedExports};
+use crate::policy::registry::entry::{PolicyCoverage, PolicyEntry, RefusedCreation, SessionContext};
+use crate::policy::registry::scans::{CompleteScan, GroupFailure, GroupScans};
 use crate::policy::row::{PolicyRow, allowed_scan_age};
-use crate::policy::status::{build_conditions, has_same_conditions};
 use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace, DiscoveryScan, ScanOutcome, ShownSessions};
 use crate::runtime::selector::LabelSelector;
 use jiff::Timestamp;
@@ -35,10 +36,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A group that AWS doesn't know is reported after so many scans.
-const MIN_NOT_FOUND_SCANS: u32 = 3;
-/// A new leader leaves the status of a policy as it is for this long, unless it learns otherwise: two scans.
-const KEEP_STATUS_FOR: Duration = Duration::from_secs(15);
 /// Waits after the API server has refused an object: then one is tried again.
 const REFUSED_RETRIES: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(30)];
 
@@ -61,115 +58,6 @@ pub(crate) struct PolicyRegistry {
     exports: OwnedExports,
     /// The first lists of exports are complete: until then objects of others may be unknown.
     exports_listed: bool,
-}
-
-/// One policy.
-#[derive(Debug)]
-struct PolicyEntry {
-    policy: Arc<Policy>,
-    coverage: PolicyCoverage,
-    /// When this process first saw it.
-    seen_at: Instant,
-    /// The sessions for which it has made or met an object, by key.
-    handled: HashSet<u64>,
-    candidates: Candidates,
-    /// Counts of the scan in progress.
-    counting: SessionCounts,
-    /// Counts of the last complete scan.
-    sessions: Option<SessionCounts>,
-    /// Objects being created.
-    creating: usize,
-    refusal: Option<RefusedCreation>,
-    last_export: Option<ExportSummary>,
-    /// When the status was last written.
-    written_at: Option<Instant>,
-    /// A write of the status is under way.
-    writing: bool,
-}
-
-/// Whether a policy may do anything.
-#[derive(Debug)]
-enum PolicyCoverage {
-    Covered(CoveredPolicy),
-    Held(PolicyRow),
-}
-
-/// The API server refuses the objects of a policy.
-#[derive(Debug)]
-struct RefusedCreation {
-    words: String,
-    retry_at: Instant,
-    tries: usize,
-}
-
-/// The discovery scans of one group.
-#[derive(Debug, Default)]
-struct GroupScans {
-    /// The sessions that the scan in progress has shown, by key.
-    shown: HashSet<u64>,
-    /// Those of them that can be exported.
-    live: i64,
-    last_complete: Option<CompleteScan>,
-    failure: Option<GroupFailure>,
-    /// Since when the last complete scan has been too old.
-    behind_since: Option<Instant>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct CompleteScan {
-    began: Instant,
-    took: Duration,
-    pages: usize,
-}
-
-/// Scans that fail in a row, for the same cause.
-#[derive(Debug, Clone, Copy)]
-struct GroupFailure {
-    class: FailureClass,
-    since: Instant,
-    scans: u32,
-}
-
-/// An object to be made.
-#[derive(Debug, Clone)]
-pub(crate) struct Creation {
-    /// The policy.
-    pub policy: CoveredPolicy,
-    /// The session's key.
-    pub key: u64,
-    /// The session and its destination.
-    pub candidate: SelectedSession,
-}
-
-impl Creation {
-    /// The object's name.
-    pub(crate) fn name(&self) -> String {
-        export_name(&self.policy.name, &self.candidate.arn)
-    }
-
-    /// The object.
-    pub(crate) fn object(&self) -> SessionExport {
-        self.policy.export_of(self.policy.request(), &self.candidate.arn, &self.candidate.uri)
-    }
-}
-
-/// How the creation of an object ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CreationOutcome {
-    /// The object exists: made now, or by this policy earlier (`uid` is `None`).
-    Made {
-        /// The uid of an object made now.
-        uid: Option<Uid>,
-    },
-    /// The name is taken by an object that is no policy's, or by one that is controlled by something else.
-    NameTaken,
-    /// The name is taken by an object of a deleted policy of this name, or one that is being deleted: the next scan tries
-    /// again.
-    NotYet,
-    /// The API server refuses it, in these words.
-    Refused(String),
-    /// The request failed: the next scan tries again.
-    Failed,
 }
 
 /// A status to be written.
@@ -493,190 +381,6 @@ impl PolicyRegistry {
     }
 }
 
-/// One session on a page, for one policy.
-struct SessionContext<'a> {
-    identity: &'a OperatorIdentity,
-    exports: &'a OwnedExports,
-    facts: &'a SessionFacts,
-    view: &'a SessionView,
-    key: u64,
-    /// The scan shows it for the first time.
-    is_new: bool,
-}
-
-/// What a policy makes of a session.
-#[derive(Debug, Default, Clone, Copy)]
-struct Verdict {
-    is_selected: bool,
-    /// Younger policies of the namespace leave it alone.
-    is_taken: bool,
-    is_refused: bool,
-}
-
-impl PolicyEntry {
-    fn new(policy: Arc<Policy>, coverage: PolicyCoverage, now: Instant) -> Self {
-        Self {
-            policy,
-            coverage,
-            seen_at: now,
-            handled: HashSet::new(),
-            candidates: Candidates::default(),
-            counting: SessionCounts::default(),
-            sessions: None,
-            creating: 0,
-            refusal: None,
-            last_export: None,
-            written_at: None,
-            writing: false,
-        }
-    }
-
-    const fn covered(&self) -> Option<&CoveredPolicy> {
-        match &self.coverage {
-            PolicyCoverage::Covered(covered) => Some(covered),
-            PolicyCoverage::Held(_) => None,
-        }
-    }
-
-    fn is_active(&self) -> bool {
-        self.covered().is_some_and(|covered| !covered.is_terminating && !covered.request().suspend)
-    }
-
-    /// One object at a time while the API server refuses them, and none before its time.
-    fn may_create(&self, now: Instant) -> bool {
-        let allowed = self.refusal.as_ref().is_none_or(|refusal| refusal.retry_at <= now && self.creating == 0);
-        self.is_active() && allowed && !self.candidates.is_empty()
-    }
-
-    fn consider(
-        &mut self,
-        session: &SessionContext<'_>,
-        is_taken: bool,
-        is_claimed: impl Fn(&SessionArn, &str) -> bool,
-    ) -> Verdict {
-        let SessionContext { identity, exports, facts, view, key, is_new } = *session;
-        let is_active = self.is_active();
-        let PolicyCoverage::Covered(covered) = &self.coverage else { return Verdict::default() };
-        match covered.request().select(facts) {
-            Selection::NotSelected => return Verdict::default(),
-            Selection::Unknown(_) => return Verdict { is_refused: true, ..Verdict::default() },
-            Selection::Selected => {}
-        }
-        self.counting.selected += i64::from(is_new);
-        let selected = Verdict { is_selected: true, is_taken: is_taken || is_active, is_refused: false };
-        if is_taken || !is_active || self.handled.contains(&key) {
-            return selected;
-        }
-        let namespace = &self.policy.namespace;
-        if exports.has_unfinished(namespace, &facts.arn) {
-            self.handled.insert(key);
-            return selected;
-        }
-        if is_claimed(&facts.arn, namespace) {
-            return selected;
-        }
-        let Ok(uri) = identity.authorize_destination(covered, facts) else {
-            return Verdict { is_refused: true, ..selected };
-        };
-        if view.export.as_ref().is_some_and(|export| !is_ours(export.output_uri.as_deref(), &uri)) {
-            self.counting.elsewhere += i64::from(is_new);
-            return selected;
-        }
-        let order = CandidateOrder {
-            connected: !is_disconnected(view.status),
-            created: facts.created.unwrap_or(Timestamp::MAX),
-            key,
-        };
-        self.candidates.insert(order, SelectedSession { arn: facts.arn.clone(), uri });
-        selected
-    }
-
-    fn row(&self, group: Option<&GroupScans>, timing: &Timing, now: Instant) -> Option<PolicyRow> {
-        let covered = match &self.coverage {
-            PolicyCoverage::Covered(covered) => covered,
-            PolicyCoverage::Held(row) => return Some(row.clone()),
-        };
-        if covered.request().suspend {
-            return Some(PolicyRow::Suspended);
-        }
-        let failing = group.and_then(|scans| scans.failure);
-        if let Some(row) = failing.and_then(|failure| failure.row(covered, timing, now)) {
-            return Some(row);
-        }
-        if let Some(refusal) = &self.refusal {
-            return Some(PolicyRow::ExportsRefused { words: refusal.words.clone() });
-        }
-        let lasts = |since: Instant| now.saturating_duration_since(since) >= timing.denial_stalled_after / 2;
-        match group.and_then(|scans| Some((scans.last_complete?, scans.behind_since))) {
-            Some((scan, Some(since))) if lasts(since) => Some(PolicyRow::Behind { pages: scan.pages }),
-            Some((scan, _)) if scan.began >= self.seen_at => Some(PolicyRow::Watching),
-            Some(_) | None => {
-                let shown = self.policy.status.observed_generation == Some(self.policy.generation);
-                let keeps = shown && now.saturating_duration_since(self.seen_at) < KEEP_STATUS_FOR;
-                (!keeps).then_some(PolicyRow::Discovering)
-            }
-        }
-    }
-
-    fn status_change(
-        &self,
-        group: Option<&GroupScans>,
-        exports: &OwnedExports,
-        timing: &Timing,
-        (now, wall): (Instant, Timestamp),
-    ) -> Option<StatusChange> {
-        let row = self.row(group, timing, now)?;
-        let recorded = &self.policy.status;
-        let mut status = recorded.clone();
-        status.observed_generation = Some(self.policy.generation);
-        status.stream_group_arn = self.covered().map(|covered| covered.group().to_string()).or(status.stream_group_arn);
-        status.conditions = build_conditions(&self.policy, &row, wall);
-        status.sessions = self.sessions.or(status.sessions);
-        status.exports = Some(exports.counts(&self.policy.uid));
-        status.last_export = self.last_export.clone().or(status.last_export);
-        status.last_failure = exports.last_failure(&self.policy.uid).map(summarize).or(status.last_failure);
-        let at_once = !has_same_conditions(recorded, &status);
-        let is_due = self.written_at.is_none_or(|at| now.saturating_duration_since(at) >= timing.held_status_delay);
-        let entered = ready_reason(&recorded.conditions) != Some(row.reason().as_str());
-        (status != *recorded && (at_once || is_due)).then(|| StatusChange {
-            policy: self.policy.clone(),
-            status,
-            entered: entered.then_some(row),
-        })
-    }
-}
-
-fn summarize(export: FinishedExport) -> ExportSummary {
-    ExportSummary {
-        session: Some(export.session.into()),
-        name: Some(export.name.to_string()),
-        time: Some(Time(export.ended)),
-    }
-}
-
-impl GroupFailure {
-    /// The row of scans that fail, once they have failed for long enough. What passes by itself shows as scans that are
-    /// late.
-    fn row(&self, covered: &CoveredPolicy, timing: &Timing, now: Instant) -> Option<PolicyRow> {
-        let group = StreamGroupArn::clone(covered.group());
-        let lasts = |span: Duration| now.saturating_duration_since(self.since) >= span;
-        match self.class {
-            FailureClass::AccessDenied => {
-                lasts(timing.denial_stalled_after).then_some(PolicyRow::AccessDenied { group })
-            }
-            FailureClass::Credentials => {
-                lasts(timing.denial_stalled_after).then_some(PolicyRow::CredentialsUnavailable)
-            }
-            FailureClass::NotFound => (self.scans >= MIN_NOT_FOUND_SCANS && lasts(timing.denial_stalled_after / 2))
-                .then_some(PolicyRow::StreamGroupNotFound { group }),
-            FailureClass::Throttled
-            | FailureClass::Unavailable
-            | FailureClass::Unreachable
-            | FailureClass::Rejected => None,
-        }
-    }
-}
-
 /// True if a session in this state can be exported.
 const fn is_exportable(status: SessionStatus) -> bool {
     match status {
@@ -688,15 +392,4 @@ const fn is_exportable(status: SessionStatus) -> bool {
         | SessionStatus::Unknown => false,
         SessionStatus::PendingClientReconnection | SessionStatus::Reconnecting => true,
     }
-}
-
-/// True if no client is connected: AWS ends such a session soon.
-const fn is_disconnected(status: SessionStatus) -> bool {
-    matches!(status, SessionStatus::PendingClientReconnection | SessionStatus::Reconnecting)
-}
-
-/// True if AWS shows an export that can be the policy's own. Without a URI it can't be told: it is left alone, for a
-/// policy's own exports have an object.
-fn is_ours(reported: Option<&str>, wanted: &OutputUri) -> bool {
-    reported.is_some_and(|uri| if wanted.is_zip() { uri == wanted.as_str() } else { uri.starts_with(wanted.as_str()) })
 }

@@ -3,6 +3,8 @@
 
 use super::*;
 use crate::api::policy::export_identity::export_name;
+use crate::api::policy::request::Selection;
+use crate::aws::model::SessionView;
 use crate::export::fixtures::{arn, at, identity, timing, wall};
 use crate::policy::fixtures::{live, page, policy, scan_end, stored};
 use crate::property;

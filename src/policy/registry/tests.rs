@@ -1,6 +1,8 @@
 use super::*;
+use crate::api::SessionExport;
 use crate::authorization::Authorization;
-use crate::aws::model::{ExportFilesStatus, ExportView};
+use crate::aws::failure::FailureClass;
+use crate::aws::model::{ExportFilesStatus, ExportView, SessionView};
 use crate::export::fixtures::{at, export, identity, timing, wall};
 use crate::policy::fixtures::{GROUP, in_state, live, page, policy, policy_in, scan_end, stored};
 use crate::property;
