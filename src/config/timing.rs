@@ -16,8 +16,9 @@ pub struct Timing {
     /// this far apart. Must be longer than `callTimeout`.
     #[serde(with = "ConfigDuration")]
     pub consistency_window: Duration,
-    /// A reason that soon passes by itself is written to the status only after it has lasted this long. `RateLimited`
-    /// is written to at most 20 objects a second.
+    /// A reason that soon passes by itself is written to the status only after it has lasted this long; so is
+    /// another cause of the same reason. `RateLimited` is written to at most 20 objects a second. The counts of a policy
+    /// are written this often at most.
     #[serde(with = "ConfigDuration")]
     pub held_status_delay: Duration,
     /// `AccessDenied` and `CredentialsUnavailable` become Stalled after this long: new IAM policies take time.
