@@ -80,16 +80,25 @@ struct Identity {
 struct Origin {
     generation: Option<i64>,
     creation_timestamp: Option<Time>,
-    deletion_timestamp: Option<Time>,
-    /// The controller only: the API server accepts one at most.
-    #[serde(deserialize_with = "controllers")]
-    owner_references: Option<Vec<OwnerReference>>,
+    /// Read by itself, as is the next: only policies need them, and an odd one must not make an export unreadable.
+    deletion_timestamp: Option<Box<RawValue>>,
+    owner_references: Option<Box<RawValue>>,
 }
 
-fn controllers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<OwnerReference>>, D::Error> {
-    let mut owners = Option::<Vec<OwnerReference>>::deserialize(deserializer)?.unwrap_or_default();
-    owners.retain(|owner| owner.controller == Some(true));
-    Ok((!owners.is_empty()).then_some(owners))
+impl Origin {
+    /// When the deletion was requested. A time that can't be read is some time.
+    fn deleted(&self) -> Option<Time> {
+        let text = self.deletion_timestamp.as_ref().map(|raw| raw.get()).filter(|text| *text != "null")?;
+        Some(serde_json::from_str(text).unwrap_or(Time(jiff::Timestamp::UNIX_EPOCH)))
+    }
+
+    /// The controller, of which the API server accepts one at most.
+    fn controllers(&self) -> Option<Vec<OwnerReference>> {
+        let raw = self.owner_references.as_ref()?.get();
+        let mut owners = serde_json::from_str::<Option<Vec<OwnerReference>>>(raw).ok()??;
+        owners.retain(|owner| owner.controller == Some(true));
+        (!owners.is_empty()).then_some(owners)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -125,7 +134,8 @@ impl<K: Decode> Received<K> {
     pub fn decode(self) -> Result<K, DecodeError> {
         let json = self.json.get();
         let decoded = serde_json::from_str::<Envelope<Origin>>(json).and_then(|Envelope { metadata: origin }| {
-            let Origin { generation, creation_timestamp, deletion_timestamp, owner_references } = origin;
+            let (deletion_timestamp, owner_references) = (origin.deleted(), origin.controllers());
+            let Origin { generation, creation_timestamp, .. } = origin;
             let dates = ObjectMeta { generation, creation_timestamp, deletion_timestamp, ..*self.identity };
             K::decode(ObjectMeta { owner_references, ..dates }, json)
         });

@@ -54,6 +54,25 @@ fn metadata_that_nothing_reads_may_be_anything() {
 }
 
 #[test]
+fn the_controller_is_read_and_no_other_owner_and_a_deletion_whatever_its_time() {
+    let owner = |controller: bool, uid: &str| json!({"apiVersion": "v1", "kind": "K", "name": "n", "uid": uid, "controller": controller});
+    for (metadata, uid, deleted) in [
+        (json!({"ownerReferences": [owner(false, "a"), owner(true, "b")]}), Some("b"), false),
+        (json!({"ownerReferences": [owner(false, "a")], "deletionTimestamp": "2026-01-31T12:00:00Z"}), None, true),
+        (json!({"ownerReferences": null, "deletionTimestamp": null}), None, false),
+        (json!({"ownerReferences": "x", "deletionTimestamp": "soon"}), None, true),
+    ] {
+        let read = received(&object(metadata.clone(), json!(null)).to_string()).decode().unwrap().metadata;
+        let owners: Vec<_> = read.owner_references.into_iter().flatten().map(|owner| owner.uid).collect();
+        assert_eq!(
+            (owners.first().map(String::as_str), read.deletion_timestamp.is_some()),
+            (uid, deleted),
+            "{metadata}"
+        );
+    }
+}
+
+#[test]
 fn what_the_types_can_not_hold_makes_one_object_unreadable() {
     let status = |status| object(json!({}), status);
     let mut wrong_spec = object(json!({}), json!(null));
