@@ -30,7 +30,7 @@ check: ## The quick loop, a minute: format, lints, names, unit tests
 	$(STAGE) "format" cargo fmt --all --check
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(STAGE) "names" tools/one-word-names.sh
-	$(STAGE) "unit tests" $(CARGO_TEST) --lib --bins
+	$(STAGE) "unit tests" $(CARGO_TEST) --lib $(OPTIMIZED)
 
 test: ## check, refusals by a real API server, the real binary end to end, the chart, boto3, the demo. Needs no root
 	@rm -f $(STAGES)
@@ -47,6 +47,8 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	@$(MAKE) --no-print-directory help | sed -nE 's/^ *(make test-all) +/\n\1 adds: /p'
 
 test-all: export ALL_CASES := 1
+# All histories take half as long so, which is worth the slower build.
+test-all: export OPTIMIZED := --config profile.dev.package.session-export-operator.opt-level=1
 test-all: BESIDE := tools/beside.sh "tools/flux.sh; tools/image.sh --binary"
 test-all: test ## all histories, all batches of hostile objects, dependencies, scripts, an API server's outage, a thousand objects, other tools, Flux, a node, the image, a release, bench
 	$(STAGE) "flux" tools/flux.sh
