@@ -38,8 +38,8 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	$(STAGE) "helm" tools/helm.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "build" tools/build.sh
-	$(WITH_TOOLS) "integration tests" $(BESIDE) $(CARGO_TEST) $(addprefix --test ,$(TESTS)) $(AT_ONCE)
-	$(WITH_TOOLS) "tenants" $(CARGO_TEST) --test tenants -- --test-threads 4
+	$(WITH_TOOLS) "integration tests" $(CARGO_TEST) $(addprefix --test ,$(TESTS)) $(AT_ONCE)
+	$(WITH_TOOLS) "tenants" $(BESIDE) $(CARGO_TEST) --test tenants -- --test-threads 4
 	$(STAGE) "documentation's examples" $(CARGO_TEST) --doc
 	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
 	$(STAGE) "demo" tools/demo.sh
