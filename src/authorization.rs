@@ -136,6 +136,14 @@ impl OperatorIdentity {
         }
     }
 
+    /// Refuses an ARN of another account.
+    fn check_account(&self, named: Option<&AccountId>) -> Result<(), Uncovered> {
+        match (named, &self.account) {
+            (Some(named), Some(ours)) if named != ours => Err(Uncovered::OtherAccount { named: named.clone() }),
+            _ => Ok(()),
+        }
+    }
+
     fn find_coverage(&self, export: &Export, requested: bool) -> Result<(Target, OutputPrefix, bool), Uncovered> {
         let request = match &export.request {
             Ok(request) => request,
@@ -144,11 +152,7 @@ impl OperatorIdentity {
         if request.as_service_account {
             return Err(Uncovered::ServiceAccount);
         }
-        if let (Some(named), Some(ours)) = (request.named_account(), &self.account)
-            && named != ours
-        {
-            return Err(Uncovered::OtherAccount { named: named.clone() });
-        }
+        self.check_account(request.named_account())?;
         let region = request.region_or(&self.region);
         let wanted =
             RequestedExport { namespace: &export.namespace, region, group: &request.group.id, uri: &request.uri };

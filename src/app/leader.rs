@@ -20,7 +20,7 @@ use crate::quota::gateway::{AwsGateway, GatewayReceivers, OperationLoad};
 use crate::quota::scheduler::PermitReceiver;
 use crate::runtime::client::FIELD_MANAGER;
 use crate::runtime::event_loop::{self, EventLoopConfig, ParsedObject, Reconciler, Requeue};
-use crate::runtime::received::DecodeError;
+use crate::runtime::received::{DecodeError, INCOMPLETE_METADATA};
 use crate::runtime::watchdog::Heartbeat;
 use crate::server::health::{Health, ReadyState};
 use crate::state::{SessionState, SharedState};
@@ -33,8 +33,6 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
-/// Why an object can't be used that lacks metadata which every stored object has.
-const INCOMPLETE_METADATA: &str = "metadata without uid, name, namespace or creationTimestamp";
 /// How often the load is sampled.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -82,13 +82,7 @@ pub fn required_permissions(namespaces: &[String], lease: (&str, &str)) -> Vec<P
         ("patch", GROUP, "sessionexports", "status"),
         ("create", "events.k8s.io", "events", ""),
     ];
-    let everywhere = if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
-    let work = everywhere.into_iter().flat_map(|namespace| {
-        WORK.map(|(verb, group, resource, subresource)| {
-            let namespace = namespace.clone();
-            Permission { verb, group, resource, subresource, namespace, name: None }
-        })
-    });
+    let work = in_each_namespace(namespaces, &WORK);
     // The chart's policy checks for it without a namespace, and covers the statuses of all namespaces, whichever are
     // watched and whichever release has installed it.
     let record = Permission {
@@ -108,27 +102,35 @@ pub fn required_permissions(namespaces: &[String], lease: (&str, &str)) -> Vec<P
         // RBAC cannot bind a creation to a name, and a list is for the other operators' leases.
         name: (!matches!(verb, "create" | "list")).then(|| lease.1.to_owned()),
     });
-    work.chain([record]).chain(lease).collect()
+    work.into_iter().chain([record]).chain(lease).collect()
 }
 
 /// The permissions that only policies need.
 #[must_use]
 pub fn permissions_of_policies(namespaces: &[String]) -> Vec<Permission> {
-    const WORK: [(&str, &str, &str); 5] = [
-        ("create", "sessionexports", ""),
-        ("get", "sessionexportpolicies", ""),
-        ("list", "sessionexportpolicies", ""),
-        ("watch", "sessionexportpolicies", ""),
-        ("patch", "sessionexportpolicies", "status"),
+    const WORK: [(&str, &str, &str, &str); 5] = [
+        ("create", GROUP, "sessionexports", ""),
+        ("get", GROUP, "sessionexportpolicies", ""),
+        ("list", GROUP, "sessionexportpolicies", ""),
+        ("watch", GROUP, "sessionexportpolicies", ""),
+        ("patch", GROUP, "sessionexportpolicies", "status"),
     ];
+    in_each_namespace(namespaces, &WORK)
+}
+
+/// These permissions (verb, group, resource, subresource) in each namespace, or in all if none is named.
+fn in_each_namespace(
+    namespaces: &[String],
+    work: &[(&'static str, &'static str, &'static str, &'static str)],
+) -> Vec<Permission> {
     let everywhere = if namespaces.is_empty() { vec![None] } else { namespaces.iter().cloned().map(Some).collect() };
-    let work = everywhere.into_iter().flat_map(|namespace: Option<String>| {
-        WORK.map(|(verb, resource, subresource)| {
+    let permissions = everywhere.into_iter().flat_map(|namespace: Option<String>| {
+        work.iter().map(move |&(verb, group, resource, subresource)| {
             let namespace = namespace.clone();
-            Permission { verb, group: GROUP, resource, subresource, namespace, name: None }
+            Permission { verb, group, resource, subresource, namespace, name: None }
         })
     });
-    work.collect()
+    permissions.collect()
 }
 
 /// Checks all permissions, then the CRD.

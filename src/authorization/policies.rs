@@ -1,6 +1,5 @@
 //! Which policies the rules cover, and which destination a policy may use for a session.
 
-use crate::api::policy::output_template::ExpandError;
 use crate::api::policy::request::{Policy, PolicyRequest, SessionFacts};
 use crate::authorization::rules::{MAX_PRINTED_RULE, RequestedPolicy, Rule};
 use crate::authorization::{OperatorIdentity, Uncovered};
@@ -17,15 +16,6 @@ pub struct CoveredPolicy {
     group: Arc<StreamGroupArn>,
 }
 
-/// Why a policy makes no export for a session that it selects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RefusedSession {
-    /// The session has no destination.
-    NoDestination(ExpandError),
-    /// No rule that allows policies covers it.
-    Forbidden,
-}
-
 impl CoveredPolicy {
     /// The parsed spec.
     pub fn request(&self) -> &PolicyRequest {
@@ -35,11 +25,6 @@ impl CoveredPolicy {
     /// The stream group, named in full.
     pub fn group(&self) -> &Arc<StreamGroupArn> {
         &self.group
-    }
-
-    /// The policy itself.
-    pub fn policy(&self) -> &Arc<Policy> {
-        &self.policy
     }
 }
 
@@ -64,11 +49,7 @@ impl OperatorIdentity {
         if request.service_account.is_some() {
             return Err(Uncovered::ServiceAccount);
         }
-        if let (Some(named), Some(ours)) = (request.named_account(), &self.account)
-            && named != ours
-        {
-            return Err(Uncovered::OtherAccount { named: named.clone() });
-        }
+        self.check_account(request.named_account())?;
         let region = request.region_or(&self.region);
         let destinations = policy.static_prefix(request);
         let (namespace, group) = (&*policy.namespace, &request.group.id);
@@ -89,19 +70,13 @@ impl OperatorIdentity {
         Ok(CoveredPolicy { policy: policy.clone(), request: Arc::new(request.clone()), group })
     }
 
-    /// The destination of one session, if the rules allow it.
-    ///
-    /// # Errors
-    /// If AWS's answer lacks a value, the destination is too long, or no rule covers it.
-    pub fn authorize_destination(
-        &self,
-        policy: &CoveredPolicy,
-        facts: &SessionFacts,
-    ) -> Result<OutputUri, RefusedSession> {
-        let uri = policy.destination_of(&policy.request.template, facts).map_err(RefusedSession::NoDestination)?;
+    /// The destination of one session. `None` if AWS's answer lacks a value, the destination is too long, or no rule
+    /// covers it.
+    pub fn authorize_destination(&self, policy: &CoveredPolicy, facts: &SessionFacts) -> Option<OutputUri> {
+        let uri = policy.destination_of(&policy.request.template, facts).ok()?;
         let (region, group) = (&facts.arn.region, &facts.arn.group);
         let wanted = RequestedPolicy { namespace: &policy.namespace, region, group, destinations: uri.as_str() };
-        if self.rules.allow_policy(wanted, &self.region) { Ok(uri) } else { Err(RefusedSession::Forbidden) }
+        self.rules.allow_policy(wanted, &self.region).then_some(uri)
     }
 
     fn print_missing_policy_rule(&self, wanted: RequestedPolicy<'_>) -> String {

@@ -302,6 +302,6 @@ impl ConditionWriter<'_> {
 }
 
 /// Statuses hold whole seconds, so a time that is compared with one is truncated.
-fn whole_seconds(now: Timestamp) -> Time {
+pub(crate) fn whole_seconds(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }

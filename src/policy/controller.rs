@@ -14,7 +14,7 @@ use crate::polling::poller::PollerHandle;
 use crate::runtime::cache::{CacheChange, ObjectCache};
 use crate::runtime::event_loop::ParsedObject;
 use crate::runtime::events::EventRecorder;
-use crate::runtime::received::DecodeError;
+use crate::runtime::received::{DecodeError, INCOMPLETE_METADATA};
 use crate::runtime::scope::Scope;
 use crate::runtime::warnings::Warnings;
 use crate::runtime::watch::StreamItem;
@@ -28,8 +28,6 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// Why an object can't be used that lacks metadata which every stored object has.
-const INCOMPLETE_METADATA: &str = "metadata without uid, name, namespace or creationTimestamp";
 /// Objects made at once. 64 requests may be in flight, and the exports' own statuses come first.
 const MAX_CREATIONS_AT_ONCE: usize = 8;
 /// Finished objects deleted at once.

@@ -20,6 +20,7 @@ use crate::authorization::policies::CoveredPolicy;
 use crate::aws::identifiers::{Region, SessionArn, StreamGroupArn};
 use crate::aws::model::SessionStatus;
 use crate::config::Timing;
+use crate::export::status::whole_seconds;
 use crate::policy::candidates::Candidates;
 use crate::policy::creation::{Creation, CreationOutcome};
 use crate::policy::owned_exports::{FinishedExport, OwnedExports};
@@ -29,7 +30,6 @@ use crate::policy::row::{PolicyRow, allowed_scan_age};
 use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace, DiscoveryScan, ScanOutcome, ShownSessions};
 use crate::runtime::selector::LabelSelector;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -313,7 +313,7 @@ impl PolicyRegistry {
                     entry.last_export = Some(ExportSummary {
                         session: Some(creation.candidate.arn.session.to_string()),
                         name: Some(creation.name()),
-                        time: Some(Time(Timestamp::from_second(now.1.as_second()).unwrap_or(now.1))),
+                        time: Some(whole_seconds(now.1)),
                     });
                     self.exports.record_created(&creation.policy.uid, uid, now.0);
                 }
@@ -384,12 +384,14 @@ impl PolicyRegistry {
 /// True if a session in this state can be exported.
 const fn is_exportable(status: SessionStatus) -> bool {
     match status {
-        SessionStatus::Active | SessionStatus::Connected => true,
+        SessionStatus::Active
+        | SessionStatus::Connected
+        | SessionStatus::PendingClientReconnection
+        | SessionStatus::Reconnecting => true,
         SessionStatus::Activating
         | SessionStatus::Terminating
         | SessionStatus::Terminated
         | SessionStatus::Error
         | SessionStatus::Unknown => false,
-        SessionStatus::PendingClientReconnection | SessionStatus::Reconnecting => true,
     }
 }

@@ -3,9 +3,9 @@
 use crate::api::condition::{Condition, READY, RECONCILING, STALLED};
 use crate::api::policy::SessionExportPolicyStatus;
 use crate::api::policy::request::Policy;
+use crate::export::status::whole_seconds;
 use crate::policy::row::{PolicyProgress, PolicyRow};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::borrow::Cow;
 
 /// The conditions that show `row`, made from the recorded ones: those of other controllers stay.
@@ -16,7 +16,7 @@ pub(crate) fn build_conditions(policy: &Policy, row: &PolicyRow, now: Timestamp)
         (RECONCILING, (progress == PolicyProgress::Reconciling).then_some(true)),
         (STALLED, (progress == PolicyProgress::Stalled).then_some(true)),
     ];
-    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let now = whole_seconds(now);
     let mut conditions = policy.status.conditions.clone();
     for (type_, value) in wanted {
         let before = conditions.iter().position(|condition| condition.type_ == type_);

@@ -25,6 +25,9 @@ use std::marker::PhantomData;
 /// Longest error text that is kept, in bytes: it may quote the object.
 const MAX_ERROR: usize = 200;
 
+/// Why an object can't be used that lacks metadata which every stored object has.
+pub(crate) const INCOMPLETE_METADATA: &str = "metadata without uid, name, namespace or creationTimestamp";
+
 /// A kind that can be made from metadata and the rest of its JSON.
 pub trait Decode: Sized {
     /// Decodes everything but the metadata from the object's JSON.

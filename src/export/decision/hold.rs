@@ -44,9 +44,10 @@ impl DecisionInput<'_> {
         if left.is_zero() { action } else { action.or_decide_at(self.now.mono + left) }
     }
 
-    fn apply_hold_delay(&self, held: Held, action: Action) -> Decision {
+    fn apply_hold_delay(&self, mut held: Held, action: Action) -> Decision {
         let delay = self.timing.held_status_delay;
-        let (reason, operation, cause) = (held.reason(), held.operation(), held.cause().cloned().unwrap_or_default());
+        let (reason, operation) = (held.reason(), held.operation());
+        let cause = held.cause_mut().map(|cause| cause.clone()).unwrap_or_default();
         let state = match self.snapshot.attempt.held.clone() {
             Some(before) if (before.reason, before.operation) == (reason, operation) => {
                 before.with_cause(cause, self.failed_at(), delay)
@@ -57,7 +58,9 @@ impl DecisionInput<'_> {
         if self.now.mono < shows_at {
             return Decision { row: None, action: action.or_decide_at(shows_at), held: Some(state) };
         }
-        let held = held.with_cause(state.shown.clone());
+        if let Some(cause) = held.cause_mut() {
+            *cause = state.shown.clone();
+        }
         Decision { held: Some(state), ..self.apply_deadline(held, self.wake_for_stalled(action)) }
     }
 

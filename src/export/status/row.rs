@@ -163,7 +163,7 @@ impl Held {
     }
 
     /// The cause of the failures that the row is about.
-    pub(crate) const fn cause(&self) -> Option<&FailureDetail> {
+    pub(crate) const fn cause_mut(&mut self) -> Option<&mut FailureDetail> {
         match self {
             Self::ServiceUnavailable { detail }
             | Self::CredentialsUnavailable { detail, .. }
@@ -179,26 +179,6 @@ impl Held {
             | Self::ServiceAccountNotSupported
             | Self::SpecRejected { .. }
             | Self::ConfirmingSessionEnd => None,
-        }
-    }
-
-    /// The same row with another cause, if it has one.
-    pub(crate) fn with_cause(self, cause: FailureDetail) -> Self {
-        match self {
-            Self::ServiceUnavailable { .. } => Self::ServiceUnavailable { detail: cause },
-            Self::CredentialsUnavailable { stalled, .. } => Self::CredentialsUnavailable { stalled, detail: cause },
-            Self::AccessDenied { stalled, operation, .. } => Self::AccessDenied { stalled, operation, detail: cause },
-            Self::RequestRejected { .. } => Self::RequestRejected { detail: cause },
-            other @ (Self::WaitingForSession
-            | Self::Suspended
-            | Self::WaitingForOtherExport { .. }
-            | Self::DestinationUnknown
-            | Self::RateLimited
-            | Self::DestinationForbidden { .. }
-            | Self::AccountMismatch { .. }
-            | Self::ServiceAccountNotSupported
-            | Self::SpecRejected { .. }
-            | Self::ConfirmingSessionEnd) => other,
         }
     }
 

@@ -145,7 +145,7 @@ impl PolicyEntry {
         if is_claimed(&facts.arn, namespace) {
             return selected;
         }
-        let Ok(uri) = identity.authorize_destination(covered, facts) else {
+        let Some(uri) = identity.authorize_destination(covered, facts) else {
             return Verdict { is_refused: true, ..selected };
         };
         if view.export.as_ref().is_some_and(|export| !is_ours(export.output_uri.as_deref(), &uri)) {
