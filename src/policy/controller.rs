@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval};
 
 /// Objects made at once. 64 requests may be in flight, and the exports' own statuses come first.
 const MAX_CREATIONS_AT_ONCE: usize = 8;
@@ -100,10 +100,10 @@ impl PolicyController {
         let mut cache = ObjectCache::new(&self.scope.namespaces, parse_policy);
         let (mut warnings, mut watch_error) = (Warnings::default(), None);
         let (mut creations, mut writes, mut deletions) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        // Not at each event: a look costs as much as there are policies, and exports change many times a second.
+        let mut ticks = interval(TICK);
         loop {
             self.start_creations(&mut creations);
-            self.start_writes(&mut writes);
-            self.start_deletions(&mut deletions);
             tokio::select! {
                 Some((feed, item)) = feeds.next() => match item {
                     StreamItem::Event(event) => {
@@ -120,7 +120,10 @@ impl PolicyController {
                 Some(done) = writes.join_next(), if !writes.is_empty() => self.finish(done),
                 Some(done) = deletions.join_next(), if !deletions.is_empty() => self.finish(done),
                 () = self.changed.notified() => {}
-                () = sleep(TICK) => {}
+                _ = ticks.tick() => {
+                    self.start_writes(&mut writes);
+                    self.start_deletions(&mut deletions);
+                }
             }
         }
     }
