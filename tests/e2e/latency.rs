@@ -1,6 +1,8 @@
 //! A hundred at once: what it costs, and how long it takes. Times are printed, never asserted.
 
-use crate::world::World;
+use crate::lists::TURNS;
+use crate::simulator::merge;
+use crate::world::{World, firm_lease};
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,6 +17,7 @@ type Seen = Arc<Mutex<BTreeMap<String, f64>>>;
 
 #[tokio::test]
 async fn a_hundred_at_once_cost_one_call_and_three_writes_each() {
+    let _turn = TURNS.acquire().await.unwrap();
     let world = World::with("hundred", &[], default_timing()).await;
     let _operator = world.operator().await;
     let names: Vec<_> = (0..COUNT).map(|n| format!("h{n:03}")).collect();
@@ -50,9 +53,11 @@ async fn a_hundred_at_once_cost_one_call_and_three_writes_each() {
 
 /// The waits that matter here, as they are by default.
 fn default_timing() -> Value {
-    json!({"timing": {
+    let mut timing = json!({
         "callTimeout": "4s", "consistencyWindow": "30s", "heldStatusDelay": "30s", "pendingPollIntervalMin": "2s", "pendingPollIntervalMax": "1m",
-    }})
+    });
+    merge(&mut timing, firm_lease());
+    json!({"timing": timing})
 }
 
 fn watch_the_end(world: &World) -> Seen {

@@ -1,30 +1,37 @@
 //! Many at once: readings come from lists, and lists that lag, lie, fail or are denied only delay.
 
 use crate::operator::Operator;
-use crate::world::World;
+use crate::simulator::merge;
+use crate::world::{World, firm_lease};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use session_export_operator::api::ExportStatus;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 const GETS: &str = "GetStreamSession";
 const LISTS: &str = "ListStreamSessions";
 const CALLS: &str = "ExportStreamSessionFiles";
 
+/// Of the tests with a fleet, two at a time: they keep a small machine busy, and a busy API server times out.
+pub(crate) static TURNS: Semaphore = Semaphore::const_new(2);
+
 /// A fleet of sessions and an object for each, named alike.
 struct Fleet<'a> {
     world: &'a World,
     names: Vec<String>,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl<'a> Fleet<'a> {
     /// `uri` may hold `NAME`.
     async fn new(world: &'a World, count: usize, uri: &str, session: Value) -> Self {
+        let turn = TURNS.acquire().await.unwrap();
         let names: Vec<String> = (0..count).map(|n| format!("f{n:03}")).collect();
         let mut seed = json!({"ids": &names});
-        crate::simulator::merge(&mut seed, session);
+        merge(&mut seed, session);
         world.simulator.ask("POST", "sessions", seed).await;
         for some in names.chunks(10) {
             join_all(some.iter().map(|name| async {
@@ -32,7 +39,7 @@ impl<'a> Fleet<'a> {
             }))
             .await;
         }
-        Self { world, names }
+        Self { world, names, _turn: turn }
     }
 
     async fn all_pending(&self) {
@@ -74,7 +81,8 @@ impl<'a> Fleet<'a> {
 /// A hundred wait for their turn to call for longer than these tests would have it shown; and where a call is given up
 /// early, as a busy machine makes it, Gets do instead of lists.
 async fn world(name: &str) -> World {
-    let timing = json!({"heldStatusDelay": "30s", "callTimeout": "4s", "consistencyWindow": "5s"});
+    let mut timing = json!({"heldStatusDelay": "30s", "callTimeout": "4s", "consistencyWindow": "5s"});
+    merge(&mut timing, firm_lease());
     World::with(name, &[], json!({"timing": timing})).await
 }
 

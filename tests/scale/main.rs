@@ -28,7 +28,7 @@ mod storm;
 mod world;
 
 use crate::simulator::{GROUP, merge};
-use crate::world::World;
+use crate::world::{World, firm_lease};
 use futures::{StreamExt, stream};
 use kube::Api;
 use kube::api::{ListParams, PostParams};
@@ -62,10 +62,8 @@ async fn allow(world: &World, per_second: u32) {
     world.simulator.ask("PUT", "quota", limits).await;
 }
 
-/// A world whose leader keeps its lease though the API server stands still for seconds, as it may on a busy machine: a
-/// new term would begin with an empty memory.
 async fn firm_world(name: &str, flags: &[&str], mut changes: Value) -> World {
-    merge(&mut changes["timing"], json!({"leaseDuration": "150s", "leaseRenewDeadline": "2m"}));
+    merge(&mut changes["timing"], firm_lease());
     World::with(name, flags, changes).await
 }
 
