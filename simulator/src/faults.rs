@@ -127,8 +127,9 @@ mod tests {
         let mut book = book(&[
             r#"{"session":"a","action":{"type":"throttle"}}"#,
             r#"{"session":"a","action":{"type":"omitOutputUri"}}"#,
+            r#"{"session":"a","action":{"type":"omitFields","fields":["CreatedAt","Location"]}}"#,
         ]);
-        assert_eq!(names(&mut book, list, None), ["omitOutputUri"]);
+        assert_eq!(names(&mut book, list, None), ["omitOutputUri", "omitFields"]);
     }
 
     #[test]
@@ -136,6 +137,7 @@ mod tests {
         for rule in [
             r#"{"action":{"type":"nonsense"}}"#,
             r#"{"action":{"type":"latency"}}"#,
+            r#"{"action":{"type":"omitFields","fields":["Arn"]}}"#,
             r#"{"sesion":"a","action":{"type":"throttle"}}"#,
             r#"{"operation":"Nope","action":{"type":"throttle"}}"#,
             r#"{"action":{"type":"html503","afterEfect":true}}"#,

@@ -1,5 +1,6 @@
 //! Which policies the rules cover, and which destination a policy may use for a session.
 
+use crate::api::policy::output_template::ExpandError;
 use crate::api::policy::request::{Policy, PolicyRequest, SessionFacts};
 use crate::authorization::rules::{MAX_PRINTED_RULE, RequestedPolicy, Rule};
 use crate::authorization::{OperatorIdentity, Uncovered};
@@ -26,6 +27,15 @@ impl CoveredPolicy {
     pub fn group(&self) -> &Arc<StreamGroupArn> {
         &self.group
     }
+}
+
+/// Why a policy can't export a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoDestination {
+    /// AWS's answer lacks a value of the destination.
+    MissingValue,
+    /// The destination is too long, or no rule covers it.
+    Refused,
 }
 
 impl Deref for CoveredPolicy {
@@ -70,13 +80,22 @@ impl OperatorIdentity {
         Ok(CoveredPolicy { policy: policy.clone(), request: Arc::new(request.clone()), group })
     }
 
-    /// The destination of one session. `None` if AWS's answer lacks a value, the destination is too long, or no rule
-    /// covers it.
-    pub fn authorize_destination(&self, policy: &CoveredPolicy, facts: &SessionFacts) -> Option<OutputUri> {
-        let uri = policy.destination_of(&policy.request.template, facts).ok()?;
+    /// The destination of one session.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub fn authorize_destination(
+        &self,
+        policy: &CoveredPolicy,
+        facts: &SessionFacts,
+    ) -> Result<OutputUri, NoDestination> {
+        let uri = policy.destination_of(&policy.request.template, facts).map_err(|error| match error {
+            ExpandError::MissingValue(_) => NoDestination::MissingValue,
+            ExpandError::TooLong => NoDestination::Refused,
+        })?;
         let (region, group) = (&facts.arn.region, &facts.arn.group);
         let wanted = RequestedPolicy { namespace: &policy.namespace, region, group, destinations: uri.as_str() };
-        self.rules.allow_policy(wanted, &self.region).then_some(uri)
+        if self.rules.allow_policy(wanted, &self.region) { Ok(uri) } else { Err(NoDestination::Refused) }
     }
 
     fn print_missing_policy_rule(&self, wanted: RequestedPolicy<'_>) -> String {

@@ -95,6 +95,26 @@ pub struct SessionView {
     pub export: Option<ExportView>,
 }
 
+impl SessionView {
+    /// This view, with what it lacks taken from a Get: no field of a list's summary is required in AWS's model, nor is
+    /// the URI of an export.
+    #[must_use]
+    pub fn completed_by(self, exact: &Self) -> Self {
+        let mut export = self.export.or_else(|| exact.export.clone());
+        if let Some(shown) = &mut export {
+            let uri = exact.export.as_ref().and_then(|export| export.output_uri.clone());
+            shown.output_uri = shown.output_uri.take().or(uri);
+        }
+        Self {
+            application_arn: self.application_arn.or_else(|| exact.application_arn.clone()),
+            location: self.location.or_else(|| exact.location.clone()),
+            created_at: self.created_at.or(exact.created_at),
+            export,
+            ..self
+        }
+    }
+}
+
 /// `StreamSessionStatus`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionStatus {

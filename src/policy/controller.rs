@@ -164,7 +164,10 @@ impl PolicyController {
             let mut registry = self.registry();
             let is_claimed = |arn: &_, namespace: &str| self.state.lock().is_claimed_in_other_namespace(arn, namespace);
             let found = registry.apply_discovery(event, is_claimed, now);
+            let reads = registry.take_wanted_reads();
+            drop(registry);
             self.metrics.record_found_sessions([found.discovered, found.selected, found.refused]);
+            self.poller.read_sessions(reads, now);
         }
     }
 

@@ -4,7 +4,7 @@
 //! Owns: counts by policy, the order in which finished objects are deleted, and what the watch has not shown yet of the
 //! objects made here.
 
-use crate::api::condition::ready_reason;
+use crate::api::condition::{STALLED, ready_reason};
 use crate::api::policy::status::ExportCounts;
 use crate::api::request::{Export, Uid};
 use crate::api::{ExportStatus, Reason};
@@ -48,9 +48,21 @@ impl Stage {
         }
     }
 
+    const fn is_unaccepted(self) -> bool {
+        matches!(self, Self::AwaitingTurn | Self::Held)
+    }
+
     const fn is_finished(self) -> bool {
         matches!(self, Self::Succeeded(_) | Self::Failed(_))
     }
+}
+
+/// Since when an object has been Stalled, and why.
+fn stalled(export: &Export) -> Option<(Timestamp, Reason)> {
+    let mut conditions = export.status.conditions.iter();
+    let stalled = conditions.find(|condition| condition.type_ == STALLED && condition.status == "True")?;
+    let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == stalled.reason)?;
+    Some((stalled.last_transition_time.0, reason))
 }
 
 /// What is kept of an object: of a finished one only if a policy made it.
@@ -64,6 +76,9 @@ struct Record {
     /// The id of its session, as the spec names it.
     session: Box<str>,
     stage: Stage,
+    created: Timestamp,
+    /// Since when it has been Stalled, and why; `None` if it is not, and once AWS has accepted it.
+    stalled: Option<(Timestamp, Reason)>,
 }
 
 /// The objects of one policy.
@@ -71,6 +86,8 @@ struct Record {
 struct PolicyExports {
     awaiting_turn: usize,
     held: usize,
+    /// Those of these two, the oldest first.
+    unaccepted: BTreeSet<(Timestamp, Uid)>,
     pending: usize,
     succeeded: BTreeSet<(Timestamp, Uid)>,
     failed: BTreeSet<(Timestamp, Uid)>,
@@ -91,6 +108,17 @@ pub(crate) struct FinishedExport {
     pub session: Box<str>,
     /// When it finished.
     pub ended: Timestamp,
+}
+
+/// An object that AWS has not accepted and for which a person must act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StalledExport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Since when.
+    pub since: Timestamp,
+    /// The reason in its status.
+    pub reason: Reason,
 }
 
 /// An object that was deleted before it had finished.
@@ -130,12 +158,17 @@ impl OwnedExports {
             arn: arn.filter(|_| !stage.is_finished()).map(Box::new),
             session,
             stage,
+            created: export.created,
+            stalled: stalled(export).filter(|_| stage.is_unaccepted()),
         };
         if let Some(arn) = &record.arn {
             *self.unfinished.entry((record.namespace.clone(), SessionArn::clone(arn))).or_default() += 1;
         }
         if let Some(policy) = &record.policy {
             let exports = self.policies.entry(policy.clone()).or_default();
+            if stage.is_unaccepted() {
+                exports.unaccepted.insert((record.created, export.uid.clone()));
+            }
             match stage {
                 Stage::AwaitingTurn => exports.awaiting_turn += 1,
                 Stage::Held => exports.held += 1,
@@ -169,6 +202,7 @@ impl OwnedExports {
             }
         }
         if let Some(exports) = record.policy.as_ref().and_then(|policy| self.policies.get_mut(policy)) {
+            exports.unaccepted.remove(&(record.created, uid.clone()));
             match record.stage {
                 Stage::AwaitingTurn => exports.awaiting_turn -= 1,
                 Stage::Held => exports.held -= 1,
@@ -182,8 +216,8 @@ impl OwnedExports {
 
     fn drop_if_empty(&mut self, policy: &Uid) {
         let is_empty = self.policies.get(policy).is_some_and(|exports| {
-            let PolicyExports { awaiting_turn, held, pending, succeeded, failed, unseen } = exports;
-            awaiting_turn + held + pending == 0 && succeeded.is_empty() && failed.is_empty() && unseen.is_empty()
+            let PolicyExports { awaiting_turn: _, held: _, unaccepted, pending, succeeded, failed, unseen } = exports;
+            unaccepted.is_empty() && *pending == 0 && succeeded.is_empty() && failed.is_empty() && unseen.is_empty()
         });
         if is_empty {
             self.policies.remove(policy);
@@ -221,6 +255,15 @@ impl OwnedExports {
             succeeded: signed(exports.succeeded.len()),
             failed: signed(exports.failed.len()),
         }
+    }
+
+    /// The most urgent object of the policy that AWS has not accepted, if it is Stalled: the session of the oldest object
+    /// ends first, as far as is known.
+    pub(crate) fn stalled_first(&self, policy: &Uid) -> Option<StalledExport> {
+        let (_, uid) = self.policies.get(policy)?.unaccepted.first()?;
+        let Record { name, stalled, .. } = self.records.get(uid)?;
+        let (since, reason) = (*stalled)?;
+        Some(StalledExport { name: name.clone(), since, reason })
     }
 
     /// The object of the policy that failed last.

@@ -26,7 +26,7 @@ use crate::policy::creation::{Creation, CreationOutcome};
 use crate::policy::owned_exports::{FinishedExport, OwnedExports};
 use crate::policy::registry::entry::{PolicyCoverage, PolicyEntry, RefusedCreation, SessionContext};
 use crate::policy::registry::scans::{CompleteScan, GroupFailure, GroupScans};
-use crate::policy::row::{PolicyRow, allowed_scan_age};
+use crate::policy::row::PolicyRow;
 use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace, DiscoveryScan, ScanOutcome, ShownSessions};
 use crate::runtime::selector::LabelSelector;
 use jiff::Timestamp;
@@ -58,6 +58,8 @@ pub(crate) struct PolicyRegistry {
     exports: OwnedExports,
     /// The first lists of exports are complete: until then objects of others may be unknown.
     exports_listed: bool,
+    /// The sessions to read with a Get, each for a namespace, until they are taken.
+    wanted_reads: Vec<(SessionArn, Arc<str>)>,
 }
 
 /// A status to be written.
@@ -101,6 +103,7 @@ impl PolicyRegistry {
             groups: HashMap::new(),
             exports: OwnedExports::default(),
             exports_listed: false,
+            wanted_reads: Vec::new(),
         }
     }
 
@@ -197,7 +200,14 @@ impl PolicyRegistry {
         now: Instant,
     ) -> FoundSessions {
         match event {
-            DiscoveryEvent::Shown(page) => self.apply_page(&page, is_claimed),
+            DiscoveryEvent::Shown(page) => self.apply_page(&page, is_claimed, now),
+            DiscoveryEvent::Read(arn, view) => {
+                let key = self.hasher.hash_one(&arn);
+                if let Some(scans) = self.groups.get_mut(&arn.stream_group()) {
+                    scans.apply_answer(key, view);
+                }
+                FoundSessions::default()
+            }
             DiscoveryEvent::Ended(scan) => {
                 self.end_scan(&scan, now);
                 FoundSessions::default()
@@ -205,9 +215,19 @@ impl PolicyRegistry {
         }
     }
 
-    fn apply_page(&mut self, page: &ShownSessions, is_claimed: impl Fn(&SessionArn, &str) -> bool) -> FoundSessions {
+    /// Takes the sessions to read with a Get, each for a namespace: what pages show of them doesn't suffice.
+    pub(crate) fn take_wanted_reads(&mut self) -> Vec<(SessionArn, Arc<str>)> {
+        std::mem::take(&mut self.wanted_reads)
+    }
+
+    fn apply_page(
+        &mut self,
+        page: &ShownSessions,
+        is_claimed: impl Fn(&SessionArn, &str) -> bool,
+        now: Instant,
+    ) -> FoundSessions {
         let mut found = FoundSessions::default();
-        let Self { identity, hasher, entries, groups, exports, .. } = self;
+        let Self { identity, hasher, entries, groups, exports, wanted_reads, .. } = self;
         let mut policies: Vec<&mut PolicyEntry> = entries
             .values_mut()
             .filter(|entry| entry.covered().is_some_and(|one| *one.group() == page.group))
@@ -220,17 +240,28 @@ impl PolicyRegistry {
             let is_new = scans.shown.insert(key);
             scans.live += i64::from(is_new);
             found.discovered += u64::from(is_new);
+            let exact = scans.answer(key).map(|answer| view.clone().completed_by(answer));
+            let (view, is_exact) = (exact.as_ref().unwrap_or(view), exact.is_some());
             let facts = SessionFacts::from_view(arn, view);
             let mut taken_in: Option<Arc<str>> = None;
+            let mut reader = None;
             for entry in &mut policies {
                 let taken = taken_in.as_ref() == Some(&entry.policy.namespace);
-                let context = SessionContext { identity, exports, facts: &facts, view, key, is_new };
+                let context = SessionContext { identity, exports, facts: &facts, view, key, is_new, is_exact };
                 let verdict = entry.consider(&context, taken, &is_claimed);
                 if verdict.is_taken {
                     taken_in = Some(entry.policy.namespace.clone());
                 }
                 found.selected += u64::from(is_new && verdict.is_selected);
                 found.refused += u64::from(is_new && verdict.is_refused);
+                if verdict.needs_get {
+                    reader.get_or_insert_with(|| entry.policy.namespace.clone());
+                }
+            }
+            if let Some(namespace) = reader
+                && scans.request_read(key, now)
+            {
+                wanted_reads.push((facts.arn, namespace));
             }
         }
         found
@@ -239,6 +270,9 @@ impl PolicyRegistry {
     fn end_scan(&mut self, scan: &DiscoveryScan, now: Instant) {
         let scans = self.groups.entry(scan.group.clone()).or_default();
         let shown = std::mem::take(&mut scans.shown);
+        if scan.reconnecting && scan.outcome == ScanOutcome::Complete {
+            scans.retain_answers(&shown);
+        }
         let live = std::mem::take(&mut scans.live);
         let complete = match scan.outcome {
             ScanOutcome::Complete => {
@@ -345,10 +379,9 @@ impl PolicyRegistry {
 
     fn note_late_scans(&mut self, now: Instant) {
         for scans in self.groups.values_mut() {
-            let late = scans.last_complete.is_some_and(|scan| {
-                now.saturating_duration_since(scan.began)
-                    > allowed_scan_age(scan.took).max(2 * self.timing.discovery_interval)
-            });
+            let late = scans
+                .last_complete
+                .is_some_and(|scan| now.saturating_duration_since(scan.began) > scan.allowed_age(&self.timing));
             scans.behind_since = if late { scans.behind_since.or(Some(now)) } else { None };
         }
     }

@@ -1,8 +1,10 @@
 //! The rows of a policy's condition table, with their messages.
 
+use crate::api::Reason;
 use crate::api::policy::PolicyReason;
 use crate::authorization::Uncovered;
 use crate::aws::identifiers::StreamGroupArn;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest message, in bytes.
@@ -19,8 +21,17 @@ pub(crate) enum PolicyRow {
     Suspended,
     /// The last complete scan is too old.
     Behind {
-        /// What the last complete scan cost, in requests.
+        /// It began longer ago than this.
+        older_than: Duration,
+        /// What it cost, in requests.
         pages: usize,
+    },
+    /// The most urgent export is Stalled.
+    ExportsHeld {
+        /// Its name.
+        name: Arc<str>,
+        /// The reason in its status.
+        reason: Reason,
     },
     /// This version doesn't accept the spec.
     SpecRejected {
@@ -93,6 +104,7 @@ impl PolicyRow {
             Self::Watching => PolicyReason::Watching,
             Self::Suspended => PolicyReason::Suspended,
             Self::Behind { .. } => PolicyReason::Behind,
+            Self::ExportsHeld { .. } => PolicyReason::ExportsHeld,
             Self::SpecRejected { .. } => PolicyReason::SpecRejected,
             Self::DestinationForbidden { .. } => PolicyReason::DestinationForbidden,
             Self::ServiceAccountNotSupported => PolicyReason::ServiceAccountNotSupported,
@@ -110,7 +122,8 @@ impl PolicyRow {
         match self {
             Self::Watching | Self::Suspended => PolicyProgress::Ready,
             Self::Discovering | Self::Behind { .. } => PolicyProgress::Reconciling,
-            Self::SpecRejected { .. }
+            Self::ExportsHeld { .. }
+            | Self::SpecRejected { .. }
             | Self::DestinationForbidden { .. }
             | Self::ServiceAccountNotSupported
             | Self::AccountMismatch { .. }
@@ -130,10 +143,16 @@ impl PolicyRow {
                                selects are exported."
                 .to_owned(),
             Self::Suspended => "spec.suspend is true: no new exports are made. Existing ones go on.".to_owned(),
-            Self::Behind { pages } => format!(
-                "The last complete scan of the stream group is old. A scan takes {pages} requests to ListStreamSessions. \
-                 Sessions that end before they are listed are missed. Raise quota.list or quota.discoveryShare, or use \
-                 fewer stream groups."
+            Self::Behind { older_than, pages } => format!(
+                "The last complete scan of the stream group began more than {} s ago. A scan takes {pages} requests to \
+                 ListStreamSessions. Sessions that end before they are listed are missed. Raise quota.list or \
+                 quota.discoveryShare, or use fewer stream groups.",
+                older_than.as_secs()
+            ),
+            Self::ExportsHeld { name, reason } => format!(
+                "AWS has not accepted SessionExport {name}, the oldest that waits. A person must act: {}. The message in \
+                 its status says what to do.",
+                reason.as_str()
             ),
             Self::SpecRejected { problem } => format!(
                 "This version of the operator does not accept the spec: {problem}. The definition in the cluster is \
@@ -174,10 +193,4 @@ impl PolicyRow {
         text.truncate(text.floor_char_boundary(MAX_MESSAGE));
         text
     }
-}
-
-/// After the first complete scan, the last one may be this old.
-pub(crate) fn allowed_scan_age(took: Duration) -> Duration {
-    const SHORTEST: Duration = Duration::from_secs(15);
-    (2 * took).max(SHORTEST)
 }

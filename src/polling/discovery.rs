@@ -15,7 +15,7 @@
 mod tests;
 
 use crate::aws::failure::FailureClass;
-use crate::aws::identifiers::{StreamGroupArn, StreamSessionId};
+use crate::aws::identifiers::{SessionArn, StreamGroupArn, StreamSessionId};
 use crate::aws::model::{Filter, PageToken, SessionStatus, SessionView};
 use crate::polling::PageRequest;
 use crate::polling::interval::{MAX_FAILURES_IN_A_ROW, MAX_PAGES, PollIntervals};
@@ -49,6 +49,8 @@ pub(crate) enum DiscoveryEvent {
     Shown(ShownSessions),
     /// A scan has ended.
     Ended(DiscoveryScan),
+    /// A session that was [asked for](crate::polling::subscriptions::PollPlan::read_session), read with a Get.
+    Read(SessionArn, SessionView),
 }
 
 /// The sessions on one page.

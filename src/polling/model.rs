@@ -309,6 +309,7 @@ impl Model {
                     }
                 }
                 DiscoveryEvent::Ended(scan) => self.scans.push(scan),
+                DiscoveryEvent::Read(..) => {}
             }
         }
     }

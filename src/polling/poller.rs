@@ -64,6 +64,15 @@ impl PollerHandle {
         }
     }
 
+    /// Begins [reads](PollPlan::read_session) of sessions, each for a namespace, and notifies the poller.
+    pub(crate) fn read_sessions(&self, sessions: Vec<(SessionArn, Arc<str>)>, now: Instant) {
+        if !sessions.is_empty() {
+            let mut plan = self.plan();
+            sessions.into_iter().for_each(|(arn, namespace)| plan.read_session(arn, namespace, now));
+            self.changed.notify_one();
+        }
+    }
+
     /// Adds or replaces an object's subscription, and notifies the poller.
     pub(crate) fn subscribe(&self, waiter: ReadSubscription, now: Instant) {
         self.plan().subscribe(waiter, now);
@@ -163,21 +172,24 @@ impl Poller {
     /// Makes a Get if its reservation is granted already, or at once; else it waits for its permit.
     fn reserve_get(self: &Arc<Self>, uid: Uid, granted: Option<Permit>, reads: &mut JoinSet<()>) {
         let now = Instant::now();
-        let owner =
-            self.state.lock().object_ref_and_target(&uid).map(|(namespace, _, target)| (namespace, target.clone()));
+        let without_object = self.handle.plan().session_read(&uid);
+        let owner = without_object.or_else(|| {
+            let state = self.state.lock();
+            state.object_ref_and_target(&uid).map(|(namespace, _, target)| (namespace, target.arn.clone()))
+        });
         let urgency = self.handle.plan().get_priority(&uid);
-        let (Some((namespace, target)), Some(urgency)) = (owner, urgency) else {
+        let (Some((namespace, arn)), Some(urgency)) = (owner, urgency) else {
             return self.handle.plan().unsubscribe(&uid);
         };
         let holder = Requester { uid: uid.clone(), namespace };
-        let call_request = CallRequest { holder, arn: &target.arn, urgency };
+        let call_request = CallRequest { holder, arn: &arn, urgency };
         match self.aws.reserve_get(call_request.clone(), granted, now) {
             Admission::Granted(permit) => {
                 self.handle.plan().mark_get_in_flight(&uid);
                 self.state.lock().end_quota_wait(&uid);
                 let (poller, holder) = (self.clone(), call_request.holder);
                 reads.spawn(async move {
-                    let call_request = CallRequest { holder, arn: &target.arn, urgency };
+                    let call_request = CallRequest { holder, arn: &arn, urgency };
                     poller.get_session(call_request, permit).await;
                 });
             }
@@ -189,7 +201,8 @@ impl Poller {
                     FailureStreak { class, operation, detail, since, failed_at: now, tries: 0, retry_at: next };
                 self.state.lock().set_denied(&uid, true, streak);
                 self.handle.plan().mark_get_in_flight(&uid);
-                self.finish_get(&target.arn, std::slice::from_ref(&uid), GetOutcome::Nothing, true);
+                self.finish_get(&arn, std::slice::from_ref(&uid), GetOutcome::Nothing, true);
+                self.finish_session_read(&uid, None);
             }
         }
     }
@@ -201,6 +214,7 @@ impl Poller {
             return self.handle.plan().requeue_get(&uid, Instant::now());
         };
         let answer = self.aws.get_session(token, &call_request).await;
+        self.finish_session_read(&uid, answer.as_ref().ok());
         let (got, news) = {
             let mut state = self.state.lock();
             match answer {
@@ -218,6 +232,14 @@ impl Poller {
                 let sharers = self.state.lock().objects_of_session(call_request.arn);
                 self.finish_get(call_request.arn, &sharers, got, news);
             }
+        }
+    }
+
+    /// Ends a read of a session without an object, if it is one.
+    fn finish_session_read(&self, uid: &Uid, reading: Option<&SessionRead>) {
+        let found = reading.and_then(|reading| reading.found.as_ref());
+        if self.handle.plan().end_session_read(uid, found) {
+            self.handle.discovered.notify_one();
         }
     }
 

@@ -7,6 +7,7 @@ mod tests;
 
 use crate::api::request::Uid;
 use crate::aws::identifiers::{SessionArn, StreamGroupArn, StreamSessionId};
+use crate::aws::model::SessionView;
 use crate::metrics::ScanStats;
 use crate::polling::discovery::{Discovery, DiscoveryEvent, DiscoveryPace};
 use crate::polling::interval::{FIRST_GET_DELAY, FIRST_READ_GET_LIMIT, PollIntervals};
@@ -14,7 +15,7 @@ use crate::polling::planner::{DiscoveryDemand, QuotaScope};
 use crate::polling::request::{ReadKind, ReadRequest};
 use crate::polling::scan_group::ScanGroup;
 use crate::polling::{ScanOwner, ScanSet, holder};
-use crate::quota::scheduler::Priority;
+use crate::quota::scheduler::{Priority, PriorityClass};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,6 +156,8 @@ pub(crate) struct PollPlan {
     pub(super) discovery_demands: HashMap<QuotaScope, DiscoveryDemand>,
     /// What discovery has found, until the consumer takes it.
     pub(super) events: Vec<DiscoveryEvent>,
+    /// The reads of sessions without an object, by the name under which they hold a subscription.
+    session_reads: HashMap<Uid, SessionArn>,
 }
 
 impl PollPlan {
@@ -174,6 +177,7 @@ impl PollPlan {
             discovery_epoch: None,
             discovery_demands: HashMap::new(),
             events: Vec::new(),
+            session_reads: HashMap::new(),
         }
     }
 
@@ -211,6 +215,30 @@ impl PollPlan {
     /// while [`MAX_UNREAD_EVENTS`](crate::polling::interval::MAX_UNREAD_EVENTS) wait.
     pub(crate) fn take_discovery_events(&mut self) -> Vec<DiscoveryEvent> {
         std::mem::take(&mut self.events)
+    }
+
+    /// Reads a session that no object need have, with one Get among those of polling, and shows the answer as a
+    /// [`DiscoveryEvent::Read`]. A read that fails shows nothing. `namespace` is whose share of the quota it takes.
+    pub(crate) fn read_session(&mut self, arn: SessionArn, namespace: Arc<str>, now: Instant) {
+        let uid: Uid = arn.to_string().into();
+        self.session_reads.insert(uid.clone(), arn.clone());
+        let read = ReadRequest { due: now, kind: ReadKind::Exact, session_ends: None, decide_again_at: None };
+        let urgency = Priority::for_unread(PriorityClass::Poll);
+        self.subscribe(ReadSubscription { uid, namespace, arn, read, urgency, zip: false, visible_from: None }, now);
+    }
+
+    /// The namespace and the session of a read that [`Self::read_session`] has begun.
+    pub(crate) fn session_read(&self, uid: &Uid) -> Option<(Arc<str>, SessionArn)> {
+        let arn = self.session_reads.get(uid)?;
+        Some((self.entries.get(uid)?.namespace.clone(), arn.clone()))
+    }
+
+    /// Ends a read of [`Self::read_session`]. Returns false if it is another.
+    pub(crate) fn end_session_read(&mut self, uid: &Uid, found: Option<&SessionView>) -> bool {
+        let Some(arn) = self.session_reads.remove(uid) else { return false };
+        self.unsubscribe(uid);
+        self.events.extend(found.map(|view| DiscoveryEvent::Read(arn, view.clone())));
+        true
     }
 
     #[cfg(test)]

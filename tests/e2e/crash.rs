@@ -148,10 +148,14 @@ async fn killed_after_the_intent_and_before_any_call_got_through_it_calls() {
 
 #[tokio::test]
 async fn killed_while_the_call_is_on_its_way_it_comes_to_one_export() {
-    let world = World::with("crash-kill-during", &[], slow_calls()).await;
+    let timing = json!({"timing": {
+        "callTimeout": "9s", "consistencyWindow": "10s", "leaseDuration": "30s", "leaseRenewDeadline": "10s",
+    }});
+    let world = World::with("crash-kill-during", &[], timing).await;
     let history = History::of(&world);
     world.simulator.session("k1", json!({})).await;
-    world.simulator.fault(json!({"operation": EXPORT, "first": 1, "action": {"type": "latency", "ms": 2500}})).await;
+    // Longer than the next leader takes to read the session, on a busy machine too.
+    world.simulator.fault(json!({"operation": EXPORT, "first": 1, "action": {"type": "latency", "ms": 8000}})).await;
     world.export("one", "k1", "s3://exports/a/").await;
     let operator = world.operator().await;
     until_faulty_calls(&world, 1).await;

@@ -83,16 +83,18 @@ fn now() -> f64 {
     Timestamp::now().as_microsecond() as f64 / 1000.0
 }
 
+/// When a call arrived.
+pub(crate) fn arrival(call: &Value) -> f64 {
+    written(call) - call["durationMs"].as_f64().unwrap()
+}
+
 /// When a record was written down.
 fn written(record: &Value) -> f64 {
     record["time"].as_str().unwrap().parse::<Timestamp>().unwrap().as_microsecond() as f64 / 1000.0
 }
 
 async fn report(world: &World, created: &BTreeMap<String, f64>, calls: &[Value], finished: &BTreeMap<String, f64>) {
-    let to_call = calls.iter().map(|call| {
-        let arrival = written(call) - call["durationMs"].as_f64().unwrap();
-        arrival - created[call["session"].as_str().unwrap()]
-    });
+    let to_call = calls.iter().map(|call| arrival(call) - created[call["session"].as_str().unwrap()]);
     let exports = world.simulator.ask("GET", "journal?kind=export", Value::Null).await;
     let succeeded = exports["records"].as_array().unwrap().iter().filter(|record| record["to"] == "SUCCEEDED");
     let to_status = succeeded.map(|record| finished[record["session"].as_str().unwrap()] - written(record));

@@ -6,14 +6,13 @@ use k8s_openapi::api::core::v1::ResourceQuota;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
 use serde_json::{Value, json};
+use session_export_operator::api::policy::export_identity::export_name;
 use session_export_operator::api::policy::{SessionExportPolicy, SessionExportPolicyStatus};
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 const LISTS: &str = "ListStreamSessions";
 const GETS: &str = "GetStreamSession";
-
 const CALLS: &str = "ExportStreamSessionFiles";
 const READY: &str = "Ready=True";
 const STALLED: &str = "Ready=False Stalled=True";
@@ -229,6 +228,56 @@ async fn denied_lists_and_unknown_groups_stall_and_recover() {
     world.all_called_once(&names_of(&["live"])).await;
 }
 
+#[tokio::test]
+async fn the_oldest_export_that_stays_stalled_shows_in_the_policy_until_it_is_accepted() {
+    let world = world("policy-held", json!({})).await;
+    world.simulator.session("live", json!({})).await;
+    world.simulator.fault(json!({"operation": CALLS, "action": {"type": "accessDenied"}})).await;
+    let _operator = world.operator().await;
+    world.policy("all", json!({})).await;
+    let held = world.policy_shows("all", STALLED, "ExportsHeld").await;
+    let name = export_name("all", &session_arn("live"));
+    assert!(message(&held).contains(&name) && message(&held).contains("AccessDenied"), "{held:?}");
+    world.simulator.no_faults().await;
+    world.policy_shows("all", READY, "Watching").await;
+}
+
+/// No field of a list's summary is required in AWS's model.
+#[tokio::test]
+async fn what_a_list_lacks_is_read_with_one_get_for_each_session() {
+    let world = world("policy-lacks", json!({})).await;
+    world.simulator.behave(json!({"defaults": {"listMetadata": "statusOnly"}})).await;
+    let pending = |uri: &str| json!({"export": {"status": "PENDING", "outputUri": uri, "frozen": true}});
+    world.simulator.session("ours", pending("s3://exports/all/us-west-2/ours.zip")).await;
+    world.simulator.session("foreign", pending("s3://exports/foreign/")).await;
+    for session in ["unlisted", "nowhere"] {
+        world.simulator.session(session, json!({})).await;
+    }
+    let without = |operation: Option<&str>, session: &str| {
+        let action = json!({"type": "omitFields", "fields": ["Location", "CreatedAt"]});
+        json!({"operation": operation, "session": session, "action": action})
+    };
+    world.simulator.fault(json!([without(Some(LISTS), "unlisted"), without(None, "nowhere")])).await;
+    let _operator = world.operator().await;
+    let uri = "s3://exports/{policy}/{location}/{sessionId}.zip";
+    world.policy("all", json!({"template": {"spec": {"outputUri": uri}}})).await;
+    world.all_called_once(&names_of(&["unlisted"])).await;
+    let made = || async { world.exported_sessions().await.len() == 2 };
+    world.eventually("two objects are made", made).await;
+    let counted = || async { world.policy_status("all").await.sessions.is_some_and(|all| all.elsewhere == 1) };
+    world.eventually("the foreign export is counted", counted).await;
+    let lists = world.simulator.calls(LISTS, "").await.len();
+    let later = || async { world.simulator.calls(LISTS, "").await.len() >= lists + 10 };
+    world.eventually("more scans come", later).await;
+    assert_eq!(world.exported_sessions().await, names_of(&["ours", "unlisted"]).into_iter().collect());
+    for session in ["foreign", "nowhere"] {
+        assert_eq!(world.simulator.calls(GETS, session).await.len(), 1, "{session}");
+    }
+    for session in ["ours", "foreign", "nowhere"] {
+        assert_eq!(world.simulator.exports(session).await, 0, "{session}");
+    }
+}
+
 /// Sessions arrive while leaders are killed: each has one object and one accepted export.
 #[tokio::test]
 async fn a_leader_that_is_killed_leaves_no_session_out_and_none_is_exported_twice() {
@@ -270,7 +319,7 @@ async fn a_policy_leaves_alone_what_is_not_its_own() {
     }
     world.export_with("mine", "excluded", "s3://exports/mine/", json!({"suspend": true})).await;
     // The name that the policy would use, for another session.
-    let name = session_export_operator::api::policy::export_identity::export_name("all", &session_arn("taken"));
+    let name = export_name("all", &session_arn("taken"));
     world.simulator.session("other", json!({"status": "ACTIVATING"})).await;
     world.export(&name, "other", "s3://exports/other/").await;
     let _operator = world.operator().await;

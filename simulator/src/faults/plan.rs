@@ -39,6 +39,8 @@ pub enum Falsehood {
     NoExport,
     /// `ExportFilesMetadata` has no OutputUri.
     NoOutputUri,
+    /// The session has no such field.
+    NoField(&'static str),
 }
 
 /// How long a body is made with blanks at its end.
@@ -107,6 +109,9 @@ impl Plan {
             Action::EmptyExportMetadata => self.lie(sessions, Falsehood::EmptyExport),
             Action::OmitExportMetadata => self.lie(sessions, Falsehood::NoExport),
             Action::OmitOutputUri => self.lie(sessions, Falsehood::NoOutputUri),
+            Action::OmitFields { fields } => {
+                fields.iter().for_each(|field| self.lie(sessions, Falsehood::NoField(field.name())));
+            }
             Action::OutputUri { value } => self.lie_text(sessions, Field::Export, "OutputUri", value.clone()),
             Action::Arn { value } => self.lie_text(sessions, Field::Session, "Arn", value.clone()),
             Action::UnknownEnum { field, value } => self.lie_text(sessions, *field, "Status", value.clone()),

@@ -17,6 +17,29 @@ pub enum Field {
     Export,
 }
 
+/// A member of a session that AWS's model doesn't require.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OptionalField {
+    /// The application's ARN.
+    ApplicationArn,
+    /// When the session was created.
+    CreatedAt,
+    /// Where it is hosted.
+    Location,
+}
+
+impl OptionalField {
+    /// Its name in AWS's JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ApplicationArn => "ApplicationArn",
+            Self::CreatedAt => "CreatedAt",
+            Self::Location => "Location",
+        }
+    }
+}
+
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
@@ -88,6 +111,11 @@ pub enum Action {
     OmitExportMetadata,
     /// `ExportFilesMetadata` without its OutputUri.
     OmitOutputUri,
+    /// A session without these members.
+    OmitFields {
+        /// Their names.
+        fields: Vec<OptionalField>,
+    },
     /// Another OutputUri than the true one.
     OutputUri {
         /// The text.
@@ -161,6 +189,7 @@ impl Action {
             Self::EmptyExportMetadata => "emptyExportMetadata",
             Self::OmitExportMetadata => "omitExportMetadata",
             Self::OmitOutputUri => "omitOutputUri",
+            Self::OmitFields { .. } => "omitFields",
             Self::OutputUri { .. } => "outputUri",
             Self::Arn { .. } => "arn",
             Self::ReadLag { .. } => "readLag",
@@ -182,6 +211,7 @@ impl Action {
                 | Self::EmptyExportMetadata
                 | Self::OmitExportMetadata
                 | Self::OmitOutputUri
+                | Self::OmitFields { .. }
                 | Self::OutputUri { .. }
                 | Self::Arn { .. }
                 | Self::ReadLag { .. }

@@ -180,6 +180,7 @@ fn tell(session: &mut Map<String, Value>, falsehood: &Falsehood) {
     let key = "ExportFilesMetadata";
     match falsehood {
         Falsehood::NoExport => drop(session.remove(key)),
+        Falsehood::NoField(name) => drop(session.remove(*name)),
         Falsehood::EmptyExport => drop(session.insert(key.to_owned(), Value::Object(Map::new()))),
         Falsehood::Text(Field::Session, name, text) => drop(session.insert((*name).to_owned(), text.as_str().into())),
         Falsehood::Text(Field::Export, name, text) => {

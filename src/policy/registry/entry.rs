@@ -4,17 +4,17 @@ use crate::api::condition::ready_reason;
 use crate::api::policy::request::{Policy, Selection, SessionFacts};
 use crate::api::policy::status::{ExportSummary, SessionCounts};
 use crate::authorization::OperatorIdentity;
-use crate::authorization::policies::CoveredPolicy;
+use crate::authorization::policies::{CoveredPolicy, NoDestination};
 use crate::aws::identifiers::{OutputUri, SessionArn};
 use crate::aws::model::{SessionStatus, SessionView};
 use crate::config::Timing;
 use crate::policy::candidates::{CandidateOrder, Candidates, SelectedSession};
-use crate::policy::owned_exports::{FinishedExport, OwnedExports};
+use crate::policy::owned_exports::{FinishedExport, OwnedExports, StalledExport};
 use crate::policy::registry::StatusChange;
 use crate::policy::registry::scans::GroupScans;
 use crate::policy::row::PolicyRow;
 use crate::policy::status::{build_conditions, has_same_conditions};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -72,6 +72,8 @@ pub(super) struct SessionContext<'a> {
     pub(super) key: u64,
     /// The scan shows it for the first time.
     pub(super) is_new: bool,
+    /// The view has what a Get shows.
+    pub(super) is_exact: bool,
 }
 
 /// What a policy makes of a session.
@@ -81,6 +83,8 @@ pub(super) struct Verdict {
     /// Younger policies of the namespace leave it alone.
     pub(super) is_taken: bool,
     pub(super) is_refused: bool,
+    /// The session has to be read with a Get before the policy can tell.
+    pub(super) needs_get: bool,
 }
 
 impl PolicyEntry {
@@ -124,16 +128,18 @@ impl PolicyEntry {
         is_taken: bool,
         is_claimed: impl Fn(&SessionArn, &str) -> bool,
     ) -> Verdict {
-        let SessionContext { identity, exports, facts, view, key, is_new } = *session;
+        let SessionContext { identity, exports, facts, view, key, is_new, is_exact } = *session;
         let is_active = self.is_active();
         let PolicyCoverage::Covered(covered) = &self.coverage else { return Verdict::default() };
         match covered.request().select(facts) {
             Selection::NotSelected => return Verdict::default(),
-            Selection::Unknown(_) => return Verdict { is_refused: true, ..Verdict::default() },
+            Selection::Unknown(_) => {
+                return Verdict { is_refused: is_exact, needs_get: is_active && !is_exact, ..Verdict::default() };
+            }
             Selection::Selected => {}
         }
         self.counting.selected += i64::from(is_new);
-        let selected = Verdict { is_selected: true, is_taken: is_taken || is_active, is_refused: false };
+        let selected = Verdict { is_selected: true, is_taken: is_taken || is_active, ..Verdict::default() };
         if is_taken || !is_active || self.handled.contains(&key) {
             return selected;
         }
@@ -145,12 +151,21 @@ impl PolicyEntry {
         if is_claimed(&facts.arn, namespace) {
             return selected;
         }
-        let Some(uri) = identity.authorize_destination(covered, facts) else {
-            return Verdict { is_refused: true, ..selected };
+        let uri = match identity.authorize_destination(covered, facts) {
+            Ok(uri) => uri,
+            Err(NoDestination::MissingValue) if !is_exact => return Verdict { needs_get: true, ..selected },
+            Err(NoDestination::MissingValue | NoDestination::Refused) => {
+                return Verdict { is_refused: true, ..selected };
+            }
         };
-        if view.export.as_ref().is_some_and(|export| !is_ours(export.output_uri.as_deref(), &uri)) {
-            self.counting.elsewhere += i64::from(is_new);
-            return selected;
+        if let Some(export) = &view.export {
+            if export.output_uri.is_none() && !is_exact {
+                return Verdict { needs_get: true, ..selected };
+            }
+            if !is_ours(export.output_uri.as_deref(), &uri) {
+                self.counting.elsewhere += i64::from(is_new);
+                return selected;
+            }
         }
         let order = CandidateOrder {
             connected: !is_disconnected(view.status),
@@ -161,7 +176,13 @@ impl PolicyEntry {
         selected
     }
 
-    pub(super) fn row(&self, group: Option<&GroupScans>, timing: &Timing, now: Instant) -> Option<PolicyRow> {
+    pub(super) fn row(
+        &self,
+        group: Option<&GroupScans>,
+        stalled: Option<StalledExport>,
+        timing: &Timing,
+        (now, wall): (Instant, Timestamp),
+    ) -> Option<PolicyRow> {
         let covered = match &self.coverage {
             PolicyCoverage::Covered(covered) => covered,
             PolicyCoverage::Held(row) => return Some(row.clone()),
@@ -176,9 +197,17 @@ impl PolicyEntry {
         if let Some(refusal) = &self.refusal {
             return Some(PolicyRow::ExportsRefused { words: refusal.words.clone() });
         }
+        if let Some(StalledExport { name, since, reason }) = stalled
+            && wall.duration_since(since)
+                >= SignedDuration::try_from(timing.denial_stalled_after).unwrap_or(SignedDuration::MAX)
+        {
+            return Some(PolicyRow::ExportsHeld { name, reason });
+        }
         let lasts = |since: Instant| now.saturating_duration_since(since) >= timing.denial_stalled_after / 2;
         match group.and_then(|scans| Some((scans.last_complete?, scans.behind_since))) {
-            Some((scan, Some(since))) if lasts(since) => Some(PolicyRow::Behind { pages: scan.pages }),
+            Some((scan, Some(since))) if lasts(since) => {
+                Some(PolicyRow::Behind { older_than: scan.allowed_age(timing), pages: scan.pages })
+            }
             Some((scan, _)) if scan.began >= self.seen_at => Some(PolicyRow::Watching),
             Some(_) | None => {
                 let shown = self.policy.status.observed_generation == Some(self.policy.generation);
@@ -195,7 +224,7 @@ impl PolicyEntry {
         timing: &Timing,
         (now, wall): (Instant, Timestamp),
     ) -> Option<StatusChange> {
-        let row = self.row(group, timing, now)?;
+        let row = self.row(group, exports.stalled_first(&self.policy.uid), timing, (now, wall))?;
         let recorded = &self.policy.status;
         let mut status = recorded.clone();
         status.observed_generation = Some(self.policy.generation);
@@ -229,8 +258,7 @@ const fn is_disconnected(status: SessionStatus) -> bool {
     matches!(status, SessionStatus::PendingClientReconnection | SessionStatus::Reconnecting)
 }
 
-/// True if AWS shows an export that can be the policy's own. Without a URI it can't be told: it is left alone, for a
-/// policy's own exports have an object.
+/// True if AWS shows an export that can be the policy's own. Without a URI it can't be told: it is left alone.
 fn is_ours(reported: Option<&str>, wanted: &OutputUri) -> bool {
     reported.is_some_and(|uri| if wanted.is_zip() { uri == wanted.as_str() } else { uri.starts_with(wanted.as_str()) })
 }

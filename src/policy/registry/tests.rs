@@ -3,7 +3,7 @@ use crate::api::SessionExport;
 use crate::authorization::Authorization;
 use crate::aws::failure::FailureClass;
 use crate::aws::model::{ExportFilesStatus, ExportView, SessionView};
-use crate::export::fixtures::{at, export, identity, timing, wall};
+use crate::export::fixtures::{arn, at, export, identity, timing, wall};
 use crate::policy::fixtures::{GROUP, in_state, live, page, policy, policy_in, scan_end, stored};
 use crate::property;
 use proptest::prelude::*;
@@ -175,30 +175,129 @@ fn of_two_policies_the_older_one_takes_a_session_unless_it_is_suspended_or_held(
 
 #[test]
 fn an_export_of_the_same_destination_is_adopted_and_any_other_is_left_alone_and_counted() {
-    let with = |uri: Option<&str>| {
-        let output_uri = uri.map(str::to_owned);
-        let export = Some(ExportView { status: ExportFilesStatus::Pending, reason: None, output_uri });
-        SessionView { export, ..live(0) }
-    };
-    for (uri, adopted) in
-        [(Some("s3://bucket/team/a.zip"), true), (Some("s3://bucket/team/b.zip"), false), (None, false)]
-    {
-        let mut registry = registry_with(&[policy("all", json!({}))]);
-        apply(&mut registry, page(vec![("a", with(uri))]), 1);
-        assert_eq!(next(&mut registry, 1).is_some(), adopted, "{uri:?}");
-        apply(&mut registry, scan_end(1, true, ScanOutcome::Complete), 2);
-        let sessions = registry.entries.values().next().unwrap().sessions.unwrap();
-        assert_eq!(sessions, SessionCounts { live: 1, selected: 1, elsewhere: i64::from(!adopted) });
+    // The list names the URI, or only the Get does.
+    for uri_in_list in [true, false] {
+        for (uri, adopted) in
+            [(Some("s3://bucket/team/a.zip"), true), (Some("s3://bucket/team/b.zip"), false), (None, false)]
+        {
+            let mut registry = registry_with(&[policy("all", json!({}))]);
+            let listed = exported_to(uri.filter(|_| uri_in_list));
+            apply(&mut registry, page(vec![("a", listed.clone())]), 1);
+            let is_read = !uri_in_list || uri.is_none();
+            assert_eq!(wanted(&mut registry), if is_read { vec!["a"] } else { vec![] }, "{uri:?}");
+            assert_eq!(registry.entries.values().next().unwrap().counting.elsewhere, i64::from(!is_read && !adopted));
+            apply(&mut registry, DiscoveryEvent::Read(arn("a"), exported_to(uri)), 1);
+            apply(&mut registry, scan_end(1, false, ScanOutcome::Complete), 2);
+            apply(&mut registry, page(vec![("a", listed)]), 3);
+            assert_eq!(next(&mut registry, 3).is_some(), adopted, "{uri:?}");
+            assert_eq!(wanted(&mut registry).len(), 0, "one Get");
+            apply(&mut registry, scan_end(3, true, ScanOutcome::Complete), 4);
+            let sessions = registry.entries.values().next().unwrap().sessions.unwrap();
+            assert_eq!(sessions, SessionCounts { live: 1, selected: 1, elsewhere: i64::from(!adopted) });
+        }
+    }
+}
+
+fn exported_to(uri: Option<&str>) -> SessionView {
+    let output_uri = uri.map(str::to_owned);
+    let export = Some(ExportView { status: ExportFilesStatus::Pending, reason: None, output_uri });
+    SessionView { export, ..live(0) }
+}
+
+/// The sessions that are to be read with a Get.
+fn wanted(registry: &mut PolicyRegistry) -> Vec<String> {
+    registry.take_wanted_reads().into_iter().map(|(arn, _)| arn.session.to_string()).collect()
+}
+
+#[test]
+fn a_value_that_a_page_lacks_is_read_once_and_one_that_aws_does_not_show_is_refused() {
+    let uri = |uri: &str| json!({"spec": {"template": {"spec": {"outputUri": uri}}}});
+    let bare = || SessionView { location: None, created_at: None, application_arn: None, ..live(0) };
+    for changes in [
+        uri("s3://bucket/{location}/{sessionId}.zip"),
+        uri("s3://bucket/{year}/{sessionId}.zip"),
+        uri("s3://bucket/{applicationId}/{sessionId}.zip"),
+        json!({"spec": {"selector": {"locations": ["us-east-1"]}}}),
+        json!({"spec": {"selector": {"applicationIdentifiers": ["a-1"]}}}),
+    ] {
+        for told in [true, false] {
+            let mut registry = registry_with(&[policy("all", changes.clone())]);
+            let found = apply(&mut registry, page(vec![("a", bare())]), 1);
+            assert_eq!((found.refused, wanted(&mut registry)), (0, vec!["a".to_owned()]), "{changes}");
+            apply(&mut registry, page(vec![("a", bare())]), 2);
+            assert_eq!((next(&mut registry, 2), wanted(&mut registry).len()), (None, 0), "it is being read");
+            apply(&mut registry, scan_end(1, true, ScanOutcome::Complete), 2);
+            apply(&mut registry, DiscoveryEvent::Read(arn("a"), if told { live(0) } else { bare() }), 3);
+            let found = apply(&mut registry, page(vec![("a", bare())]), 4);
+            assert_eq!((next(&mut registry, 4).is_some(), found.refused), (told, u64::from(!told)), "{changes}");
+            assert_eq!(wanted(&mut registry).len(), 0, "{changes}");
+        }
     }
 }
 
 #[test]
-fn a_value_that_aws_does_not_show_is_refused_and_never_empty() {
-    let template = |uri: &str| policy("all", json!({"spec": {"template": {"spec": {"outputUri": uri}}}}));
-    let mut registry = registry_with(&[template("s3://bucket/{location}/{sessionId}.zip")]);
-    let nowhere = SessionView { location: None, ..live(0) };
-    let found = apply(&mut registry, page(vec![("a", nowhere)]), 1);
-    assert_eq!((found.selected, found.refused, next(&mut registry, 1)), (1, 1, None));
+fn gets_for_policies_are_bounded_and_one_without_an_answer_is_made_again() {
+    let mut registry = registry_with(&[policy("all", json!({})), policy_in("other", "too", json!({}))]);
+    let names: Vec<String> = (0..150).map(|n| format!("s{n}")).collect();
+    let all = || page(names.iter().map(|name| (name.as_str(), exported_to(None))).collect());
+    apply(&mut registry, all(), 1);
+    let first = wanted(&mut registry);
+    assert_eq!(first.len(), 100, "one for both policies");
+    first[..20].iter().for_each(|name| {
+        apply(&mut registry, DiscoveryEvent::Read(arn(name), exported_to(None)), 2);
+    });
+    apply(&mut registry, all(), 60);
+    assert_eq!(wanted(&mut registry).len(), 20);
+    apply(&mut registry, all(), 61);
+    let again = wanted(&mut registry);
+    assert_eq!(again.len(), 80);
+    assert!(again.iter().all(|name| !first[..20].contains(name)), "those are answered");
+    for changes in [json!({"spec": {"suspend": true}}), json!({"spec": {"serviceAccountName": "x"}})] {
+        let mut idle = registry_with(&[policy("all", changes.clone())]);
+        apply(&mut idle, all(), 1);
+        assert_eq!(wanted(&mut idle).len(), 0, "{changes}");
+    }
+}
+
+#[test]
+fn the_oldest_export_that_is_stalled_for_two_minutes_shows() {
+    let all = policy("all", json!({}));
+    let stalled = |since: u64, reason: &str| {
+        let condition = |kind: &str, status: &str| {
+            json!({
+                "type": kind, "status": status, "reason": reason, "message": "",
+                "lastTransitionTime": wall(since).to_string(),
+            })
+        };
+        json!({"conditions": [condition("Ready", "False"), condition("Stalled", "True")]})
+    };
+    for (statuses, row) in [
+        ([stalled(0, "AccessDenied"), json!({})], "ExportsHeld"),
+        ([stalled(1, "AccessDenied"), json!({})], "Watching"),
+        ([json!({}), stalled(0, "AccessDenied")], "Watching"),
+        ([stalled(0, "Invented"), json!({})], "Watching"),
+    ] {
+        let mut registry = registry_with(std::slice::from_ref(&all));
+        for (n, status) in statuses.iter().enumerate() {
+            let mut export = export_of(&all, &format!("s{n}"));
+            export.metadata.owner_references.as_mut().unwrap()[0].uid = all.uid.to_string();
+            registry.upsert_export(&stored(export, &format!("export-{n}"), status.clone()));
+        }
+        apply(&mut registry, scan_end(119, true, ScanOutcome::Complete), 120);
+        let change = registry.status_changes(at(120).mono, wall(120)).remove(0);
+        let ready = change.status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
+        assert_eq!(ready.reason, row, "{statuses:?}");
+        if row == "ExportsHeld" {
+            let name = export_of(&all, "s0").metadata.name.unwrap();
+            assert!(ready.message.contains(&name) && ready.message.contains("AccessDenied"), "{}", ready.message);
+            // It is accepted.
+            let accepted = json!({"requestTime": wall(120).to_string()});
+            registry.upsert_export(&stored(export_of(&all, "s0"), "export-0", accepted));
+            registry.end_write(&all.uid, at(121).mono);
+            let change = registry.status_changes(at(121).mono, wall(121)).remove(0);
+            assert_eq!(ready_reason(&change.status.conditions), Some("Watching"));
+        }
+    }
 }
 
 #[test]
@@ -289,12 +388,10 @@ fn rows_follow_the_spec_and_the_scans() {
         (FailureClass::Throttled, 9, 600, None),
     ] {
         let entry = registry.entries.values().next().unwrap();
-        let scans = GroupScans {
-            failure: Some(GroupFailure { class, since: at(0).mono, scans }),
-            last_complete: Some(CompleteScan { began: at(lasts).mono, took: Duration::ZERO, pages: 2 }),
-            ..GroupScans::default()
-        };
-        let shown = entry.row(Some(&scans), &timing(), at(lasts).mono).unwrap().reason().as_str();
+        let mut group = GroupScans::default();
+        group.failure = Some(GroupFailure { class, since: at(0).mono, scans });
+        group.last_complete = Some(CompleteScan { began: at(lasts).mono, took: Duration::ZERO, pages: 2 });
+        let shown = entry.row(Some(&group), None, &timing(), (at(lasts).mono, wall(lasts))).unwrap().reason().as_str();
         assert_eq!(shown, row.unwrap_or("Watching"), "{class:?} {lasts}");
     }
     apply(&mut registry, scan_end(1, true, ScanOutcome::Complete), 2);

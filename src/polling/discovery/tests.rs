@@ -7,6 +7,7 @@ use crate::polling::model::{SPEEDS, WAITS, group};
 use crate::polling::poller::PollerHandle;
 use crate::polling::subscriptions::PollPlan;
 use crate::polling::{PlannedRead, ScanOwner};
+use crate::quota::scheduler::{Priority, PriorityClass};
 
 fn discovering(groups: usize, now: Instant) -> PollPlan {
     let mut plan = PollPlan::new(WAITS);
@@ -79,6 +80,28 @@ fn a_scan_begins_two_seconds_after_the_last_began_and_without_the_reconnecting_l
     }
     let Some(DiscoveryEvent::Ended(scan)) = plan.take_discovery_events().pop() else { panic!("no scan has ended") };
     assert_eq!((scan.began, scan.pages, scan.reconnecting), (at(2_000), 2, false));
+}
+
+#[test]
+fn a_session_without_an_object_is_read_once_and_a_failure_shows_nothing() {
+    for found in [Some(session()), None] {
+        let (mut plan, now) = (discovering(1, epoch()), epoch());
+        let arn = group(0).session("one".parse().unwrap());
+        plan.read_session(arn.clone(), "team".into(), now);
+        let gets = |plan: &mut PollPlan, at| {
+            let get = |read| if let PlannedRead::Get(uid) = read { Some(uid) } else { None };
+            plan.plan_reads(at, SPEEDS).0.into_iter().filter_map(get).collect::<Vec<_>>()
+        };
+        let [uid] = gets(&mut plan, now).try_into().unwrap();
+        assert_eq!(plan.session_read(&uid), Some(("team".into(), arn.clone())));
+        assert_eq!(plan.get_priority(&uid), Some(Priority::for_unread(PriorityClass::Poll)));
+        plan.mark_get_in_flight(&uid);
+        assert!(plan.end_session_read(&uid, found.as_ref()));
+        assert!(!plan.end_session_read(&uid, None), "it is over");
+        let events: Vec<_> = found.map(|view| DiscoveryEvent::Read(arn, view)).into_iter().collect();
+        assert_eq!(plan.take_discovery_events(), events);
+        assert_eq!((gets(&mut plan, now + secs(600)), plan.session_read(&uid)), (vec![], None));
+    }
 }
 
 /// The class, how many failures end the scan, seconds from each failure to the next try.
