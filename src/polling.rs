@@ -154,6 +154,8 @@ pub(crate) struct PageRequest {
     pub group: Arc<StreamGroupArn>,
     /// What the page is read for.
     pub owner: ScanOwner,
+    /// The namespace of the quota's queue whose turns it takes.
+    pub turns_of: Arc<str>,
     /// The list's filter.
     pub filter: Filter,
     /// The page's token; `None` for the first page.

@@ -30,10 +30,10 @@ use tokio::time::{Instant, interval};
 
 /// Objects made at once. 64 requests may be in flight, and the exports' own statuses come first.
 const MAX_CREATIONS_AT_ONCE: usize = 8;
-/// Finished objects deleted at once.
-const MAX_DELETIONS_AT_ONCE: usize = 4;
-/// Statuses written at once.
-const MAX_WRITES_AT_ONCE: usize = 4;
+/// Finished objects deleted at once, each second: more than AWS's quota lets begin.
+const MAX_DELETIONS_AT_ONCE: usize = 16;
+/// Statuses written at once: a thousand policies of one tenant must not delay the statuses of exports.
+const MAX_WRITES_AT_ONCE: usize = 16;
 /// Statuses and history limits are looked at this often.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -183,10 +183,11 @@ impl PolicyController {
     }
 
     fn start_writes(self: &Arc<Self>, writes: &mut JoinSet<Done>) {
-        if writes.len() >= MAX_WRITES_AT_ONCE || !self.fence.holds(Instant::now()) {
+        let places = MAX_WRITES_AT_ONCE.saturating_sub(writes.len());
+        if places == 0 || !self.fence.holds(Instant::now()) {
             return;
         }
-        let changes = self.registry().status_changes(Instant::now(), jiff::Timestamp::now());
+        let changes = self.registry().status_changes(places, Instant::now(), jiff::Timestamp::now());
         for change in changes {
             let controller = self.clone();
             writes.spawn(async move {
@@ -200,8 +201,8 @@ impl PolicyController {
         if !deletions.is_empty() || !self.fence.holds(Instant::now()) {
             return;
         }
-        let beyond = self.registry().beyond_limits();
-        for export in beyond.into_iter().take(MAX_DELETIONS_AT_ONCE) {
+        let beyond = self.registry().beyond_limits(MAX_DELETIONS_AT_ONCE);
+        for export in beyond {
             let controller = self.clone();
             deletions.spawn(async move {
                 let is_gone = controller.delete(&export).await;

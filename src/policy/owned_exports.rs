@@ -272,15 +272,15 @@ impl OwnedExports {
     }
 
     /// The oldest finished objects of the policy beyond its limits: of those that succeeded, and of those that failed.
-    pub(crate) fn beyond_limits(&self, policy: &Uid, (succeeded, failed): (usize, usize)) -> Vec<FinishedExport> {
-        let Some(exports) = self.policies.get(policy) else { return Vec::new() };
-        let oldest = |all: &BTreeSet<(Timestamp, Uid)>, limit: usize| {
-            let beyond = all.len().saturating_sub(limit);
-            all.iter().take(beyond).filter_map(|entry| self.finished(entry)).collect::<Vec<_>>()
-        };
-        let mut beyond = oldest(&exports.succeeded, succeeded);
-        beyond.extend(oldest(&exports.failed, failed));
-        beyond
+    pub(crate) fn beyond_limits(
+        &self,
+        policy: &Uid,
+        (succeeded, failed): (usize, usize),
+    ) -> impl Iterator<Item = FinishedExport> {
+        let exports = self.policies.get(policy).into_iter();
+        let sets = exports.flat_map(move |exports| [(&exports.succeeded, succeeded), (&exports.failed, failed)]);
+        let oldest = sets.flat_map(|(all, limit)| all.iter().take(all.len().saturating_sub(limit)));
+        oldest.filter_map(|entry| self.finished(entry))
     }
 
     fn finished(&self, (ended, uid): &(Timestamp, Uid)) -> Option<FinishedExport> {

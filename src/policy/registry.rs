@@ -27,7 +27,9 @@ use crate::policy::owned_exports::{FinishedExport, OwnedExports};
 use crate::policy::registry::entry::{PolicyCoverage, PolicyEntry, RefusedCreation, SessionContext};
 use crate::policy::registry::scans::{CompleteScan, GroupFailure, GroupScans};
 use crate::policy::row::PolicyRow;
-use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace, DiscoveryScan, ScanOutcome, ShownSessions};
+use crate::polling::discovery::{
+    DiscoveredGroup, DiscoveryEvent, DiscoveryPace, DiscoveryScan, ScanOutcome, ShownSessions,
+};
 use crate::runtime::selector::LabelSelector;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -151,16 +153,25 @@ impl PolicyRegistry {
         self.groups.retain(|group, _| used.contains(group));
     }
 
-    /// The groups to discover, and how often.
-    pub(crate) fn discovered_groups(&self) -> BTreeMap<StreamGroupArn, DiscoveryPace> {
-        let mut groups = BTreeMap::new();
-        for covered in self.entries.values().filter_map(PolicyEntry::covered).filter(|policy| !policy.is_terminating) {
-            let pace = groups.entry(StreamGroupArn::clone(covered.group())).or_insert(DiscoveryPace::Counting);
-            if !covered.request().suspend {
-                *pace = DiscoveryPace::Continuous;
-            }
+    /// The groups to discover, and how often. A group's pages take the turns of the namespace that has the fewest groups,
+    /// of those with a policy for it: a tenant with many groups delays none of another's.
+    pub(crate) fn discovered_groups(&self) -> BTreeMap<StreamGroupArn, DiscoveredGroup> {
+        let covered = self.entries.values().filter_map(PolicyEntry::covered).filter(|policy| !policy.is_terminating);
+        let mut policies: BTreeMap<&Arc<StreamGroupArn>, Vec<&CoveredPolicy>> = BTreeMap::new();
+        covered.for_each(|policy| policies.entry(policy.group()).or_default().push(policy));
+        let mut groups_of: HashMap<&str, usize> = HashMap::new();
+        for policies in policies.values() {
+            let namespaces: HashSet<&str> = policies.iter().map(|policy| &*policy.namespace).collect();
+            namespaces.into_iter().for_each(|namespace| *groups_of.entry(namespace).or_default() += 1);
         }
-        groups
+        let wanted = policies.into_iter().filter_map(|(group, policies)| {
+            let is_active = policies.iter().any(|policy| !policy.request().suspend);
+            let pace = if is_active { DiscoveryPace::Continuous } else { DiscoveryPace::Counting };
+            let namespaces = policies.iter().map(|policy| &policy.namespace);
+            let namespace = namespaces.min_by_key(|namespace| (groups_of.get(&***namespace), (*namespace).clone()))?;
+            Some((StreamGroupArn::clone(group), DiscoveredGroup { pace, namespace: namespace.clone() }))
+        });
+        wanted.collect()
     }
 
     /// The first lists of exports are complete.
@@ -363,18 +374,21 @@ impl PolicyRegistry {
         }
     }
 
-    /// The statuses to write now. Each is marked as being written until [`Self::end_write`].
-    pub(crate) fn status_changes(&mut self, now: Instant, wall: Timestamp) -> Vec<StatusChange> {
+    /// At most so many of the statuses to write now, of all namespaces in turn. Each is marked as being written until
+    /// [`Self::end_write`].
+    pub(crate) fn status_changes(&mut self, limit: usize, now: Instant, wall: Timestamp) -> Vec<StatusChange> {
         self.note_late_scans(now);
         let Self { entries, groups, exports, timing, .. } = self;
-        let idle = entries.values_mut().filter(|entry| !entry.writing && !entry.policy.is_terminating);
+        let idle = entries.values().filter(|entry| !entry.writing && !entry.policy.is_terminating);
         let changes = idle.filter_map(|entry| {
             let group = entry.covered().and_then(|covered| groups.get(covered.group()));
-            let change = entry.status_change(group, exports, timing, (now, wall))?;
-            entry.writing = true;
-            Some(change)
+            entry.status_change(group, exports, timing, (now, wall))
         });
-        changes.collect()
+        let changes = take_in_turn(changes, limit, |change| &change.policy.namespace);
+        for change in &changes {
+            entries.entry(change.policy.uid.clone()).and_modify(|entry| entry.writing = true);
+        }
+        changes
     }
 
     fn note_late_scans(&mut self, now: Instant) {
@@ -393,13 +407,14 @@ impl PolicyRegistry {
         }
     }
 
-    /// The finished objects beyond the history limits of their policies.
-    pub(crate) fn beyond_limits(&self) -> Vec<FinishedExport> {
-        let covered = self.entries.values().filter_map(|entry| Some((entry, entry.policy.request.as_ref().ok()?)));
-        let beyond = covered.flat_map(|(entry, request)| {
-            self.exports.beyond_limits(&entry.policy.uid, (request.successful_limit, request.failed_limit))
+    /// At most so many of the finished objects beyond the history limits of their policies, of all namespaces in turn.
+    pub(crate) fn beyond_limits(&self, limit: usize) -> Vec<FinishedExport> {
+        let readable = self.entries.values().filter_map(|entry| Some((entry, entry.policy.request.as_ref().ok()?)));
+        let beyond = readable.flat_map(|(entry, request)| {
+            let limits = (request.successful_limit, request.failed_limit);
+            self.exports.beyond_limits(&entry.policy.uid, limits).take(limit)
         });
-        beyond.collect()
+        take_in_turn(beyond, limit, |export| &export.namespace)
     }
 
     /// The number of policies by the reason that their status shows.
@@ -412,6 +427,21 @@ impl PolicyRegistry {
         }
         counts
     }
+}
+
+/// The first of these, one of each namespace in turn.
+fn take_in_turn<T>(items: impl Iterator<Item = T>, limit: usize, namespace: impl Fn(&T) -> &Arc<str>) -> Vec<T> {
+    let mut turns: HashMap<Arc<str>, usize> = HashMap::new();
+    let mut numbered: Vec<(usize, T)> = items
+        .map(|item| {
+            let turn = turns.entry(namespace(&item).clone()).or_default();
+            *turn += 1;
+            (*turn, item)
+        })
+        .collect();
+    numbered.sort_by_key(|(turn, _)| *turn);
+    numbered.truncate(limit);
+    numbered.into_iter().map(|(_, item)| item).collect()
 }
 
 /// True if a session in this state can be exported.

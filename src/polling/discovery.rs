@@ -42,6 +42,15 @@ pub(crate) enum DiscoveryPace {
     Counting,
 }
 
+/// A stream group to discover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DiscoveredGroup {
+    /// How often it is scanned.
+    pub pace: DiscoveryPace,
+    /// The namespace whose turns its pages take: discovery is fair between namespaces.
+    pub namespace: Arc<str>,
+}
+
 /// What discovery has found. The events of one group are in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum DiscoveryEvent {
@@ -105,8 +114,8 @@ pub(super) struct DiscoveryStep {
 /// The discovery scans of one stream group.
 #[derive(Debug)]
 pub(super) struct Discovery {
-    /// How often it is scanned.
-    pub(super) pace: DiscoveryPace,
+    /// How often it is scanned, and for whom.
+    pub(super) wanted: DiscoveredGroup,
     /// The scan in progress.
     scan: Option<ListScan>,
     /// The scan in progress reads the reconnecting lists, too.
@@ -128,9 +137,9 @@ pub(super) struct Discovery {
 }
 
 impl Discovery {
-    pub(super) const fn new(pace: DiscoveryPace, now: Instant) -> Self {
+    pub(super) const fn new(wanted: DiscoveredGroup, now: Instant) -> Self {
         Self {
-            pace,
+            wanted,
             scan: None,
             reconnecting: false,
             began: None,
@@ -149,7 +158,7 @@ impl Discovery {
 
     /// True if its pages come often enough for the members of the scan groups, and don't fail.
     pub(super) fn serves_members(&self) -> bool {
-        self.pace == DiscoveryPace::Continuous && self.failures == 0
+        self.wanted.pace == DiscoveryPace::Continuous && self.failures == 0
     }
 
     /// True during the first scan: sessions may have waited for it since before the leader term.
@@ -171,7 +180,7 @@ impl Discovery {
     }
 
     const fn interval(&self, intervals: &PollIntervals) -> Duration {
-        match self.pace {
+        match self.wanted.pace {
             DiscoveryPace::Continuous => intervals.discovery,
             DiscoveryPace::Counting => intervals.reconnect_scan,
         }

@@ -64,6 +64,10 @@ pub(crate) const MAX_SCAN_INTERVAL: Duration = Duration::from_secs(3600);
 
 // Discovery.
 
+/// First scans may take the whole List share for this long after the first policy is known to a leader: sessions may have
+/// waited for them since before the leader term. Not longer, and not for each new policy: many policies of one tenant
+/// would take the share from all others' scans.
+pub(crate) const FIRST_SCANS_PERIOD: Duration = Duration::from_secs(15);
 /// No page of a discovery scan is read while this many events wait for the consumer: each may hold a page of 100
 /// sessions, about 50 KB.
 pub(crate) const MAX_UNREAD_EVENTS: usize = 64;

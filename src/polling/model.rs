@@ -11,14 +11,14 @@ use crate::aws::failure::FailureClass;
 use crate::aws::identifiers::{SessionArn, StreamGroupArn};
 use crate::aws::model::{ExportFilesStatus, Filter, PageToken, SessionPage, SessionStatus, SessionView};
 use crate::export::fixtures::{epoch, secs, session};
-use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace, DiscoveryScan};
+use crate::polling::discovery::{DiscoveredGroup, DiscoveryEvent, DiscoveryPace, DiscoveryScan};
 use crate::polling::interval::PollIntervals;
 use crate::polling::poller::{page_priority, page_requester};
 use crate::polling::request::{ReadKind, ReadRequest};
 use crate::polling::subscriptions::{PollPlan, ReadSubscription};
 use crate::polling::{GetOutcome, PageRequest, PlannedRead, QuotaRates};
 use crate::quota::fair_queue::FairQueue;
-use crate::quota::scheduler::{DISCOVERY_NAMESPACE, LISTS_NAMESPACE, Priority, PriorityClass, Requester};
+use crate::quota::scheduler::{DISCOVERY_PREFIX, LISTS_NAMESPACE, Priority, PriorityClass, Requester};
 use crate::runtime::backoff::ExponentialBackoff;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -131,6 +131,11 @@ pub(super) fn group(number: usize) -> StreamGroupArn {
     StreamGroupArn { region, account, group: format!("sg-{number}").parse().unwrap() }
 }
 
+/// A group that a policy of namespace `team` discovers.
+pub(super) fn discovered(pace: DiscoveryPace) -> DiscoveredGroup {
+    DiscoveredGroup { pace, namespace: "team".into() }
+}
+
 impl Model {
     pub(super) fn new(service: Service) -> Self {
         let now = epoch();
@@ -141,7 +146,7 @@ impl Model {
             objects: BTreeMap::new(),
             groups: BTreeMap::new(),
             asked: VecDeque::new(),
-            lists: FairQueue::with_reserved(DISCOVERY_NAMESPACE, SPEEDS.discovery_share),
+            lists: FairQueue::with_reserved(DISCOVERY_PREFIX, SPEEDS.discovery_share),
             free: (now, now),
             gets: 0,
             pages: 0,
@@ -196,7 +201,7 @@ impl Model {
 
     /// Groups 0 and following have a policy.
     pub(super) fn discover(&mut self, groups: usize, pace: DiscoveryPace) {
-        self.plan.set_discovered((0..groups).map(|number| (group(number), pace)), self.now);
+        self.plan.set_discovered((0..groups).map(|number| (group(number), discovered(pace))), self.now);
     }
 
     /// A session begins, which no object names.

@@ -4,10 +4,13 @@ use crate::api::request::Uid;
 use crate::aws::identifiers::{AccountId, Region, StreamGroupArn};
 use crate::aws::model::{Filter, PageToken};
 use crate::polling::discovery::{Discovery, reconnecting_due};
-use crate::polling::interval::{GET_BACKLOG_SECONDS, MAX_SESSIONS_WITHOUT_LISTS, MAX_UNREAD_EVENTS, scan_interval};
+use crate::polling::interval::{
+    FIRST_SCANS_PERIOD, GET_BACKLOG_SECONDS, MAX_SESSIONS_WITHOUT_LISTS, MAX_UNREAD_EVENTS, scan_interval,
+};
 use crate::polling::scan_group::ScanGroup;
 use crate::polling::subscriptions::{GetState, Group, PollPlan};
 use crate::polling::{PageRequest, PlannedRead, PollBudget, QuotaRates, ScanOwner, ScanSet, holder, min_instant};
+use crate::quota::scheduler::{DISCOVERY_PREFIX, LISTS_NAMESPACE};
 use std::collections::HashMap;
 use tokio::time::Instant;
 
@@ -88,6 +91,7 @@ impl PollPlan {
     /// Computes the budget of each account and Region.
     fn poll_budgets(&mut self, now: Instant, rates: QuotaRates) -> HashMap<QuotaScope, PollBudget> {
         let mut demands: HashMap<QuotaScope, Demand> = HashMap::new();
+        let hurries = self.discovery_epoch.is_some_and(|epoch| now < epoch + FIRST_SCANS_PERIOD);
         for (key, group) in &self.groups {
             let demand = demands.entry(key.into()).or_default();
             for scan_group in group.scan_groups.iter().filter(|scan_group| scan_group.polled_by_list) {
@@ -98,7 +102,7 @@ impl PollPlan {
             if let Some(discovery) = &group.discovery {
                 demand.discovery.groups += 1;
                 demand.discovery.page_rate += discovery.page_rate(now, &self.intervals);
-                demand.discovery.first_scan |= discovery.is_first_scan(now);
+                demand.discovery.first_scan |= hurries && discovery.is_first_scan(now);
             }
         }
         let enough_gets = (GET_BACKLOG_SECONDS * rates.get).max(MAX_SESSIONS_WITHOUT_LISTS as f64);
@@ -186,15 +190,20 @@ impl PollPlan {
         owner: ScanOwner,
         (filter, from): (Filter, Option<PageToken>),
     ) -> PageRequest {
-        let (urgent, under_way) = match owner {
+        let discovery = group.discovery.as_ref();
+        let (urgent, under_way, turns_of) = match owner {
             // While one group is scanned for the first time, the others keep their turns beside it.
             ScanOwner::Discovery => (
                 self.discovery_demand(&group.arn).first_scan,
-                group.discovery.as_ref().is_some_and(Discovery::is_scan_under_way),
+                discovery.is_some_and(Discovery::is_scan_under_way),
+                discovery
+                    .map_or_else(String::new, |discovery| format!("{DISCOVERY_PREFIX}{}", discovery.wanted.namespace)),
             ),
-            ScanOwner::Members(scan_set) => (scan_set == ScanSet::Live, group.scan_group(scan_set).is_scan_under_way()),
+            ScanOwner::Members(scan_set) => {
+                (scan_set == ScanSet::Live, group.scan_group(scan_set).is_scan_under_way(), LISTS_NAMESPACE.to_owned())
+            }
         };
-        PageRequest { group: group.arn.clone(), owner, filter, from, urgent, under_way }
+        PageRequest { group: group.arn.clone(), owner, turns_of: turns_of.into(), filter, from, urgent, under_way }
     }
 
     /// The read whose reservation was granted; `None` if it is no longer needed.

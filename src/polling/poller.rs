@@ -8,15 +8,13 @@ use crate::aws::identifiers::{SessionArn, StreamGroupArn};
 use crate::aws::model::{ExportFilesStatus, ReadSource, SessionPage, SessionRead};
 use crate::aws::operation::Operation;
 use crate::metrics::Metrics;
-use crate::polling::discovery::{DiscoveryEvent, DiscoveryPace};
+use crate::polling::discovery::{DiscoveredGroup, DiscoveryEvent};
 use crate::polling::interval::MAX_SLEEP;
 use crate::polling::subscriptions::{PollPlan, ReadSubscription};
 use crate::polling::{GetOutcome, PageRequest, PlannedRead, QuotaRates, ScanOwner};
 use crate::quota::breaker::Denial;
 use crate::quota::gateway::{Admission, AwsGateway, CallRequest};
-use crate::quota::scheduler::{
-    ClientState, DISCOVERY_NAMESPACE, LISTS_NAMESPACE, Permit, PermitReceiver, Priority, PriorityClass, Requester,
-};
+use crate::quota::scheduler::{ClientState, Permit, PermitReceiver, Priority, PriorityClass, Requester};
 use crate::runtime::event_loop::Requeue;
 use crate::state::{FailureStreak, SessionState, SharedState};
 use parking_lot::{Mutex, MutexGuard};
@@ -44,7 +42,7 @@ impl PollerHandle {
     /// Sets which stream groups discovery scans, and how often; replaces the last set. Notifies the poller.
     pub(crate) fn set_discovered(
         &self,
-        groups: impl IntoIterator<Item = (StreamGroupArn, DiscoveryPace)>,
+        groups: impl IntoIterator<Item = (StreamGroupArn, DiscoveredGroup)>,
         now: Instant,
     ) {
         self.plan().set_discovered(groups, now);
@@ -346,13 +344,9 @@ pub(crate) fn count_denial(metrics: &Metrics, failure: &CallFailure) {
     }
 }
 
-/// The holder of a page's reservation, in a namespace of lists.
+/// The holder of a page's reservation.
 pub(super) fn page_requester(order: &PageRequest) -> Requester {
-    let namespace = match order.owner {
-        ScanOwner::Discovery => DISCOVERY_NAMESPACE,
-        ScanOwner::Members(_) => LISTS_NAMESPACE,
-    };
-    Requester { uid: order.holder(), namespace: namespace.into() }
+    Requester { uid: order.holder(), namespace: order.turns_of.clone() }
 }
 
 /// Pages that exports depend on go first; of the others, a scan is finished before another begins. Discovery scans of

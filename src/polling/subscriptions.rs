@@ -9,7 +9,7 @@ use crate::api::request::Uid;
 use crate::aws::identifiers::{SessionArn, StreamGroupArn, StreamSessionId};
 use crate::aws::model::SessionView;
 use crate::metrics::ScanStats;
-use crate::polling::discovery::{Discovery, DiscoveryEvent, DiscoveryPace};
+use crate::polling::discovery::{DiscoveredGroup, Discovery, DiscoveryEvent};
 use crate::polling::interval::{FIRST_GET_DELAY, FIRST_READ_GET_LIMIT, PollIntervals};
 use crate::polling::planner::{DiscoveryDemand, QuotaScope};
 use crate::polling::request::{ReadKind, ReadRequest};
@@ -184,18 +184,18 @@ impl PollPlan {
     /// Sets which stream groups are scanned although nothing waits for their sessions, and how often.
     pub(crate) fn set_discovered(
         &mut self,
-        groups: impl IntoIterator<Item = (StreamGroupArn, DiscoveryPace)>,
+        groups: impl IntoIterator<Item = (StreamGroupArn, DiscoveredGroup)>,
         now: Instant,
     ) {
-        let mut paces: HashMap<StreamGroupArn, DiscoveryPace> = groups.into_iter().collect();
+        let mut wanted: HashMap<StreamGroupArn, DiscoveredGroup> = groups.into_iter().collect();
         for (arn, group) in &mut self.groups {
             let Some(discovery) = &mut group.discovery else { continue };
-            let pace = paces.remove(arn);
-            if pace == Some(discovery.pace) {
+            let wanted = wanted.remove(arn);
+            if wanted.as_ref() == Some(&discovery.wanted) {
                 continue;
             }
-            if let Some(pace) = pace {
-                discovery.pace = pace;
+            if let Some(wanted) = wanted {
+                discovery.wanted = wanted;
             } else {
                 group.discovery = None;
                 let holder = holder(arn, ScanOwner::Discovery);
@@ -203,10 +203,10 @@ impl PollPlan {
             }
             group.set_with_discovery(now);
         }
-        for (arn, pace) in paces {
+        for (arn, wanted) in wanted {
             self.discovery_epoch.get_or_insert(now);
             let group = self.groups.entry(arn.clone()).or_insert_with(|| Group::new(arn));
-            group.discovery = Some(Discovery::new(pace, now));
+            group.discovery = Some(Discovery::new(wanted, now));
             group.set_with_discovery(now);
         }
     }

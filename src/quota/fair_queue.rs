@@ -1,8 +1,8 @@
 //! The queue of one bucket, fair between namespaces.
 //!
 //! Owns: the order: round-robin over namespaces with queued holders; within one by priority, with a part of the slots
-//! kept for each class. One namespace may have a share of its own: it takes that part of the slots, not one turn of the
-//! round. All operations are O(log n).
+//! kept for each class. Namespaces whose names begin with one prefix may have a share together: they are a queue of their
+//! own, which takes that part of the slots, not one turn of the round. All operations are O(log n).
 //! Never: reads a clock, or decides how many are granted.
 
 use crate::quota::scheduler::{Priority, PriorityClass, Requester};
@@ -47,23 +47,27 @@ pub(crate) struct FairQueue {
     items: HashMap<Arc<str>, (Key, QueuedRequest)>,
     /// The namespaces of the holders.
     namespaces: HashMap<Arc<str>, NamespaceQueue>,
-    /// Each namespace in `namespaces` exactly once, but for the one with a share of its own.
+    /// Each namespace in `namespaces` exactly once.
     namespace_ring: VecDeque<Arc<str>>,
-    /// The namespace with a share of its own.
+    /// Number of holders of [`PriorityClass::First`].
+    first_count: usize,
+    /// The namespaces with a share of their own.
     reserved: Option<ReservedShare>,
     /// Number of the last holder that was queued or put back.
     numbers: u64,
 }
 
-/// A namespace that has a part of the slots while others wait, and all of them for its holders of
-/// [`PriorityClass::First`]. What it leaves, the others take, and the reverse.
+/// Namespaces that have a part of the slots while others wait, and all of them for their holders of
+/// [`PriorityClass::First`]. What they leave, the others take, and the reverse.
 #[derive(Debug)]
 struct ReservedShare {
-    namespace: Arc<str>,
+    /// What their names begin with.
+    prefix: &'static str,
     /// The part of the slots, between 0 and 1.
     share: f64,
-    /// The part of a slot that it is owed.
+    /// The part of a slot that they are owed.
     owed: f64,
+    queue: Box<FairQueue>,
 }
 
 #[derive(Debug, Default)]
@@ -98,25 +102,35 @@ impl NamespaceQueue {
 }
 
 impl FairQueue {
-    /// An empty queue in which this namespace has a share of its own.
-    pub(crate) fn with_reserved(namespace: &str, share: f64) -> Self {
-        Self { reserved: Some(ReservedShare { namespace: namespace.into(), share, owed: 0.0 }), ..Self::default() }
+    /// An empty queue in which the namespaces that begin with this prefix have a share together.
+    pub(crate) fn with_reserved(prefix: &'static str, share: f64) -> Self {
+        Self { reserved: Some(ReservedShare { prefix, share, owed: 0.0, queue: Box::default() }), ..Self::default() }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.items.len()
+        self.items.len() + self.reserved.as_ref().map_or(0, |reserved| reserved.queue.len())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.len() == 0
     }
 
     pub(super) fn queued_since(&self, uid: &str) -> Option<Instant> {
-        self.items.get(uid).map(|(_, waiter)| waiter.since)
+        let own = self.items.get(uid).map(|(_, waiter)| waiter.since);
+        own.or_else(|| self.reserved.as_ref()?.queue.queued_since(uid))
+    }
+
+    /// The queue of this namespace, if it is one with a share of its own.
+    fn reserved_queue(&mut self, namespace: &str) -> Option<&mut Self> {
+        let reserved = self.reserved.as_mut().filter(|reserved| namespace.starts_with(reserved.prefix))?;
+        Some(&mut reserved.queue)
     }
 
     /// Queues a holder, or changes the urgency of one that is queued. It keeps its age.
     pub(crate) fn enqueue(&mut self, holder: Requester, urgency: Priority, now: Instant) {
+        if let Some(queue) = self.reserved_queue(&holder.namespace) {
+            return queue.enqueue(holder, urgency, now);
+        }
         let (key, since) = match self.remove(&holder.uid) {
             Some((key, waiter)) => (Key { urgency, ..key }, waiter.since),
             None => (Key { is_new: true, urgency, number: self.queue_number() }, now),
@@ -126,6 +140,9 @@ impl FairQueue {
 
     /// Puts a reservation that could not be used back at the head of its class in its namespace.
     pub(super) fn put_back(&mut self, waiter: QueuedRequest) {
+        if let Some(queue) = self.reserved_queue(&waiter.holder.namespace) {
+            return queue.put_back(waiter);
+        }
         let key = Key { is_new: false, urgency: waiter.urgency, number: self.queue_number() };
         self.cancel(&waiter.holder.uid);
         self.insert(key, waiter, true);
@@ -133,7 +150,7 @@ impl FairQueue {
 
     /// Removes a holder. Its namespace stays in the ring until it is next popped.
     pub(crate) fn cancel(&mut self, uid: &str) -> bool {
-        self.remove(uid).is_some()
+        self.remove(uid).is_some() || self.reserved.as_mut().is_some_and(|reserved| reserved.queue.cancel(uid))
     }
 
     /// Removes and returns the next holder.
@@ -146,11 +163,10 @@ impl FairQueue {
         self.pop_in_turn().or_else(|| self.pop_reserved())
     }
 
-    /// Whether the next slot belongs to the namespace with a share of its own; counts it if others wait for it, too.
+    /// Whether the next slot belongs to the namespaces with a share of their own; counts it if others wait for it, too.
     fn is_reserved_turn(&mut self) -> bool {
-        let Some(reserved) = &mut self.reserved else { return false };
-        let Some(queue) = self.namespaces.get(&reserved.namespace) else { return false };
-        if queue.is_empty() || self.namespace_ring.is_empty() || !queue.first.is_empty() {
+        let Some(reserved) = self.reserved.as_mut().filter(|reserved| !reserved.queue.is_empty()) else { return false };
+        if self.namespace_ring.is_empty() || reserved.queue.first_count > 0 {
             return true;
         }
         reserved.owed += reserved.share;
@@ -162,8 +178,7 @@ impl FairQueue {
     }
 
     fn pop_reserved(&mut self) -> Option<QueuedRequest> {
-        let uid = self.namespaces.get_mut(&self.reserved.as_ref()?.namespace)?.pop()?;
-        self.items.remove(&uid).map(|(_, waiter)| waiter)
+        self.reserved.as_mut()?.queue.pop()
     }
 
     fn pop_in_turn(&mut self) -> Option<QueuedRequest> {
@@ -176,10 +191,16 @@ impl FairQueue {
             } else {
                 self.namespace_ring.push_back(name);
             }
-            if let Some((_, waiter)) = uid.and_then(|uid| self.items.remove(&uid)) {
+            if let Some((_, waiter)) = uid.and_then(|uid| self.take_item(&uid)) {
                 return Some(waiter);
             }
         }
+    }
+
+    fn take_item(&mut self, uid: &str) -> Option<(Key, QueuedRequest)> {
+        let (key, waiter) = self.items.remove(uid)?;
+        self.first_count -= usize::from(waiter.urgency.purpose == PriorityClass::First);
+        Some((key, waiter))
     }
 
     fn queue_number(&mut self) -> u64 {
@@ -189,8 +210,8 @@ impl FairQueue {
 
     fn insert(&mut self, key: Key, waiter: QueuedRequest, ahead: bool) {
         let (name, uid) = (waiter.holder.namespace.clone(), waiter.holder.uid.clone());
-        let is_reserved = self.reserved.as_ref().is_some_and(|reserved| reserved.namespace == name);
-        if !is_reserved && !self.namespaces.contains_key(&name) {
+        self.first_count += usize::from(waiter.urgency.purpose == PriorityClass::First);
+        if !self.namespaces.contains_key(&name) {
             if ahead {
                 self.namespace_ring.push_front(name.clone());
             } else {
@@ -202,7 +223,7 @@ impl FairQueue {
     }
 
     fn remove(&mut self, uid: &str) -> Option<(Key, QueuedRequest)> {
-        let (key, waiter) = self.items.remove(uid)?;
+        let (key, waiter) = self.take_item(uid)?;
         if let Some(namespace) = self.namespaces.get_mut(&waiter.holder.namespace) {
             namespace.class_queue(waiter.urgency.purpose).remove(&key);
         }

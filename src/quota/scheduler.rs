@@ -25,9 +25,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-/// Reservations for lists of discovery scans count under this namespace, a name that no real namespace can have. It has
-/// a share of its own of the List quota.
-pub(crate) const DISCOVERY_NAMESPACE: &str = "/discovery";
+/// Reservations for lists of discovery scans count under the namespace of a policy, behind this prefix that no real
+/// namespace can have. Together they have a share of the List quota.
+pub(crate) const DISCOVERY_PREFIX: &str = "/discovery/";
 /// Reservations for all other lists count under this one.
 pub(crate) const LISTS_NAMESPACE: &str = "/lists";
 /// Idle buckets are dropped once there are this many buckets.
@@ -191,7 +191,7 @@ impl QuotaScheduler {
 impl Shared {
     fn new_bucket(&self, operation: Operation) -> QuotaBucket {
         let queue = match operation {
-            Operation::List => FairQueue::with_reserved(DISCOVERY_NAMESPACE, self.shares.discovery_share),
+            Operation::List => FairQueue::with_reserved(DISCOVERY_PREFIX, self.shares.discovery_share),
             Operation::Export | Operation::Get => FairQueue::default(),
         };
         QuotaBucket::new(self.shares.share_of(operation), queue, self.begun)

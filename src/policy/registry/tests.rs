@@ -48,7 +48,7 @@ fn make_all(registry: &mut PolicyRegistry, seconds: u64) -> Vec<String> {
 }
 
 fn reason(registry: &mut PolicyRegistry, seconds: u64) -> Option<&'static str> {
-    let changes = registry.status_changes(at(seconds).mono, wall(seconds));
+    let changes = registry.status_changes(16, at(seconds).mono, wall(seconds));
     let uids: Vec<_> = changes.iter().map(|change| change.policy.uid.clone()).collect();
     uids.iter().for_each(|uid| registry.end_write(uid, at(seconds).mono));
     changes.into_iter().find_map(|change| change.entered).map(|row| row.reason().as_str())
@@ -284,7 +284,7 @@ fn the_oldest_export_that_is_stalled_for_two_minutes_shows() {
             registry.upsert_export(&stored(export, &format!("export-{n}"), status.clone()));
         }
         apply(&mut registry, scan_end(119, true, ScanOutcome::Complete), 120);
-        let change = registry.status_changes(at(120).mono, wall(120)).remove(0);
+        let change = registry.status_changes(16, at(120).mono, wall(120)).remove(0);
         let ready = change.status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap();
         assert_eq!(ready.reason, row, "{statuses:?}");
         if row == "ExportsHeld" {
@@ -294,10 +294,22 @@ fn the_oldest_export_that_is_stalled_for_two_minutes_shows() {
             let accepted = json!({"requestTime": wall(120).to_string()});
             registry.upsert_export(&stored(export_of(&all, "s0"), "export-0", accepted));
             registry.end_write(&all.uid, at(121).mono);
-            let change = registry.status_changes(at(121).mono, wall(121)).remove(0);
+            let change = registry.status_changes(16, at(121).mono, wall(121)).remove(0);
             assert_eq!(ready_reason(&change.status.conditions), Some("Watching"));
         }
     }
+}
+
+#[test]
+fn a_groups_pages_take_the_turns_of_the_namespace_with_the_fewest_groups() {
+    let crowd = (0..5)
+        .map(|n| policy_in("crowd", &format!("c{n}"), json!({"spec": {"streamGroupIdentifier": format!("sg-{n}")}})));
+    let shared = [policy_in("crowd", "shared", json!({})), policy_in("team", "all", json!({}))];
+    let registry = registry_with(&crowd.chain(shared).collect::<Vec<_>>());
+    let turns: BTreeMap<_, _> =
+        registry.discovered_groups().into_iter().map(|(arn, group)| (arn.group.to_string(), group.namespace)).collect();
+    assert_eq!(turns.len(), 6);
+    assert!(turns.iter().all(|(group, namespace)| &**namespace == if group == GROUP { "team" } else { "crowd" }));
 }
 
 #[test]
@@ -403,6 +415,16 @@ fn rows_follow_the_spec_and_the_scans() {
 }
 
 #[test]
+fn statuses_are_written_for_all_namespaces_in_turn() {
+    let crowd = (0..20).map(|n| policy_in("crowd", &format!("c{n}"), json!({})));
+    let mut registry = registry_with(&crowd.chain([policy_in("team", "z", json!({}))]).collect::<Vec<_>>());
+    let namespaces =
+        |changes: Vec<StatusChange>| changes.into_iter().map(|c| c.policy.namespace.to_string()).collect::<Vec<_>>();
+    assert_eq!(namespaces(registry.status_changes(2, at(0).mono, wall(0))), ["crowd", "team"]);
+    assert_eq!(registry.status_changes(100, at(0).mono, wall(0)).len(), 19, "two are being written");
+}
+
+#[test]
 fn a_new_leader_leaves_what_stands_until_it_knows() {
     let shown = json!({"status": {"observedGeneration": 1, "conditions": [{
         "type": "Ready", "status": "True", "reason": "Watching", "message": "", "lastTransitionTime": wall(0).to_string(),
@@ -416,16 +438,16 @@ fn a_new_leader_leaves_what_stands_until_it_knows() {
 fn counts_alone_are_written_once_in_a_while_and_nothing_at_rest() {
     let mut registry = registry_with(&[policy("all", json!({}))]);
     apply(&mut registry, scan_end(1, true, ScanOutcome::Complete), 1);
-    let written = registry.status_changes(at(1).mono, wall(1)).remove(0);
-    assert_eq!(registry.status_changes(at(1).mono, wall(1)).len(), 0, "it is being written");
+    let written = registry.status_changes(16, at(1).mono, wall(1)).remove(0);
+    assert_eq!(registry.status_changes(16, at(1).mono, wall(1)).len(), 0, "it is being written");
     registry.end_write(&written.policy.uid, at(1).mono);
     let recorded = Policy { status: written.status, ..Policy::clone(&written.policy) };
     registry.upsert_policy(&Arc::new(recorded), at(1).mono);
-    assert_eq!(registry.status_changes(at(2).mono, wall(2)).len(), 0, "nothing new");
+    assert_eq!(registry.status_changes(16, at(2).mono, wall(2)).len(), 0, "nothing new");
     apply(&mut registry, page(vec![("a", live(0))]), 2);
     apply(&mut registry, scan_end(2, true, ScanOutcome::Complete), 3);
-    assert_eq!(registry.status_changes(at(30).mono, wall(30)).len(), 0, "too soon");
-    let counts = registry.status_changes(at(31).mono, wall(31)).remove(0);
+    assert_eq!(registry.status_changes(16, at(30).mono, wall(30)).len(), 0, "too soon");
+    let counts = registry.status_changes(16, at(31).mono, wall(31)).remove(0);
     assert_eq!(counts.status.sessions, Some(SessionCounts { live: 1, selected: 1, elsewhere: 0 }));
     assert_eq!(counts.entered, None);
 }
@@ -437,9 +459,9 @@ fn groups_are_discovered_for_covered_policies_only_and_less_often_for_suspended_
     registry.upsert_policy(&policy("a", json!({"spec": {"serviceAccountName": "x"}})), at(0).mono);
     assert!(registry.discovered_groups().is_empty());
     registry.upsert_policy(&policy("b", json!({"spec": {"suspend": true}})), at(0).mono);
-    assert!(registry.discovered_groups().values().eq([&DiscoveryPace::Counting]));
+    assert!(registry.discovered_groups().values().map(|group| group.pace).eq([DiscoveryPace::Counting]));
     registry.upsert_policy(&policy("c", json!({})), at(0).mono);
-    assert!(registry.discovered_groups().values().eq([&DiscoveryPace::Continuous]));
+    assert!(registry.discovered_groups().values().map(|group| group.pace).eq([DiscoveryPace::Continuous]));
     ["uid-b", "uid-c"].into_iter().for_each(|uid| registry.forget_policy(uid));
     assert!(registry.discovered_groups().is_empty());
 }
@@ -455,7 +477,7 @@ fn finished_objects_beyond_the_limits_are_the_oldest() {
         let status = json!({"exportStatus": status, "completionTime": wall(ended).to_string()});
         registry.upsert_export(&stored(export_of(&policy, session), session, status));
     }
-    let beyond: Vec<_> = registry.beyond_limits().into_iter().map(|export| export.session.to_string()).collect();
+    let beyond: Vec<_> = registry.beyond_limits(16).into_iter().map(|export| export.session.to_string()).collect();
     assert_eq!(beyond, ["b", "a", "d"]);
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::aws::model::SessionPage;
 use crate::export::fixtures::{epoch, secs, session};
-use crate::polling::model::{SPEEDS, WAITS, group};
+use crate::polling::model::{SPEEDS, WAITS, discovered, group};
 use crate::polling::poller::PollerHandle;
 use crate::polling::subscriptions::PollPlan;
 use crate::polling::{PlannedRead, ScanOwner};
@@ -11,7 +11,7 @@ use crate::quota::scheduler::{Priority, PriorityClass};
 
 fn discovering(groups: usize, now: Instant) -> PollPlan {
     let mut plan = PollPlan::new(WAITS);
-    plan.set_discovered((0..groups).map(|number| (group(number), DiscoveryPace::Continuous)), now);
+    plan.set_discovered((0..groups).map(|number| (group(number), discovered(DiscoveryPace::Continuous))), now);
     plan
 }
 
@@ -146,7 +146,7 @@ fn a_breaker_that_opens_later_is_tried_later() {
 fn a_group_without_a_policy_loses_its_reservation_and_a_late_page_changes_nothing() {
     let (mut plan, now) = (discovering(2, epoch()), epoch());
     let [kept, lost] = pages(&mut plan, now).try_into().unwrap();
-    plan.set_discovered([(group(0), DiscoveryPace::Continuous)], now);
+    plan.set_discovered([(group(0), discovered(DiscoveryPace::Continuous))], now);
     assert_eq!(plan.plan_reads(now, SPEEDS).0, [PlannedRead::Withdraw(lost.holder())]);
     assert_eq!(plan.granted_read(&lost.holder()), None);
     assert_eq!(plan.granted_read(&kept.holder()), Some(PlannedRead::List(kept.clone())));
@@ -156,7 +156,7 @@ fn a_group_without_a_policy_loses_its_reservation_and_a_late_page_changes_nothin
     // It comes back while its page is in flight: that page belongs to no scan of now.
     plan.mark_page_in_flight(&kept, now, SPEEDS);
     plan.set_discovered([], now);
-    plan.set_discovered([(group(0), DiscoveryPace::Continuous)], now);
+    plan.set_discovered([(group(0), discovered(DiscoveryPace::Continuous))], now);
     let late = PageRequest { from: Some(PageToken::new("late")), ..kept };
     plan.on_page(&late, &shows(3, None, now), now, SPEEDS);
     assert_eq!(plan.take_discovery_events(), []);
@@ -189,7 +189,7 @@ fn each_group_is_due_once_in_a_minute_and_a_twentieth_of_a_minute_after_the_one_
 #[tokio::test]
 async fn a_consumer_receives_what_a_page_shows() {
     let handle = PollerHandle::new(PollPlan::new(WAITS));
-    handle.set_discovered([(group(0), DiscoveryPace::Counting)], epoch());
+    handle.set_discovered([(group(0), discovered(DiscoveryPace::Counting))], epoch());
     let [page] = pages(&mut handle.plan(), epoch()).try_into().unwrap();
     assert_eq!(page.owner, ScanOwner::Discovery);
     handle.plan().on_page(&page, &shows(2, None, epoch()), epoch(), SPEEDS);

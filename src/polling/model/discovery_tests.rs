@@ -4,7 +4,7 @@ use crate::api::request::Uid;
 use crate::aws::failure::FailureClass;
 use crate::aws::model::{Filter, SessionStatus};
 use crate::export::fixtures::secs;
-use crate::polling::discovery::{DiscoveryPace, DiscoveryScan, ScanOutcome};
+use crate::polling::discovery::{DiscoveredGroup, DiscoveryPace, DiscoveryScan, ScanOutcome};
 use crate::polling::model::{Model, SPEEDS, Service, group};
 use crate::polling::{PageRequest, ScanOwner};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,6 +112,25 @@ fn groups_take_turns_page_by_page() {
         }
     }
     assert!((0..10).filter(|number| *number != 7).all(|number| mean_interval(&model, number) <= 4.0));
+}
+
+#[test]
+fn a_namespace_with_many_groups_delays_none_of_another() {
+    let mut model = Model::new(Service { busy: true, ..Service::default() });
+    let of = |number: usize| if number == 0 { "team" } else { "crowd" };
+    let wanted =
+        |number| (group(number), DiscoveredGroup { pace: DiscoveryPace::Continuous, namespace: of(number).into() });
+    model.plan.set_discovered((0..1).map(wanted), model.now);
+    model.run(secs(60));
+    // The crowd's come later, and have no first scan before all others.
+    model.plan.set_discovered((0..200).map(wanted), model.now);
+    let since = model.now;
+    (model.scans, model.other_lists) = (Vec::new(), 0);
+    model.run(secs(120));
+    assert!(mean_interval(&model, 0) <= 2.2, "{} s", mean_interval(&model, 0));
+    let rate = page_rate(&model, since);
+    assert!(rate <= SPEEDS.list * SPEEDS.discovery_share + 0.1, "{rate} pages/s");
+    assert!(model.other_lists >= 400, "{} lists of others in 120 s", model.other_lists);
 }
 
 #[test]

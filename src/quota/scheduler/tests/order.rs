@@ -164,17 +164,20 @@ proptest! {
     }
 }
 
+/// A namespace of those with a share.
+const DISCOVERY: &str = "/discovery/one";
+
 /// Pops `slots` times while both always wait; each popped holder returns. How many slots went to discovery.
 fn reserved_slots(queue: &mut FairQueue, slots: usize, others: usize) -> usize {
     let ask = |queue: &mut FairQueue, namespace: &str, uid: &str| {
         queue.enqueue(holder(namespace, uid), Priority::for_unread(PriorityClass::Poll), Instant::now());
     };
-    ask(queue, DISCOVERY_NAMESPACE, "discovery");
+    ask(queue, DISCOVERY, "discovery");
     (0..others).for_each(|n| ask(queue, LISTS_NAMESPACE, &format!("list {n}")));
     let mut count = 0;
     for _ in 0..slots {
         let popped = queue.pop().unwrap().holder;
-        count += usize::from(&*popped.namespace == DISCOVERY_NAMESPACE);
+        count += usize::from(&*popped.namespace == DISCOVERY);
         ask(queue, &popped.namespace, &popped.uid);
     }
     count
@@ -183,14 +186,28 @@ fn reserved_slots(queue: &mut FairQueue, slots: usize, others: usize) -> usize {
 #[test]
 fn a_namespace_with_a_share_has_it_while_others_wait_and_all_slots_while_none_do() {
     for (share, others, slots) in [(0.65, 1, 65), (0.65, 5, 65), (0.05, 1, 5), (0.95, 3, 95), (0.65, 0, 100)] {
-        let count = reserved_slots(&mut FairQueue::with_reserved(DISCOVERY_NAMESPACE, share), 100, others);
+        let count = reserved_slots(&mut FairQueue::with_reserved(DISCOVERY_PREFIX, share), 100, others);
         assert!(count.abs_diff(slots) <= 1, "{count} of 100 slots at {share} beside {others}");
     }
 }
 
 #[test]
+fn namespaces_that_have_a_share_together_take_turns_in_it() {
+    let mut queue = FairQueue::with_reserved(DISCOVERY_PREFIX, 0.5);
+    let poll = Priority::for_unread(PriorityClass::Poll);
+    (0..6).for_each(|n| queue.enqueue(holder("/discovery/crowd", &format!("crowd{n}")), poll, Instant::now()));
+    queue.enqueue(holder("/discovery/team", "team"), poll, Instant::now());
+    (0..4).for_each(|n| queue.enqueue(holder(LISTS_NAMESPACE, &format!("list{n}")), poll, Instant::now()));
+    assert_eq!(queue.len(), 11);
+    assert!(queue.queued_since("team").is_some() && queue.cancel("crowd5") && !queue.cancel("crowd5"));
+    let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|waiter| waiter.holder.uid.to_string()).collect();
+    assert_eq!(order, ["list0", "crowd0", "list1", "team", "list2", "crowd1", "list3", "crowd2", "crowd3", "crowd4"]);
+    assert!(queue.is_empty());
+}
+
+#[test]
 fn slots_that_a_namespace_leaves_are_not_owed_to_it() {
-    let mut queue = FairQueue::with_reserved(DISCOVERY_NAMESPACE, 0.65);
+    let mut queue = FairQueue::with_reserved(DISCOVERY_PREFIX, 0.65);
     for n in 0..100 {
         queue.enqueue(
             holder(LISTS_NAMESPACE, &n.to_string()),
@@ -204,8 +221,8 @@ fn slots_that_a_namespace_leaves_are_not_owed_to_it() {
 
 #[test]
 fn urgent_holders_of_a_namespace_with_a_share_go_before_all_others() {
-    let mut queue = FairQueue::with_reserved(DISCOVERY_NAMESPACE, 0.05);
-    for (namespace, uid) in [(LISTS_NAMESPACE, "list"), (DISCOVERY_NAMESPACE, "one"), (DISCOVERY_NAMESPACE, "other")] {
+    let mut queue = FairQueue::with_reserved(DISCOVERY_PREFIX, 0.05);
+    for (namespace, uid) in [(LISTS_NAMESPACE, "list"), (DISCOVERY, "one"), (DISCOVERY, "other")] {
         queue.enqueue(holder(namespace, uid), Priority::for_unread(PriorityClass::First), Instant::now());
     }
     let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|waiter| waiter.holder.uid).collect();
@@ -215,9 +232,9 @@ fn urgent_holders_of_a_namespace_with_a_share_go_before_all_others() {
 
 #[test]
 fn a_slot_that_a_namespace_with_a_share_puts_back_is_the_next_of_its_own() {
-    let mut queue = FairQueue::with_reserved(DISCOVERY_NAMESPACE, 0.65);
+    let mut queue = FairQueue::with_reserved(DISCOVERY_PREFIX, 0.65);
     for uid in ["one", "other"] {
-        queue.enqueue(holder(DISCOVERY_NAMESPACE, uid), Priority::for_unread(PriorityClass::Poll), Instant::now());
+        queue.enqueue(holder(DISCOVERY, uid), Priority::for_unread(PriorityClass::Poll), Instant::now());
     }
     let one = queue.pop().unwrap();
     queue.put_back(one);
