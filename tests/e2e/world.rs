@@ -123,11 +123,13 @@ impl World {
     /// The very rules of examples/install-policies.yaml.
     #[allow(dead_code, reason = "the tests of policies use it")]
     pub(crate) async fn permit_policies(&self) {
-        let text = include_str!("../../examples/install-policies.yaml");
-        let document = serde_yaml::Deserializer::from_str(text).next().unwrap();
-        let role = <Value as serde::Deserialize>::deserialize(document).unwrap();
-        let rules = role["rules"].clone();
-        self.grant("policies", rules).await;
+        self.grant("policies", granted_for_policies()).await;
+    }
+
+    /// The same in all namespaces.
+    #[allow(dead_code, reason = "the tests with several tenants use it")]
+    pub(crate) async fn permit_policies_everywhere(&self) {
+        self.grant_everywhere(&format!("{}-policies", self.namespace), granted_for_policies()).await;
     }
 
     async fn grant_everywhere(&self, name: &str, rules: Value) {
@@ -460,6 +462,13 @@ impl World {
     pub(crate) fn control(&self) -> &'static ControlPlane {
         self.control
     }
+}
+
+fn granted_for_policies() -> Value {
+    let text = include_str!("../../examples/install-policies.yaml");
+    let document = serde_yaml::Deserializer::from_str(text).next().unwrap();
+    let role = <Value as serde::Deserialize>::deserialize(document).unwrap();
+    role["rules"].clone()
 }
 
 /// The timing of a leader that keeps its lease though the API server stands still for seconds, as it may on a busy

@@ -84,6 +84,7 @@ impl Cluster {
         merge(&mut config, changes);
         let world = World::on(control, name, &["--group", GROUP, "--group", HOSTILE_GROUP], config).await;
         world.permit_everywhere().await;
+        world.permit_policies_everywhere().await;
         for namespace in [&hostile, &victim] {
             control.namespace(namespace).await;
         }
@@ -132,6 +133,23 @@ impl Cluster {
         })
     }
 
+    /// A policy of a tenant, whose exports this operator watches.
+    pub(crate) fn policy(&self, namespace: &str, name: &str, changes: Value) -> Value {
+        let mut policy = json!({
+            "apiVersion": "sessionexport.dev/v1alpha1", "kind": "SessionExportPolicy",
+            "metadata": {"name": name, "namespace": namespace, "labels": {LABEL: &self.name}},
+            "spec": {
+                "streamGroupIdentifier": GROUP,
+                "template": {
+                    "metadata": {"labels": {LABEL: &self.name}},
+                    "spec": {"outputUri": format!("{}{{sessionId}}.zip", prefix_of(namespace))},
+                },
+            },
+        });
+        merge(&mut policy, changes);
+        policy
+    }
+
     /// A request of the hostile tenant that its own rule covers.
     pub(crate) fn covered(&self, name: &str, session: &str) -> Value {
         self.below_own_prefix(HOSTILE_GROUP, name, session)
@@ -150,7 +168,16 @@ impl Cluster {
 
     /// Creates an object from JSON text, which may hold what no type of this program can. The error is the server's.
     pub(crate) async fn create(&self, namespace: &str, text: String) -> Result<Value, kube::Error> {
-        let url = format!("/apis/sessionexport.dev/v1alpha1/namespaces/{namespace}/sessionexports");
+        self.create_in(namespace, "sessionexports", text).await
+    }
+
+    /// The same of a SessionExportPolicy.
+    pub(crate) async fn create_policy(&self, namespace: &str, text: String) -> Result<Value, kube::Error> {
+        self.create_in(namespace, "sessionexportpolicies", text).await
+    }
+
+    async fn create_in(&self, namespace: &str, resource: &str, text: String) -> Result<Value, kube::Error> {
+        let url = format!("/apis/sessionexport.dev/v1alpha1/namespaces/{namespace}/{resource}");
         let request = http::Request::post(url).header("content-type", "application/json").body(text.into_bytes());
         let answer = self.world.client.request_text(request.unwrap()).await?;
         Ok(serde_json::from_str(&answer).unwrap_or(Value::Null))

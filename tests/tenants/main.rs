@@ -28,6 +28,7 @@ mod memory;
 mod operator;
 #[path = "../e2e/oracle.rs"]
 mod oracle;
+mod policies;
 mod probes;
 mod random;
 mod rules;

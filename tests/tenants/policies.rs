@@ -1,0 +1,208 @@
+//! Policies of a tenant that tries everything: they cost their owner, and nobody else.
+
+use crate::cluster::{Cluster, HOSTILE_GROUP, TRIES, prefix_of};
+use crate::simulator::GROUP;
+use futures::{StreamExt, stream};
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use session_export_operator::api::policy::SessionExportPolicy;
+use session_export_operator::api::policy::export_identity::export_name;
+use session_export_operator::aws::identifiers::SessionArn;
+use std::time::{Duration, Instant};
+
+/// Longest that anything is waited for; never what is measured.
+const PATIENCE: Duration = Duration::from_secs(120);
+const CALLS: &str = "ExportStreamSessionFiles";
+
+/// Both tenants may have policies: the victim for its group, the hostile one for what it invents, too.
+async fn start(name: &str) -> Cluster {
+    let rule = |namespace: String, groups: &[&str]| {
+        let prefixes = [prefix_of(&namespace)];
+        json!({"namespaces": [namespace], "streamGroups": groups, "outputPrefixes": prefixes, "policies": true})
+    };
+    let rules = [rule(format!("victim-{name}"), &[GROUP]), rule(format!("hostile-{name}"), &["*"])];
+    Cluster::start(name, json!({"rules": rules, "policies": {"enabled": true}})).await
+}
+
+impl Cluster {
+    fn policies(&self, namespace: &str) -> Api<SessionExportPolicy> {
+        Api::namespaced(self.world.client.clone(), namespace)
+    }
+
+    async fn policy_reason(&self, namespace: &str, name: &str) -> Option<String> {
+        let status = self.policies(namespace).get(name).await.unwrap().status.unwrap_or_default();
+        status.conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|ready| ready.reason.into())
+    }
+
+    async fn policy_shows(&self, namespace: &str, name: &str, reason: &str) {
+        let shows = || async { self.policy_reason(namespace, name).await.as_deref() == Some(reason) };
+        self.eventually(&format!("{name} shows {reason}"), shows).await;
+    }
+
+    async fn eventually<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
+        let begun = Instant::now();
+        while !is_so().await {
+            assert!(begun.elapsed() < PATIENCE, "never: {what}\n{}", self.world.logs());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A session of a group, which nobody names: how long it takes until AWS has accepted its export.
+    async fn discovered_after(&self, group: &str, session: &str) -> Duration {
+        self.world.simulator.session(session, json!({"group": group})).await;
+        let begun = Instant::now();
+        self.eventually(&format!("{session} is exported"), || async { self.exported(session).await == 1 }).await;
+        begun.elapsed()
+    }
+
+    async fn exported(&self, session: &str) -> usize {
+        self.world.simulator.calls(CALLS, session).await.len()
+    }
+
+    async fn exports_of(&self, namespace: &str, session: &str) -> usize {
+        let exports = self.exports(namespace).list(&ListParams::default()).await.unwrap().items;
+        let specs = exports.into_iter().filter_map(|received| received.decode().ok()).map(|export| export.spec);
+        specs.filter(|spec| spec.stream_session_identifier == session).count()
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_policies_of_one_tenant_delay_no_other() {
+    let mut cluster = start("thousand-policies").await;
+    let bound = cluster.bound().await;
+    let (hostile, victim) = (cluster.hostile.clone(), cluster.victim.clone());
+    cluster.create_policy(&victim, cluster.policy(&victim, "all", json!({})).to_string()).await.unwrap();
+    let alone = cluster.discovered_after(GROUP, "Alone").await;
+
+    // Invented groups, groups in invented Regions, and many for one that exists.
+    let policies = (0..1000).map(|n| {
+        let spec = match n % 10 {
+            0 => json!({"streamGroupIdentifier": format!("sg-made{n}")}),
+            1 => json!({"streamGroupIdentifier": format!("sg-made{n}"), "region": format!("xx-made-{}", n % 40)}),
+            _ => json!({"streamGroupIdentifier": HOSTILE_GROUP}),
+        };
+        cluster.create_policy(&hostile, cluster.policy(&hostile, &format!("p{n}"), json!({"spec": spec})).to_string())
+    });
+    let created: Vec<_> = stream::iter(policies.collect::<Vec<_>>()).buffer_unordered(8).collect().await;
+    let refused: Vec<_> = created.iter().filter_map(|created| created.as_ref().err()).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+
+    // The victim's group is listed as often as before, and its policy's status is kept.
+    let limit = 3 * alone + Duration::from_secs(4);
+    let mut took = Vec::new();
+    for n in 0..TRIES {
+        took.push(cluster.discovered_after(GROUP, &format!("Beside{n}")).await);
+        if took[n] <= limit {
+            break;
+        }
+    }
+    assert!(took.iter().any(|took| *took <= limit), "{took:?} of {limit:?}");
+    cluster.victims_are_unharmed(bound).await;
+    cluster.policy_shows(&victim, "all", "Watching").await;
+    cluster.policy_shows(&hostile, "p1", "DestinationForbidden").await;
+    let regions = cluster.world.simulator.calls("ListStreamSessions", "").await;
+    assert!(regions.iter().all(|call| call["region"] == "us-west-2"), "no call to an invented Region");
+    // Of 800 policies for one group, one makes the object.
+    cluster.discovered_after(HOSTILE_GROUP, "Own").await;
+    assert_eq!(cluster.exports_of(&hostile, "Own").await, 1);
+}
+
+#[tokio::test]
+async fn of_two_tenants_with_a_policy_for_one_group_each_session_is_exported_for_one() {
+    let cluster = start("one-group").await;
+    let (hostile, victim) = (cluster.hostile.clone(), cluster.victim.clone());
+    // Neither a suspended nor a forbidden policy keeps a session from another tenant.
+    let elsewhere = json!({"spec": {"template": {"spec": {"outputUri": "s3://elsewhere/{sessionId}.zip"}}}});
+    for (name, changes) in [("suspended", json!({"spec": {"suspend": true}})), ("forbidden", elsewhere)] {
+        cluster.create_policy(&hostile, cluster.policy(&hostile, name, changes).to_string()).await.unwrap();
+    }
+    cluster.policy_shows(&hostile, "suspended", "Suspended").await;
+    cluster.policy_shows(&hostile, "forbidden", "DestinationForbidden").await;
+    cluster.create_policy(&victim, cluster.policy(&victim, "all", json!({})).to_string()).await.unwrap();
+    cluster.discovered_after(GROUP, "First").await;
+    assert_eq!(cluster.exports_of(&victim, "First").await, 1);
+
+    cluster.create_policy(&hostile, cluster.policy(&hostile, "grab", json!({})).to_string()).await.unwrap();
+    cluster.policy_shows(&hostile, "grab", "Watching").await;
+    let sessions: Vec<String> = (0..20).map(|n| format!("Shared{n}")).collect();
+    cluster.world.simulator.ask("POST", "sessions", json!({"ids": &sessions})).await;
+    for session in &sessions {
+        cluster.eventually("it is exported", || async { cluster.exported(session).await == 1 }).await;
+    }
+    for session in &sessions {
+        cluster.world.simulator.end(session).await;
+    }
+    // Also when both have made an object for a session: what has lost says so, and AWS is asked once.
+    let all_end = || async {
+        let mut succeeded = 0;
+        for namespace in [&hostile, &victim] {
+            let exports = cluster.exports(namespace).list(&ListParams::default()).await.unwrap().items;
+            let statuses = exports.into_iter().filter_map(|received| received.decode().ok()?.status);
+            succeeded +=
+                statuses.filter(|status| status.output_uri.is_some() && status.completion_time.is_some()).count();
+        }
+        succeeded == sessions.len()
+    };
+    cluster.eventually("each ZIP is one tenant's", all_end).await;
+    for session in &sessions {
+        assert_eq!(cluster.exported(session).await, 1, "{session}");
+    }
+}
+
+#[tokio::test]
+async fn templates_at_their_limits_names_that_are_taken_and_forged_statuses_harm_no_other() {
+    let mut cluster = start("templates").await;
+    let bound = cluster.bound().await;
+    let (hostile, victim) = (cluster.hostile.clone(), cluster.victim.clone());
+    let long = "p".repeat(63);
+    let labels: serde_json::Map<String, Value> = (0..7).map(|n| (format!("l{n}"), json!("v".repeat(63)))).collect();
+    let annotations: serde_json::Map<String, Value> =
+        (0..8).map(|n| (format!("a{n}"), json!("v".repeat(256)))).collect();
+    let changes = json!({
+        "spec": {"streamGroupIdentifier": HOSTILE_GROUP, "template": {"metadata": {"labels": labels, "annotations": annotations}}},
+    });
+    // The name that the policy would use for a session.
+    let arn = SessionArn {
+        region: "us-west-2".parse().unwrap(),
+        account: "111122223333".parse().unwrap(),
+        group: HOSTILE_GROUP.parse().unwrap(),
+        session: "Taken".parse().unwrap(),
+    };
+    cluster.create(&hostile, cluster.covered(&export_name(&long, &arn), "none").to_string()).await.unwrap();
+    cluster.create_policy(&hostile, cluster.policy(&hostile, &long, changes).to_string()).await.unwrap();
+    let sessions: Vec<String> = (0..50).map(|n| format!("L{n:049}")).chain(["Taken".to_owned()]).collect();
+    cluster.world.simulator.ask("POST", "sessions", json!({"ids": &sessions, "group": HOSTILE_GROUP})).await;
+    cluster.create_policy(&victim, cluster.policy(&victim, "all", json!({})).to_string()).await.unwrap();
+    cluster.victims_are_unharmed(bound).await;
+    for session in &sessions[..50] {
+        cluster.eventually("it is exported", || async { cluster.exported(session).await == 1 }).await;
+    }
+    assert_eq!(cluster.exported("Taken").await, 0, "the name is its owner's");
+
+    // Nobody reads a policy's status, whatever it says: the next session is exported.
+    let forged = json!({"status": {
+        "observedGeneration": 999, "streamGroupArn": "forged", "sessions": {"live": -5, "selected": 7, "elsewhere": 0},
+        "conditions": [{
+            "type": "Stalled", "status": "True", "reason": "Forged", "message": "m".repeat(512),
+            "lastTransitionTime": "2100-01-01T00:00:00Z",
+        }],
+    }});
+    let params = PatchParams::default();
+    cluster.policies(&victim).patch_status("all", &params, &Patch::Merge(&forged)).await.unwrap();
+    cluster.discovered_after(GROUP, "After").await;
+    cluster.policy_shows(&victim, "all", "Watching").await;
+    let repaired = cluster.policies(&victim).get("all").await.unwrap().status.unwrap();
+    assert!(repaired.conditions.iter().all(|condition| condition.type_ != "Stalled"), "{repaired:?}");
+
+    // One that is being deleted, for as long as its owner likes, makes nothing.
+    let finalizer = json!({"metadata": {"finalizers": ["example.com/never"]}});
+    cluster.policies(&hostile).patch(&long, &params, &Patch::Merge(&finalizer)).await.unwrap();
+    cluster.policies(&hostile).delete(&long, &DeleteParams::foreground()).await.unwrap();
+    cluster.world.simulator.session("Late", json!({"group": HOSTILE_GROUP})).await;
+    cluster.discovered_after(GROUP, "AfterLate").await;
+    cluster.victims_are_unharmed(bound).await;
+    assert_eq!(cluster.exported("Late").await, 0);
+    let none = json!({"metadata": {"finalizers": null}});
+    cluster.policies(&hostile).patch(&long, &params, &Patch::Merge(&none)).await.unwrap();
+}
