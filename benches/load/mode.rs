@@ -30,6 +30,11 @@ pub(crate) struct Scale {
     pub(crate) storm: usize,
     pub(crate) singles: usize,
     pub(crate) steady: usize,
+    /// How long sessions that nobody names arrive, and how many a second in all groups.
+    pub(crate) arrivals: Duration,
+    pub(crate) arrivals_per_second: f64,
+    /// Groups with a policy and without a session.
+    pub(crate) idle_groups: Vec<usize>,
     /// Beside 0.
     pub(crate) memory: Vec<usize>,
     /// Beside `pending`: the other points of the plots.
@@ -63,6 +68,9 @@ impl Mode {
                 storm: 0,
                 singles: 0,
                 steady: 45,
+                arrivals: Duration::from_secs(10),
+                arrivals_per_second: 3.0,
+                idle_groups: vec![5],
                 memory: Vec::new(),
                 smaller: Vec::new(),
             },
@@ -80,6 +88,9 @@ impl Mode {
                 storm: 2_200,
                 singles: 20,
                 steady: 1_000,
+                arrivals: Duration::from_secs(300),
+                arrivals_per_second: 10.0,
+                idle_groups: vec![1, 5, 20, 40],
                 memory: vec![1_000, 10_000, 100_000],
                 smaller: vec![30, 300, 3_000],
             },

@@ -2,6 +2,7 @@
 
 pub(crate) mod burst;
 pub(crate) mod crowd;
+pub(crate) mod discovery;
 pub(crate) mod ending;
 pub(crate) mod memory;
 pub(crate) mod pending;

@@ -4,7 +4,7 @@ use crate::audit::Audit;
 use crate::journal::Journal;
 use crate::operator::Operator;
 use crate::run::Running;
-use crate::simulator::ACCESS_KEY_ID;
+use crate::simulator::{ACCESS_KEY_ID, merge};
 use crate::world::World;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -29,6 +29,21 @@ pub(crate) struct Setup {
 impl Setup {
     /// Nothing is different from an installation's defaults but the quick ends and small ZIPs of the simulated service.
     pub(crate) async fn new(name: &str, namespaces: usize, groups: usize, behaviour: Value) -> Self {
+        Self::with(name, (namespaces, groups), behaviour, json!({})).await
+    }
+
+    /// One namespace, in which policies may be.
+    pub(crate) async fn with_policies(name: &str, groups: usize) -> Self {
+        let rule = json!({
+            "namespaces": ["*"], "streamGroups": ["*"], "outputPrefixes": ["s3://exports/"], "policies": true,
+        });
+        let setup =
+            Self::with(name, (1, groups), Value::Null, json!({"policies": {"enabled": true}, "rules": [rule]})).await;
+        setup.world.permit_policies().await;
+        setup
+    }
+
+    async fn with(name: &str, (namespaces, groups): (usize, usize), behaviour: Value, more: Value) -> Self {
         let own = format!("e2e-bench-{name}");
         let namespaces: Vec<_> = (0..namespaces).map(|n| numbered(&own, n)).collect();
         let groups: Vec<_> = (0..groups).map(|n| format!("sg-{n:02}")).collect();
@@ -36,11 +51,12 @@ impl Setup {
         std::fs::remove_file(&journal).ok();
         let (named, written) = (groups.join(","), journal.display().to_string());
         let flags = ["--group", &named, "--journal", &written, "--files-per-folder", "1", "--file-bytes", "64"];
-        let changes = json!({
+        let mut changes = json!({
             "timing": null,
             "rules": [{"namespaces": ["*"], "streamGroups": ["*"], "outputPrefixes": ["s3://exports/"]}],
             "watch": {"namespaces": &namespaces},
         });
+        merge(&mut changes, more);
         let world = World::with(&format!("bench-{name}"), &flags, changes).await;
         let mut setup = Self { world, namespaces, groups, journal, wall: 0.0 };
         for namespace in &setup.namespaces[1..] {

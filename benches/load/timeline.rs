@@ -7,7 +7,7 @@ use crate::objects::Destination;
 use crate::output::{about, series};
 use crate::report::{Bar, Report, Row, thousands};
 use crate::scenarios::ending::{Bound, Ending};
-use crate::scenarios::{Found, burst, crowd, memory, pending, single, steady, storm};
+use crate::scenarios::{Found, burst, crowd, discovery, memory, pending, single, steady, storm};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::thread::{self, JoinHandle};
@@ -36,6 +36,7 @@ fn legs(mode: Mode) -> Vec<Leg> {
             vec![scenario!("pending", pending::pending)],
             vec![scenario!("short-lived", burst::short_lived), scenario!("ordered", burst::ordered)],
             vec![scenario!("steady", steady::steady)],
+            vec![scenario!("arriving", discovery::arriving), scenario!("idle-policies", discovery::idle)],
         ]];
     }
     let bounded = vec![
@@ -49,6 +50,8 @@ fn legs(mode: Mode) -> Vec<Leg> {
         scenario!("crowd", crowd::crowd),
         scenario!("few", burst::few),
         scenario!("single", single::single),
+        scenario!("arriving", discovery::arriving),
+        scenario!("idle-policies", discovery::idle),
         scenario!("memory", memory::memory),
     ];
     std::iter::once(bounded).chain(alone.map(|one| vec![vec![one]])).collect()
