@@ -20,7 +20,7 @@ type health struct {
 // base, package and table (argo-cd v3.5.7, util/lua/lua.go; its os.time is left out, for nothing here may need it).
 func judged(t *testing.T, object *unstructured.Unstructured) health {
 	t.Helper()
-	script, err := os.ReadFile(kindFolder + "/health.lua")
+	script, err := os.ReadFile("argocd/sessionexport.dev/" + object.GetKind() + "/health.lua")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,52 +64,73 @@ func plain(t *testing.T, object *unstructured.Unstructured) any {
 }
 
 func TestArgoCDsHealth(t *testing.T) {
-	table := documented(t)
-	for name, object := range objects(t) {
-		if got, want := judged(t, object).Status, wanted(t, table, name).argo; got != want {
-			t.Errorf("%s: %s, not %s", name, got, want)
+	for _, of := range kinds {
+		table := documented(t, of)
+		for name, object := range objects(t, of) {
+			if got, want := judged(t, object).Status, wanted(t, table, name).argo; got != want {
+				t.Errorf("%s %s: %s, not %s", of.name, name, got, want)
+			}
 		}
 	}
 }
 
 // The file that Argo CD's own test of its resource_customizations reads.
 func TestTheTestThatGoesWithHealthLua(t *testing.T) {
-	var file struct {
-		Tests []struct {
-			InputPath    string `json:"inputPath"`
-			HealthStatus health `json:"healthStatus"`
-		} `json:"tests"`
-	}
-	read(t, kindFolder+"/health_test.yaml", &file)
-	if len(file.Tests) != len(objects(t)) {
-		t.Errorf("%d tests for %d objects", len(file.Tests), len(objects(t)))
-	}
-	for _, test := range file.Tests {
-		if got := judged(t, object(t, kindFolder+"/"+test.InputPath)); got != test.HealthStatus {
-			t.Errorf("%s: %+v", test.InputPath, got)
+	for _, of := range kinds {
+		var file struct {
+			Tests []struct {
+				InputPath    string `json:"inputPath"`
+				HealthStatus health `json:"healthStatus"`
+			} `json:"tests"`
+		}
+		read(t, of.folder()+"/health_test.yaml", &file)
+		if len(file.Tests) != len(objects(t, of)) {
+			t.Errorf("%d tests for %d objects of %s", len(file.Tests), len(objects(t, of)), of.name)
+		}
+		for _, test := range file.Tests {
+			if got := judged(t, object(t, of.folder()+"/"+test.InputPath)); got != test.HealthStatus {
+				t.Errorf("%s %s: %+v", of.name, test.InputPath, got)
+			}
 		}
 	}
 }
 
 // What a person sees in Argo CD is the operator's own sentence.
 func TestTheMessageIsThatOfReady(t *testing.T) {
-	for name, object := range objects(t) {
-		got, want := judged(t, object).Message, "Waiting for the operator"
-		conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
-		for _, condition := range conditions {
-			if condition.(map[string]any)["type"] == "Ready" && !strings.HasPrefix(name, "edited") {
-				want = condition.(map[string]any)["message"].(string)
+	for _, of := range kinds {
+		for name, object := range objects(t, of) {
+			got, want := judged(t, object).Message, "Waiting for the operator"
+			conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+			for _, condition := range conditions {
+				if condition.(map[string]any)["type"] == "Ready" && !strings.HasPrefix(name, "edited") {
+					want = condition.(map[string]any)["message"].(string)
+				}
+			}
+			if got != want {
+				t.Errorf("%s %s: %q, not %q", of.name, name, got, want)
 			}
 		}
-		if got != want {
-			t.Errorf("%s: %q, not %q", name, got, want)
+	}
+}
+
+// Argo CD has a script for each kind; these two are one.
+func TestBothKindsHaveTheSameScript(t *testing.T) {
+	var scripts []string
+	for _, of := range kinds {
+		text, err := os.ReadFile(of.folder() + "/health.lua")
+		if err != nil {
+			t.Fatal(err)
 		}
+		scripts = append(scripts, string(text))
+	}
+	if scripts[0] != scripts[1] {
+		t.Error("they differ")
 	}
 }
 
 // Neither an object of before the default of status, nor one whose conditions somebody has cleared, is an error.
 func TestWithoutAStatusOrConditionsItIsInProgress(t *testing.T) {
-	bare := objects(t)["exported"]
+	bare := objects(t, export)["exported"]
 	unstructured.RemoveNestedField(bare.Object, "status", "conditions")
 	if got := judged(t, bare).Status; got != "Progressing" {
 		t.Error(got)

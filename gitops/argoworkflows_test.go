@@ -42,7 +42,7 @@ func TestTheStepOfAWorkflowEndsWhenAWSHasPromisedOrTheExportIsLost(t *testing.T)
 	read(t, "../examples/pipelines/argo-workflow.yaml", &workflow)
 	step := workflow.Spec.Templates[0].Resource
 	ends := 0
-	for name, object := range objects(t) {
+	for name, object := range objects(t, export) {
 		word, _, _ := unstructured.NestedString(object.Object, "status", "exportStatus")
 		success, failure := matches(t, step.SuccessCondition, object), matches(t, step.FailureCondition, object)
 		if success != (word == "PENDING" || word == "SUCCEEDED") || failure != (word == "FAILED") {

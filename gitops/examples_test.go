@@ -68,7 +68,7 @@ func TestWhatTheDocumentShowsIsInTheFilesThatAreTested(t *testing.T) {
 	files := map[string][]string{
 		"python": {"../examples/backend/python/export.py"},
 		"go":     {"../examples/backend/go/main.go"},
-		"yaml":   {"flux/operator-rendered.yaml", "flux/exports.yaml"},
+		"yaml":   {"flux/operator-rendered.yaml", "flux/exports.yaml", "flux/policies.yaml"},
 	}
 	for language, sources := range files {
 		blocks := strings.Split(string(document), "```"+language+"\n")[1:]

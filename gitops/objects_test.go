@@ -1,5 +1,6 @@
-// Package gitops tests what GitOps tools conclude from a SessionExport, with the tools' own code, over objects that the
-// operator has left behind in every row of the condition table. tests/e2e/status_fixtures/ proves that it leaves them so.
+// Package gitops tests what GitOps tools conclude from a SessionExport and a SessionExportPolicy, with the tools' own code,
+// over objects that the operator has left behind in every row of the condition tables. tests/e2e/status_fixtures/ proves
+// that it leaves them so.
 package gitops
 
 import (
@@ -13,10 +14,26 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const (
-	kindFolder = "argocd/sessionexport.dev/SessionExport"
-	early      = "-ready-when-accepted"
+const early = "-ready-when-accepted"
+
+// kind is one of those that tools judge.
+type kind struct {
+	name string
+	// The table in docs/gitops.md begins after this heading, and ends before the next.
+	heading string
+	// The example with the expressions for Flux.
+	flux string
+	// Fewer objects than this are not all.
+	least int
+}
+
+var (
+	export = kind{"SessionExport", "\n## What the tools conclude\n", "flux/exports.yaml", 60}
+	policy = kind{"SessionExportPolicy", "\n### A policy\n", "flux/policies.yaml", 14}
+	kinds  = []kind{export, policy}
 )
+
+func (of kind) folder() string { return "argocd/sessionexport.dev/" + of.name }
 
 // read parses one YAML file as the API server's JSON.
 func read(t *testing.T, path string, into any) {
@@ -48,13 +65,13 @@ func object(t *testing.T, path string) *unstructured.Unstructured {
 }
 
 // objects are the committed ones, by their files' names without the ending.
-func objects(t *testing.T) map[string]*unstructured.Unstructured {
+func objects(t *testing.T, of kind) map[string]*unstructured.Unstructured {
 	t.Helper()
-	paths, err := filepath.Glob(kindFolder + "/testdata/*.yaml")
+	paths, err := filepath.Glob(of.folder() + "/testdata/*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(paths) < 60 {
+	if len(paths) < of.least {
 		t.Fatalf("only %d objects", len(paths))
 	}
 	found := map[string]*unstructured.Unstructured{}
@@ -64,20 +81,22 @@ func objects(t *testing.T) map[string]*unstructured.Unstructured {
 	return found
 }
 
-// verdicts is one line of the table in docs/gitops.md.
+// verdicts is one line of a table in docs/gitops.md.
 type verdicts struct{ kstatus, flux, argo string }
 
 var line = regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (\\w+) \\| (\\w+) \\| (\\w+) \\|$")
 
-// documented is that table: what the tests assert is what people read.
-func documented(t *testing.T) map[string]verdicts {
+// documented is the table of a kind: what the tests assert is what people read.
+func documented(t *testing.T, of kind) map[string]verdicts {
 	t.Helper()
 	text, err := os.ReadFile("../docs/gitops.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, section, _ := strings.Cut(string(text), of.heading)
+	section, _, _ = strings.Cut(section, "\n##")
 	found := map[string]verdicts{}
-	for _, cells := range line.FindAllStringSubmatch(string(text), -1) {
+	for _, cells := range line.FindAllStringSubmatch(section, -1) {
 		found[cells[1]] = verdicts{cells[2], cells[3], cells[4]}
 	}
 	return found
@@ -96,17 +115,19 @@ func wanted(t *testing.T, table map[string]verdicts, name string) verdicts {
 	return row
 }
 
-func TestNoLineOfTheTableIsLeftOver(t *testing.T) {
-	all := objects(t)
-	for name := range documented(t) {
-		if all[name] == nil {
-			t.Errorf("%s: no such object", name)
+func TestNoLineOfTheTablesIsLeftOver(t *testing.T) {
+	for _, of := range kinds {
+		all := objects(t, of)
+		for name := range documented(t, of) {
+			if all[name] == nil {
+				t.Errorf("%s %s: no such object", of.name, name)
+			}
 		}
 	}
 }
 
 func TestEachRowIsThereForEitherReadyWhen(t *testing.T) {
-	for name, object := range objects(t) {
+	for name, object := range objects(t, export) {
 		want := "Exported"
 		if strings.HasSuffix(name, early) {
 			want = "Accepted"

@@ -14,11 +14,11 @@ use std::time::Duration;
 const LISTS: &str = "ListStreamSessions";
 const GETS: &str = "GetStreamSession";
 const CALLS: &str = "ExportStreamSessionFiles";
-const READY: &str = "Ready=True";
-const STALLED: &str = "Ready=False Stalled=True";
+pub(crate) const READY: &str = "Ready=True";
+pub(crate) const STALLED: &str = "Ready=False Stalled=True";
 
 /// A world whose one rule allows policies, and whose operator has the rights for them.
-async fn world(name: &str, changes: Value) -> World {
+pub(crate) async fn world(name: &str, changes: Value) -> World {
     let mut settings = json!({
         "policies": {"enabled": true},
         "timing": {"discoveryInterval": "300ms", "reconnectScanInterval": "2s"},
@@ -36,11 +36,11 @@ async fn world(name: &str, changes: Value) -> World {
 }
 
 impl World {
-    fn policies(&self) -> Api<SessionExportPolicy> {
+    pub(crate) fn policies(&self) -> Api<SessionExportPolicy> {
         self.namespaced()
     }
 
-    async fn policy(&self, name: &str, changes: Value) -> SessionExportPolicy {
+    pub(crate) async fn policy(&self, name: &str, changes: Value) -> SessionExportPolicy {
         let mut object = json!({
             "apiVersion": "sessionexport.dev/v1alpha1",
             "kind": "SessionExportPolicy",
@@ -59,7 +59,7 @@ impl World {
     }
 
     /// Waits until the policy shows this, such as `Ready=True`, for this reason. Returns its status.
-    async fn policy_shows(&self, name: &str, conditions: &str, reason: &str) -> SessionExportPolicyStatus {
+    pub(crate) async fn policy_shows(&self, name: &str, conditions: &str, reason: &str) -> SessionExportPolicyStatus {
         let shows = || async {
             let status = self.policy_status(name).await;
             let mut all: Vec<_> = status.conditions.iter().map(|c| format!("{}={}", c.type_, c.status)).collect();
@@ -86,7 +86,7 @@ impl World {
     }
 
     /// At most so many SessionExports in the namespace.
-    async fn quota_of_exports(&self, count: u32) {
+    pub(crate) async fn quota_of_exports(&self, count: u32) {
         let quotas: Api<ResourceQuota> = self.namespaced();
         let quota = json!({
             "metadata": {"name": "exports"},

@@ -17,10 +17,10 @@ local ready = conditions["Ready"]
 hs.message = ready.message
 if conditions["Stalled"] ~= nil and conditions["Stalled"].status == "True" then
   hs.status = "Degraded"
-elseif ready.status == "True" then
-  hs.status = "Healthy"
 elseif ready.reason == "Suspended" then
   hs.status = "Suspended"
+elseif ready.status == "True" then
+  hs.status = "Healthy"
 else
   hs.status = "Progressing"
 end
