@@ -26,7 +26,8 @@ pub(crate) async fn arriving(scale: Scale) -> Found {
     let mut found = Found::default();
     let (few, many) = ((1, 2.0, (3.0, 3.0)), (scale.groups, scale.arrivals_per_second, (5.0, 10.0)));
     let (cases, lives) = match scale.mode {
-        Mode::Quick => (vec![many], [16, 20]),
+        // Long enough for a busy machine.
+        Mode::Quick => (vec![many], [40, 50]),
         Mode::Usual | Mode::Full => (vec![few, many], [20, 120]),
     };
     for (groups, per_second, bars) in cases {
@@ -39,6 +40,7 @@ pub(crate) async fn arriving(scale: Scale) -> Found {
             "groups": &setup.groups, "endsOnDisconnect": true,
         });
         let id = setup.world.simulator.ask("POST", "arrivals", plan).await["id"].to_string();
+        sleep(scale.arrivals).await;
         let sessions = until_ended(&setup, &id).await;
         operator.stop().await;
         let title = format!("{per_second} sessions/s arrive in {groups} groups, nobody names them");
@@ -100,8 +102,7 @@ async fn until_ended(setup: &Setup, id: &str) -> Vec<Value> {
     let until = Instant::now() + PATIENCE;
     loop {
         let shown = setup.world.simulator.ask("GET", &format!("arrivals/{id}"), Value::Null).await;
-        let is_over = shown["running"] == false && shown["live"] == 0;
-        if is_over || (shown["running"] == false && Instant::now() > until) {
+        if (shown["running"] == false && shown["live"] == 0) || Instant::now() > until {
             return shown["sessions"].as_array().unwrap().clone();
         }
         sleep(Duration::from_secs(1)).await;
@@ -132,7 +133,8 @@ fn judge(title: &str, sessions: &[Value], journal: &Journal, setup: &Setup, (p50
         Row::count(title, "Export calls for one session, max", calls.values().copied().max().unwrap_or(0), 1.0),
         Row::count(title, "Gets before the call", gets.iter().filter(early).count(), 0.0),
         Row::count(title, "requests that AWS throttled", throttled, 0.0),
-        Row::count(title, "requests in a second above a share", most.max(0.0) as usize, 0.0),
+        // A busy machine delays requests, which then arrive together.
+        Row::new(title, "requests in a second above a share", Some(most.max(0.0)), "").bar(Bar::AtMost(0.0)),
         Row::new(title, "ACTIVE -> accepted, p50", quantile(&waits, 0.5), "s").bar(Bar::AtMost(p50)),
         Row::new(title, "ACTIVE -> accepted, p99", quantile(&waits, 0.99), "s").bar(Bar::AtMost(p99)),
     ]
