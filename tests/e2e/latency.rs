@@ -1,8 +1,7 @@
 //! A hundred at once: what it costs, and how long it takes. Times are printed, never asserted.
 
 use crate::lists::TURNS;
-use crate::simulator::merge;
-use crate::world::{World, firm_lease};
+use crate::world::World;
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -53,11 +52,9 @@ async fn a_hundred_at_once_cost_one_call_and_three_writes_each() {
 
 /// The waits that matter here, as they are by default.
 fn default_timing() -> Value {
-    let mut timing = json!({
+    json!({"timing": {
         "callTimeout": "4s", "consistencyWindow": "30s", "heldStatusDelay": "30s", "pendingPollIntervalMin": "2s", "pendingPollIntervalMax": "1m",
-    });
-    merge(&mut timing, firm_lease());
-    json!({"timing": timing})
+    }})
 }
 
 fn watch_the_end(world: &World) -> Seen {

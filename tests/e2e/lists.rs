@@ -2,7 +2,7 @@
 
 use crate::operator::Operator;
 use crate::simulator::merge;
-use crate::world::{World, firm_lease};
+use crate::world::World;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use session_export_operator::api::ExportStatus;
@@ -81,8 +81,7 @@ impl<'a> Fleet<'a> {
 /// A hundred wait for their turn to call for longer than these tests would have it shown; and where a call is given up
 /// early, as a busy machine makes it, Gets do instead of lists.
 async fn world(name: &str) -> World {
-    let mut timing = json!({"heldStatusDelay": "30s", "callTimeout": "4s", "consistencyWindow": "5s"});
-    merge(&mut timing, firm_lease());
+    let timing = json!({"heldStatusDelay": "30s", "callTimeout": "4s", "consistencyWindow": "5s"});
     World::with(name, &[], json!({"timing": timing})).await
 }
 

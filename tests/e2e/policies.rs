@@ -311,6 +311,44 @@ async fn a_leader_that_is_killed_leaves_no_session_out_and_none_is_exported_twic
     }
 }
 
+/// The old leader sleeps while it makes objects, beyond its lease, and wakes up with candidates in its hands.
+#[tokio::test]
+async fn a_leader_that_slept_beyond_its_lease_makes_nothing_more() {
+    let lease = json!({
+        "leaseDuration": "4s", "leaseRenewDeadline": "2500ms", "leaseRetry": "300ms", "callTimeout": "1500ms",
+    });
+    let world = world("policy-sleeper", json!({"timing": lease})).await;
+    let first = world.operator().await;
+    first.ready("leading").await;
+    let second = world.operator().await;
+    second.ready("standing by").await;
+    world.policy("all", json!({})).await;
+    let before = names("before", 20);
+    sessions(&world, &before, json!({})).await;
+    world.eventually("some are made", || async { world.exported_sessions().await.len() >= 3 }).await;
+    first.signal("STOP");
+    let later = names("later", 10);
+    sessions(&world, &later, json!({})).await;
+    second.ready("leading").await;
+    // What the sleeper had sent is answered by now.
+    let slept = world.changes_by(0).await;
+    let every: Vec<_> = [before, later].concat();
+    let all_made = || async { world.exported_sessions().await.len() == every.len() };
+    world.eventually("all are made", all_made).await;
+    first.signal("CONT");
+    first.ready("standing by").await;
+    for session in &every {
+        let accepted = || async { world.simulator.accepted(session).await.len() == 1 };
+        world.eventually(&format!("{session} is accepted"), accepted).await;
+    }
+    world.policy_shows("all", READY, "Watching").await;
+    let woken = world.changes_by(0).await;
+    let since: Vec<_> = woken[slept.len()..].iter().filter(|change| !change.contains("leases")).collect();
+    assert_eq!(since, Vec::<&String>::new(), "nothing was changed after the lease had run out");
+    let made = world.exports().list(&ListParams::default()).await.unwrap().items.len();
+    assert_eq!(made, every.len(), "one object for each session");
+}
+
 #[tokio::test]
 async fn a_policy_leaves_alone_what_is_not_its_own() {
     let world = world("policy-own", json!({})).await;

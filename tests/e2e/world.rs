@@ -471,13 +471,9 @@ fn granted_for_policies() -> Value {
     role["rules"].clone()
 }
 
-/// The timing of a leader that keeps its lease though the API server stands still for seconds, as it may on a busy
-/// machine: a new term would begin with an empty memory, and what was being written would be counted as unanswered.
-pub(crate) fn firm_lease() -> Value {
-    json!({"leaseDuration": "150s", "leaseRenewDeadline": "2m"})
-}
-
-/// Waits are shorter than by default, in the same proportions; a call's time-out stays below the consistency window.
+/// Waits are shorter than by default, in the same proportions; a call's time-out stays below the consistency window. But
+/// the leader keeps its lease though the API server stands still for seconds, as it may on a busy machine: a new term
+/// would begin with an empty memory, and read everything again.
 fn default_config(namespace: &str) -> Value {
     json!({
         "aws": {"region": REGION, "accountId": ACCOUNT},
@@ -503,6 +499,8 @@ fn default_config(namespace: &str) -> Value {
             "activatingPollInterval": "200ms",
             "pendingPollIntervalMin": "300ms",
             "pendingPollIntervalMax": "3s",
+            "leaseDuration": "150s",
+            "leaseRenewDeadline": "2m",
         },
     })
 }

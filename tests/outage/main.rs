@@ -60,7 +60,10 @@ async fn without_its_definition_the_operator_says_so_and_waits() {
 #[tokio::test]
 async fn an_api_server_that_dies_or_stands_still_costs_time_and_nothing_else() {
     let _alone = ALONE.lock().await;
-    let world = World::with("outage", &[], json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s"}})).await;
+    let timing = json!({
+        "callTimeout": "5s", "consistencyWindow": "6s", "leaseDuration": "15s", "leaseRenewDeadline": "10s",
+    });
+    let world = World::with("outage", &[], json!({"timing": timing})).await;
     let history = History::of(&world);
     let operator = world.operator().await;
     operator.ready("leading").await;

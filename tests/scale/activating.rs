@@ -9,7 +9,7 @@ const MANY: &str = "sg-many";
 async fn a_thousand_activating_are_requested_after_the_first_read_that_shows_them_active() {
     let _turn = TURNS.acquire().await.unwrap();
     let changes = json!({"quota": shares(200), "timing": {"activatingPollInterval": "4s", "heldStatusDelay": "1m"}});
-    let world = firm_world("thousand-activating", &["--group", "sg-many,sg-few"], changes).await;
+    let world = World::with("thousand-activating", &["--group", "sg-many,sg-few"], changes).await;
     allow(&world, 200).await;
     let (many, few) = (names("many", 980), names("few", 20));
     let _operator = world.operator().await;

@@ -21,7 +21,7 @@ async fn a_thousand_make_way_for_the_customers_backend_and_go_on() {
     let _turn = TURNS.acquire().await.unwrap();
     let quota = json!({"export": SHARE, "get": SHARE, "list": SHARE, "allowAboveDefault": true});
     let changes = json!({"quota": quota, "timing": {"heldStatusDelay": "5m", "retryMin": "1s", "retryMax": "2s"}});
-    let world = firm_world("thousand-backend", &[], changes).await;
+    let world = World::with("thousand-backend", &[], changes).await;
     allow(&world, QUOTA).await;
     let (ours, theirs) = (names("ours", 1000), names("theirs", 30));
     sessions(&world, &ours, json!({})).await;

@@ -28,7 +28,7 @@ mod storm;
 mod world;
 
 use crate::simulator::{GROUP, merge};
-use crate::world::{World, firm_lease};
+use crate::world::World;
 use futures::{StreamExt, stream};
 use kube::Api;
 use kube::api::{ListParams, PostParams};
@@ -60,11 +60,6 @@ fn shares(per_second: u32) -> Value {
 async fn allow(world: &World, per_second: u32) {
     let limits = json!({"enabled": true, "perSecond": per_second, "operations": {}});
     world.simulator.ask("PUT", "quota", limits).await;
-}
-
-async fn firm_world(name: &str, flags: &[&str], mut changes: Value) -> World {
-    merge(&mut changes["timing"], firm_lease());
-    World::with(name, flags, changes).await
 }
 
 fn names(prefix: &str, count: usize) -> Vec<String> {

@@ -11,7 +11,7 @@ async fn a_thousand_live_through_broken_answers_and_unknown_words_and_none_fails
     // Retries are at most 2 s apart: no cause but the lasting one is met for so long.
     let timing = json!({"callTimeout": "4s", "consistencyWindow": "5s", "heldStatusDelay": "15s"});
     let changes = json!({"quota": shares(200), "timing": timing});
-    let world = firm_world("thousand-nonsense", &[], changes).await;
+    let world = World::with("thousand-nonsense", &[], changes).await;
     allow(&world, 200).await;
     let rules = json!([
         {"operation": LIST, "every": 3, "action": {"type": "brokenJson"}},

@@ -22,7 +22,7 @@ async fn a_thousand_of_twenty_teams_in_a_storm_go_in_order_and_are_fair_and_none
         "watch": {"namespaces": &namespaces},
         "timing": {"heldStatusDelay": "5m", "retryMin": "1s", "retryMax": "2s"},
     });
-    let world = firm_world("thousand-storm", &[], changes).await;
+    let world = World::with("thousand-storm", &[], changes).await;
     for team in &teams {
         world.also_in(team).await;
     }

@@ -82,7 +82,7 @@ async fn a_policy_that_falls_behind_is_left_as_committed() {
 
 #[tokio::test]
 async fn what_keeps_exports_from_being_made_or_accepted_is_left_as_committed() {
-    let world = world("left-held", json!({"watch": {"labelSelector": "shard=a"}})).await;
+    let world = world("left-unaccepted", json!({"watch": {"labelSelector": "shard=a"}})).await;
     world.simulator.session("held", json!({})).await;
     world.simulator.fault(json!({"operation": "ExportStreamSessionFiles", "action": {"type": "accessDenied"}})).await;
     let _operator = world.operator().await;
