@@ -374,13 +374,15 @@ impl PolicyRegistry {
         }
     }
 
-    /// At most so many of the statuses to write now, of all namespaces in turn. Each is marked as being written until
-    /// [`Self::end_write`].
+    /// At most so many of the statuses to write now, of all namespaces in turn, in each the one first that was written
+    /// longest ago. Each is marked as being written until [`Self::end_write`].
     pub(crate) fn status_changes(&mut self, limit: usize, now: Instant, wall: Timestamp) -> Vec<StatusChange> {
         self.note_late_scans(now);
         let Self { entries, groups, exports, timing, .. } = self;
-        let idle = entries.values().filter(|entry| !entry.writing && !entry.policy.is_terminating);
-        let changes = idle.filter_map(|entry| {
+        let mut idle: Vec<_> =
+            entries.values().filter(|entry| !entry.writing && !entry.policy.is_terminating).collect();
+        idle.sort_by_key(|entry| entry.written_at);
+        let changes = idle.into_iter().filter_map(|entry| {
             let group = entry.covered().and_then(|covered| groups.get(covered.group()));
             entry.status_change(group, exports, timing, (now, wall))
         });

@@ -57,9 +57,9 @@ impl Cluster {
     }
 
     /// For a test that keeps the machine busy.
-    pub(crate) async fn start_alone(name: &str) -> Self {
+    pub(crate) async fn start_alone(name: &str, changes: Value) -> Self {
         let share = Share::_Alone(MACHINE.write().await);
-        Self::on(ControlPlane::shared().await, name, json!({}), share).await
+        Self::on(ControlPlane::shared().await, name, changes, share).await
     }
 
     /// Another one on the same control plane, with an operator and tenants of its own.

@@ -64,7 +64,7 @@ async fn create_all(cluster: &Cluster, objects: Vec<Value>) {
 
 #[tokio::test]
 async fn kind_7_forbidden_objects_of_one_session_cost_no_more_at_each_read_the_more_there_are() {
-    let cluster = Cluster::start_alone("crowded").await;
+    let cluster = Cluster::start_alone("crowded", json!({})).await;
     cluster.world.simulator.session("Crowded", json!({})).await;
     cluster.accepted_after("Crowded").await;
     let alone = per_read(&cluster, "Crowded").await;
@@ -80,7 +80,7 @@ async fn kind_7_forbidden_objects_of_one_session_cost_no_more_at_each_read_the_m
 /// Its own rule covers them: they are served by one read, each at the price of one.
 #[tokio::test]
 async fn kind_7_two_thousand_covered_objects_of_one_session_cost_each_what_few_do() {
-    let mut cluster = Cluster::start_alone("many").await;
+    let mut cluster = Cluster::start_alone("many", json!({})).await;
     let reason = r#"sessionexport_exports{phase="Waiting",reason="Suspended"}"#;
     let mut costs = Vec::new();
     for (session, from, to) in [("Few", 0, 250), ("Many", 250, 2250)] {

@@ -52,7 +52,7 @@ fn statuses() -> Vec<(&'static str, Value)> {
 
 #[tokio::test]
 async fn kind_1_what_an_older_definition_let_in_is_left_alone_and_stops_no_other() {
-    let mut cluster = Cluster::start_alone("status").await;
+    let mut cluster = Cluster::start_alone("status", json!({})).await;
     let bound = cluster.bound().await;
     let lax = cluster.loosen_definition().await;
     for (name, status) in statuses() {

@@ -12,7 +12,7 @@ fn with_odd_key(cluster: &Cluster, name: &str) -> Value {
 
 #[tokio::test]
 async fn kind_11_an_export_to_a_key_of_an_older_definition_goes_on_and_no_new_one_begins() {
-    let cluster = Cluster::start_alone("keys").await;
+    let cluster = Cluster::start_alone("keys", json!({})).await;
     cluster.world.simulator.session("Older", json!({"group": HOSTILE_GROUP})).await;
     let mut older = with_odd_key(&cluster, "older");
     older["spec"]["suspend"] = json!(true);

@@ -43,7 +43,7 @@ const BURST_KIB: u64 = 16 * 1024;
 
 #[tokio::test]
 async fn kind_6_objects_with_the_longest_destinations_cost_what_is_documented() {
-    let cluster = Cluster::start_alone("longest").await;
+    let cluster = Cluster::start_alone("longest", json!({})).await;
     let objects: u32 = if crate::all_cases() { 3000 } else { 1500 };
     let before = cluster.operator().resident_kib();
     let creations = (0..objects).map(|n| {

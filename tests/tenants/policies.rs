@@ -16,13 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CALLS: &str = "ExportStreamSessionFiles";
 
 /// Both tenants may have policies: the victim for its group, the hostile one for what it invents, too.
-async fn start(name: &str) -> Cluster {
+fn allow_policies(name: &str) -> Value {
     let rule = |namespace: String, groups: &[&str]| {
         let prefixes = [prefix_of(&namespace)];
         json!({"namespaces": [namespace], "streamGroups": groups, "outputPrefixes": prefixes, "policies": true})
     };
     let rules = [rule(format!("victim-{name}"), &[GROUP]), rule(format!("hostile-{name}"), &["*"])];
-    Cluster::start(name, json!({"rules": rules, "policies": {"enabled": true}})).await
+    json!({"rules": rules, "policies": {"enabled": true}})
 }
 
 impl Cluster {
@@ -69,7 +69,7 @@ impl Cluster {
 
 #[tokio::test]
 async fn a_thousand_policies_of_one_tenant_delay_no_other() {
-    let mut cluster = start("thousand-policies").await;
+    let mut cluster = Cluster::start_alone("thousand-policies", allow_policies("thousand-policies")).await;
     let bound = cluster.bound().await;
     let (hostile, victim) = (cluster.hostile.clone(), cluster.victim.clone());
     cluster.create_policy(&victim, cluster.policy(&victim, "all", json!({})).to_string()).await.unwrap();
@@ -100,7 +100,6 @@ async fn a_thousand_policies_of_one_tenant_delay_no_other() {
     assert!(took.iter().any(|took| *took <= limit), "{took:?} of {limit:?}");
     cluster.victims_are_unharmed(bound).await;
     cluster.policy_shows(&victim, "all", "Watching").await;
-    cluster.policy_shows(&hostile, "p1", "DestinationForbidden").await;
     let regions = cluster.world.simulator.calls("ListStreamSessions", "").await;
     assert!(regions.iter().all(|call| call["region"] == "us-west-2"), "no call to an invented Region");
     // Of 800 policies for one group, one makes the object.
@@ -110,7 +109,7 @@ async fn a_thousand_policies_of_one_tenant_delay_no_other() {
 
 #[tokio::test]
 async fn of_two_tenants_with_a_policy_for_one_group_each_session_is_exported_for_one() {
-    let cluster = start("one-group").await;
+    let cluster = Cluster::start("one-group", allow_policies("one-group")).await;
     let (hostile, victim) = (cluster.hostile.clone(), cluster.victim.clone());
     // Neither a suspended nor a forbidden policy keeps a session from another tenant.
     let elsewhere = json!({"spec": {"template": {"spec": {"outputUri": "s3://elsewhere/{sessionId}.zip"}}}});
@@ -152,7 +151,7 @@ async fn of_two_tenants_with_a_policy_for_one_group_each_session_is_exported_for
 
 #[tokio::test]
 async fn templates_at_their_limits_names_that_are_taken_and_forged_statuses_harm_no_other() {
-    let mut cluster = start("templates").await;
+    let mut cluster = Cluster::start("templates", allow_policies("templates")).await;
     let bound = cluster.bound().await;
     let (hostile, victim) = (cluster.hostile.clone(), cluster.victim.clone());
     let long = "p".repeat(63);

@@ -229,7 +229,7 @@ impl Cluster {
 #[tokio::test]
 async fn nothing_that_the_api_server_accepts_stops_or_delays_a_victim() {
     let batches = if crate::all_cases() { 10 } else { 2 };
-    let mut cluster = Cluster::start_alone("random").await;
+    let mut cluster = Cluster::start_alone("random", json!({})).await;
     let bound = cluster.bound().await;
     let mut runner = runner();
     let strategy = hostile(&cluster.hostile);
