@@ -20,7 +20,7 @@ type health struct {
 // base, package and table (argo-cd v3.5.7, util/lua/lua.go; its os.time is left out, for nothing here may need it).
 func judged(t *testing.T, object *unstructured.Unstructured) health {
 	t.Helper()
-	script, err := os.ReadFile("argocd/sessionexport.dev/" + object.GetKind() + "/health.lua")
+	script, err := os.ReadFile(kind{name: object.GetKind()}.folder() + "/health.lua")
 	if err != nil {
 		t.Fatal(err)
 	}

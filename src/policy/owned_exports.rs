@@ -85,8 +85,7 @@ struct Record {
 #[derive(Debug, Default)]
 struct PolicyExports {
     awaiting_turn: usize,
-    held: usize,
-    /// Those of these two, the oldest first.
+    /// Those that await their turn, and those that are held; the oldest first.
     unaccepted: BTreeSet<(Timestamp, Uid)>,
     pending: usize,
     succeeded: BTreeSet<(Timestamp, Uid)>,
@@ -171,7 +170,7 @@ impl OwnedExports {
             }
             match stage {
                 Stage::AwaitingTurn => exports.awaiting_turn += 1,
-                Stage::Held => exports.held += 1,
+                Stage::Held => {}
                 Stage::Pending => exports.pending += 1,
                 Stage::Succeeded(ended) => drop(exports.succeeded.insert((ended, export.uid.clone()))),
                 Stage::Failed(ended) => drop(exports.failed.insert((ended, export.uid.clone()))),
@@ -205,7 +204,7 @@ impl OwnedExports {
             exports.unaccepted.remove(&(record.created, uid.clone()));
             match record.stage {
                 Stage::AwaitingTurn => exports.awaiting_turn -= 1,
-                Stage::Held => exports.held -= 1,
+                Stage::Held => {}
                 Stage::Pending => exports.pending -= 1,
                 Stage::Succeeded(ended) => drop(exports.succeeded.remove(&(ended, uid.clone()))),
                 Stage::Failed(ended) => drop(exports.failed.remove(&(ended, uid.clone()))),
@@ -216,7 +215,7 @@ impl OwnedExports {
 
     fn drop_if_empty(&mut self, policy: &Uid) {
         let is_empty = self.policies.get(policy).is_some_and(|exports| {
-            let PolicyExports { awaiting_turn: _, held: _, unaccepted, pending, succeeded, failed, unseen } = exports;
+            let PolicyExports { awaiting_turn: _, unaccepted, pending, succeeded, failed, unseen } = exports;
             unaccepted.is_empty() && *pending == 0 && succeeded.is_empty() && failed.is_empty() && unseen.is_empty()
         });
         if is_empty {
@@ -250,7 +249,7 @@ impl OwnedExports {
         let Some(exports) = self.policies.get(policy) else { return ExportCounts::default() };
         let signed = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         ExportCounts {
-            waiting: signed(exports.awaiting_turn + exports.held),
+            waiting: signed(exports.unaccepted.len()),
             pending: signed(exports.pending),
             succeeded: signed(exports.succeeded.len()),
             failed: signed(exports.failed.len()),

@@ -45,7 +45,7 @@ fn intended(world: &World, name: &str, called: f64) -> f64 {
 }
 
 /// When the API server received a request, in milliseconds.
-fn received(line: &Value) -> f64 {
+pub(crate) fn received(line: &Value) -> f64 {
     let at: Timestamp = line["requestReceivedTimestamp"].as_str().unwrap().parse().unwrap();
     at.as_microsecond() as f64 / 1e3
 }

@@ -76,7 +76,8 @@ fn watch_the_end(world: &World) -> Seen {
     seen
 }
 
-fn now() -> f64 {
+/// This machine's wall clock, in milliseconds.
+pub(crate) fn now() -> f64 {
     Timestamp::now().as_microsecond() as f64 / 1000.0
 }
 

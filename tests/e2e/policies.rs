@@ -1,5 +1,7 @@
 //! SessionExportPolicy: sessions that nobody names are exported, and each policy says what it does.
 
+use crate::fairness::received;
+use crate::latency::now;
 use crate::simulator::{GROUP, merge};
 use crate::world::World;
 use k8s_openapi::api::core::v1::ResourceQuota;
@@ -333,7 +335,7 @@ async fn a_leader_that_slept_beyond_its_lease_makes_nothing_more() {
     let every: Vec<_> = [before, later].concat();
     let all_made = || async { world.exported_sessions().await.len() == every.len() };
     world.eventually("all are made", all_made).await;
-    let woken = jiff::Timestamp::now();
+    let woken = now();
     first.signal("CONT");
     first.ready("standing by").await;
     for session in &every {
@@ -342,13 +344,10 @@ async fn a_leader_that_slept_beyond_its_lease_makes_nothing_more() {
     }
     world.policy_shows("all", READY, "Watching").await;
     // A request that had passed the fence may still go out: it is refused, for its object is a newer one.
-    let sleeper = world.credential(0).await;
-    let changes = world.audited().into_iter().filter(|line| {
-        let received: jiff::Timestamp = line["requestReceivedTimestamp"].as_str().unwrap().parse().unwrap();
-        line["user"]["extra"]["authentication.kubernetes.io/credential-id"] == sleeper
-            && line["objectRef"]["apiGroup"] == "sessionexport.dev"
+    let changes = world.requests_by(0).await.into_iter().filter(|line| {
+        line["objectRef"]["apiGroup"] == "sessionexport.dev"
             && ["create", "patch", "delete"].contains(&line["verb"].as_str().unwrap_or_default())
-            && received >= woken
+            && received(line) >= woken
             && line["responseStatus"]["code"].as_i64().is_some_and(|code| code < 300)
     });
     assert_eq!(changes.collect::<Vec<_>>(), Vec::<Value>::new(), "nothing was changed after the lease had run out");

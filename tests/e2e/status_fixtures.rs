@@ -128,8 +128,7 @@ fn every_row_has_its_files_and_no_file_is_left_over() {
         assert!(found.contains(row.trim_end_matches(".yaml")) || row == "request-malformed.yaml", "{row}");
     }
     // One file for each reason, and that of a policy that no operator has seen.
-    let reason = |name: &String| name.split('-').map(|part| part[..1].to_uppercase() + &part[1..]).collect::<String>();
-    let shown: BTreeSet<_> = files("SessionExportPolicy").iter().map(reason).collect();
+    let shown: BTreeSet<_> = files("SessionExportPolicy").iter().map(|name| policies::reason_of(name)).collect();
     let reasons = PolicyReason::ALL.into_iter().map(PolicyReason::as_str);
     // The API server refuses what this version doesn't accept.
     let reasons = reasons.filter(|reason| *reason != "SpecRejected").chain(["Unseen"]);

@@ -400,7 +400,7 @@ impl World {
     }
 
     /// The audit log's name for the token of the operator that was started as number `n`.
-    pub(crate) async fn credential(&self, n: u32) -> Value {
+    async fn credential(&self, n: u32) -> Value {
         let text = std::fs::read_to_string(self.dir.join(format!("kubeconfig-{n}"))).unwrap();
         let kubeconfig: Value = serde_json::from_str(&text).unwrap();
         let review = json!({"metadata": {}, "spec": {"token": kubeconfig["users"][0]["user"]["token"]}});
@@ -410,16 +410,22 @@ impl World {
         json!(user.extra.unwrap()[CREDENTIAL])
     }
 
+    /// The requests of one operator, from the audit log.
+    pub(crate) async fn requests_by(&self, n: u32) -> Vec<Value> {
+        let credential = self.credential(n).await;
+        let lines = self.audited().into_iter();
+        lines.filter(|line| line["user"]["extra"][CREDENTIAL] == credential).collect()
+    }
+
     /// What one operator has asked the API server to change, in order: verb, resource and name.
     pub(crate) async fn changes_by(&self, n: u32) -> Vec<String> {
-        let credential = self.credential(n).await;
-        let lines = self.audited();
-        let own = lines.iter().filter(|line| line["user"]["extra"][CREDENTIAL] == credential);
+        let lines = self.requests_by(n).await;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let words =
             |line: &Value| [&line["verb"], &line["objectRef"]["resource"], &line["objectRef"]["name"]].map(text);
         let reads = ["get", "list", "watch"];
-        let changes = own
+        let changes = lines
+            .iter()
             .map(words)
             .filter(|[verb, resource, _]| !reads.contains(&verb.as_str()) && resource != "selfsubjectaccessreviews");
         changes.map(|words| words.join(" ")).collect()

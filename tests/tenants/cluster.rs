@@ -133,8 +133,13 @@ impl Cluster {
         })
     }
 
-    /// A policy of a tenant, whose exports this operator watches.
-    pub(crate) fn policy(&self, namespace: &str, name: &str, changes: Value) -> Value {
+    /// Creates a policy of a tenant, whose exports this operator watches. The error is the server's.
+    pub(crate) async fn create_policy(
+        &self,
+        namespace: &str,
+        name: &str,
+        changes: Value,
+    ) -> Result<Value, kube::Error> {
         let mut policy = json!({
             "apiVersion": "sessionexport.dev/v1alpha1", "kind": "SessionExportPolicy",
             "metadata": {"name": name, "namespace": namespace, "labels": {LABEL: &self.name}},
@@ -147,7 +152,7 @@ impl Cluster {
             },
         });
         merge(&mut policy, changes);
-        policy
+        self.create_in(namespace, "sessionexportpolicies", policy.to_string()).await
     }
 
     /// A request of the hostile tenant that its own rule covers.
@@ -169,11 +174,6 @@ impl Cluster {
     /// Creates an object from JSON text, which may hold what no type of this program can. The error is the server's.
     pub(crate) async fn create(&self, namespace: &str, text: String) -> Result<Value, kube::Error> {
         self.create_in(namespace, "sessionexports", text).await
-    }
-
-    /// The same of a SessionExportPolicy.
-    pub(crate) async fn create_policy(&self, namespace: &str, text: String) -> Result<Value, kube::Error> {
-        self.create_in(namespace, "sessionexportpolicies", text).await
     }
 
     async fn create_in(&self, namespace: &str, resource: &str, text: String) -> Result<Value, kube::Error> {

@@ -6,14 +6,11 @@ use futures::{StreamExt, stream};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
+use session_export_operator::api::condition::ready_reason;
 use session_export_operator::api::policy::SessionExportPolicy;
 use session_export_operator::api::policy::export_identity::export_name;
 use session_export_operator::aws::identifiers::SessionArn;
 use std::time::{Duration, Instant};
-
-/// Longest that anything is waited for; never what is measured.
-const PATIENCE: Duration = Duration::from_secs(120);
-const CALLS: &str = "ExportStreamSessionFiles";
 
 /// Both tenants may have policies: the victim for its group, the hostile one for what it invents, too.
 fn allow_policies(name: &str) -> Value {
@@ -30,34 +27,25 @@ impl Cluster {
         Api::namespaced(self.world.client.clone(), namespace)
     }
 
-    async fn policy_reason(&self, namespace: &str, name: &str) -> Option<String> {
-        let status = self.policies(namespace).get(name).await.unwrap().status.unwrap_or_default();
-        status.conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|ready| ready.reason.into())
-    }
-
     async fn policy_shows(&self, namespace: &str, name: &str, reason: &str) {
-        let shows = || async { self.policy_reason(namespace, name).await.as_deref() == Some(reason) };
-        self.eventually(&format!("{name} shows {reason}"), shows).await;
-    }
-
-    async fn eventually<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
-        let begun = Instant::now();
-        while !is_so().await {
-            assert!(begun.elapsed() < PATIENCE, "never: {what}\n{}", self.world.logs());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let shows = || async {
+            let status = self.policies(namespace).get(name).await.unwrap().status.unwrap_or_default();
+            ready_reason(&status.conditions) == Some(reason)
+        };
+        self.world.eventually(&format!("{name} shows {reason}"), shows).await;
     }
 
     /// A session of a group, which nobody names: how long it takes until AWS has accepted its export.
     async fn discovered_after(&self, group: &str, session: &str) -> Duration {
         self.world.simulator.session(session, json!({"group": group})).await;
         let begun = Instant::now();
-        self.eventually(&format!("{session} is exported"), || async { self.exported(session).await == 1 }).await;
+        self.until_exported(session).await;
         begun.elapsed()
     }
 
-    async fn exported(&self, session: &str) -> usize {
-        self.world.simulator.calls(CALLS, session).await.len()
+    async fn until_exported(&self, session: &str) {
+        let exported = || async { self.world.simulator.exports(session).await == 1 };
+        self.world.eventually(&format!("{session} is exported"), exported).await;
     }
 
     async fn exports_of(&self, namespace: &str, session: &str) -> usize {
@@ -72,7 +60,7 @@ async fn a_thousand_policies_of_one_tenant_delay_no_other() {
     let mut cluster = Cluster::start_alone("thousand-policies", allow_policies("thousand-policies")).await;
     let bound = cluster.bound().await;
     let (hostile, victim) = (cluster.hostile.clone(), cluster.victim.clone());
-    cluster.create_policy(&victim, cluster.policy(&victim, "all", json!({})).to_string()).await.unwrap();
+    cluster.create_policy(&victim, "all", json!({})).await.unwrap();
     let alone = cluster.discovered_after(GROUP, "Alone").await;
 
     // Invented groups, groups in invented Regions, and many for one that exists.
@@ -82,7 +70,8 @@ async fn a_thousand_policies_of_one_tenant_delay_no_other() {
             1 => json!({"streamGroupIdentifier": format!("sg-made{n}"), "region": format!("xx-made-{}", n % 40)}),
             _ => json!({"streamGroupIdentifier": HOSTILE_GROUP}),
         };
-        cluster.create_policy(&hostile, cluster.policy(&hostile, &format!("p{n}"), json!({"spec": spec})).to_string())
+        let (cluster, hostile) = (&cluster, &hostile);
+        async move { cluster.create_policy(hostile, &format!("p{n}"), json!({"spec": spec})).await }
     });
     let created: Vec<_> = stream::iter(policies.collect::<Vec<_>>()).buffer_unordered(8).collect().await;
     let refused: Vec<_> = created.iter().filter_map(|created| created.as_ref().err()).collect();
@@ -114,20 +103,20 @@ async fn of_two_tenants_with_a_policy_for_one_group_each_session_is_exported_for
     // Neither a suspended nor a forbidden policy keeps a session from another tenant.
     let elsewhere = json!({"spec": {"template": {"spec": {"outputUri": "s3://elsewhere/{sessionId}.zip"}}}});
     for (name, changes) in [("suspended", json!({"spec": {"suspend": true}})), ("forbidden", elsewhere)] {
-        cluster.create_policy(&hostile, cluster.policy(&hostile, name, changes).to_string()).await.unwrap();
+        cluster.create_policy(&hostile, name, changes).await.unwrap();
     }
     cluster.policy_shows(&hostile, "suspended", "Suspended").await;
     cluster.policy_shows(&hostile, "forbidden", "DestinationForbidden").await;
-    cluster.create_policy(&victim, cluster.policy(&victim, "all", json!({})).to_string()).await.unwrap();
+    cluster.create_policy(&victim, "all", json!({})).await.unwrap();
     cluster.discovered_after(GROUP, "First").await;
     assert_eq!(cluster.exports_of(&victim, "First").await, 1);
 
-    cluster.create_policy(&hostile, cluster.policy(&hostile, "grab", json!({})).to_string()).await.unwrap();
+    cluster.create_policy(&hostile, "grab", json!({})).await.unwrap();
     cluster.policy_shows(&hostile, "grab", "Watching").await;
     let sessions: Vec<String> = (0..20).map(|n| format!("Shared{n}")).collect();
     cluster.world.simulator.ask("POST", "sessions", json!({"ids": &sessions})).await;
     for session in &sessions {
-        cluster.eventually("it is exported", || async { cluster.exported(session).await == 1 }).await;
+        cluster.until_exported(session).await;
     }
     for session in &sessions {
         cluster.world.simulator.end(session).await;
@@ -143,9 +132,9 @@ async fn of_two_tenants_with_a_policy_for_one_group_each_session_is_exported_for
         }
         succeeded == sessions.len()
     };
-    cluster.eventually("each ZIP is one tenant's", all_end).await;
+    cluster.world.eventually("each ZIP is one tenant's", all_end).await;
     for session in &sessions {
-        assert_eq!(cluster.exported(session).await, 1, "{session}");
+        assert_eq!(cluster.world.simulator.exports(session).await, 1, "{session}");
     }
 }
 
@@ -169,15 +158,15 @@ async fn templates_at_their_limits_names_that_are_taken_and_forged_statuses_harm
         session: "Taken".parse().unwrap(),
     };
     cluster.create(&hostile, cluster.covered(&export_name(&long, &arn), "none").to_string()).await.unwrap();
-    cluster.create_policy(&hostile, cluster.policy(&hostile, &long, changes).to_string()).await.unwrap();
+    cluster.create_policy(&hostile, &long, changes).await.unwrap();
     let sessions: Vec<String> = (0..50).map(|n| format!("L{n:049}")).chain(["Taken".to_owned()]).collect();
     cluster.world.simulator.ask("POST", "sessions", json!({"ids": &sessions, "group": HOSTILE_GROUP})).await;
-    cluster.create_policy(&victim, cluster.policy(&victim, "all", json!({})).to_string()).await.unwrap();
+    cluster.create_policy(&victim, "all", json!({})).await.unwrap();
     cluster.victims_are_unharmed(bound).await;
     for session in &sessions[..50] {
-        cluster.eventually("it is exported", || async { cluster.exported(session).await == 1 }).await;
+        cluster.until_exported(session).await;
     }
-    assert_eq!(cluster.exported("Taken").await, 0, "the name is its owner's");
+    assert_eq!(cluster.world.simulator.exports("Taken").await, 0, "the name is its owner's");
 
     // Nobody reads a policy's status, whatever it says: the next session is exported.
     let forged = json!({"status": {
@@ -201,7 +190,7 @@ async fn templates_at_their_limits_names_that_are_taken_and_forged_statuses_harm
     cluster.world.simulator.session("Late", json!({"group": HOSTILE_GROUP})).await;
     cluster.discovered_after(GROUP, "AfterLate").await;
     cluster.victims_are_unharmed(bound).await;
-    assert_eq!(cluster.exported("Late").await, 0);
+    assert_eq!(cluster.world.simulator.exports("Late").await, 0);
     let none = json!({"metadata": {"finalizers": null}});
     cluster.policies(&hostile).patch(&long, &params, &Patch::Merge(&none)).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! Sessions that nobody names: policies export them.
 
 use super::Found;
-use crate::journal::{EXPORT, GET, Journal, LIST};
+use crate::journal::{EXPORT, GET, Journal, LIST, Line};
 use crate::mode::{Mode, Scale};
 use crate::oracle::quantile::quantile;
 use crate::oracle::rate::peak;
@@ -116,13 +116,13 @@ fn judge(title: &str, sessions: &[Value], journal: &Journal, setup: &Setup, (p50
     let missed = sessions.iter().filter(|one| lived(one) >= LIVES_LONG_ENOUGH && one["acceptedAfterMs"].is_null());
     let waits: Vec<f64> = sessions.iter().filter_map(|one| Some(one["acceptedAfterMs"].as_f64()? / 1000.0)).collect();
     let accepted = journal.first_accepted(setup.key());
-    let early = |call: &&&crate::journal::Line| accepted.get(call.session.as_str()).is_none_or(|at| call.ms < *at);
+    let early = |call: &&&Line| accepted.get(call.session.as_str()).is_none_or(|at| call.ms < *at);
     let (exports, gets) = (journal.calls(EXPORT, setup.key()), journal.calls(GET, setup.key()));
     let lists = journal.calls(LIST, setup.key());
     let mut calls: HashMap<&str, usize> = HashMap::new();
     exports.iter().for_each(|call| *calls.entry(&call.session).or_default() += 1);
     let throttled = journal.lines.iter().filter(|line| line.error == "ThrottlingException").count();
-    let above = |calls: &[&crate::journal::Line], share: f64| {
+    let above = |calls: &[&Line], share: f64| {
         peak(&calls.iter().map(|call| call.ms).collect::<Vec<_>>(), 1000.0) as f64 - share - TOLERANCE
     };
     let most = [(&exports, EXPORT_SHARE), (&gets, GET_SHARE), (&lists, LIST_SHARE)];

@@ -2,22 +2,23 @@
 
 use super::as_committed;
 use crate::policies::{READY, STALLED, world};
-use crate::simulator::merge;
 use crate::world::World;
-use kube::Api;
 use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
-use session_export_operator::api::policy::SessionExportPolicy;
+use serde_json::json;
 use std::time::Duration;
 
 const LISTS: &str = "ListStreamSessions";
 const RECONCILING: &str = "Ready=False Reconciling=True";
 
+/// The reason that the name of a policy spells.
+pub(super) fn reason_of(name: &str) -> String {
+    name.split('-').map(|part| part[..1].to_uppercase() + &part[1..]).collect()
+}
+
 impl World {
     /// Waits until a policy shows this for the reason that its name spells, and compares it with the committed one.
     async fn policy_left(&self, name: &str, conditions: &str) {
-        let reason: String = name.split('-').map(|part| part[..1].to_uppercase() + &part[1..]).collect();
-        self.policy_shows(name, conditions, &reason).await;
+        self.policy_shows(name, conditions, &reason_of(name)).await;
         let mut shown = self.policies().get(name).await.unwrap();
         loop {
             // Counts follow the conditions: after heldStatusDelay, at the next tick.
@@ -86,19 +87,10 @@ async fn what_keeps_exports_from_being_made_or_accepted_is_left_as_committed() {
     world.simulator.session("held", json!({})).await;
     world.simulator.fault(json!({"operation": "ExportStreamSessionFiles", "action": {"type": "accessDenied"}})).await;
     let _operator = world.operator().await;
-    let labelled = |template: Value| {
-        let mut template = template;
-        merge(&mut template, json!({"spec": {"outputUri": "s3://exports/{policy}/{sessionId}.zip"}}));
-        json!({"template": template})
-    };
-    for (name, template) in [
-        ("out-of-scope", labelled(json!({}))),
-        ("exports-held", labelled(json!({"metadata": {"labels": {"shard": "a"}}}))),
-    ] {
-        world.policy(name, template).await;
-        let label = Patch::Merge(json!({"metadata": {"labels": {"shard": "a"}}}));
-        let policies: Api<SessionExportPolicy> = world.policies();
-        policies.patch(name, &PatchParams::default(), &label).await.unwrap();
+    let labelled = json!({"metadata": {"labels": {"shard": "a"}}});
+    for (name, spec) in [("out-of-scope", json!({})), ("exports-held", json!({"template": labelled}))] {
+        world.policy(name, spec).await;
+        world.policies().patch(name, &PatchParams::default(), &Patch::Merge(&labelled)).await.unwrap();
         world.policy_left(name, STALLED).await;
     }
 }
