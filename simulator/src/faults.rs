@@ -128,8 +128,9 @@ mod tests {
             r#"{"session":"a","action":{"type":"throttle"}}"#,
             r#"{"session":"a","action":{"type":"omitOutputUri"}}"#,
             r#"{"session":"a","action":{"type":"omitFields","fields":["CreatedAt","Location"]}}"#,
+            r#"{"session":"a","action":{"type":"omitSession"}}"#,
         ]);
-        assert_eq!(names(&mut book, list, None), ["omitOutputUri", "omitFields"]);
+        assert_eq!(names(&mut book, list, None), ["omitOutputUri", "omitFields", "omitSession"]);
     }
 
     #[test]

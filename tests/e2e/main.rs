@@ -28,6 +28,8 @@ mod metrics;
 mod operator;
 mod oracle;
 mod policies;
+mod policy_choice;
+mod policy_world;
 mod proxy;
 mod quota;
 mod replicas;

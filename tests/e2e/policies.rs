@@ -2,76 +2,23 @@
 
 use crate::fairness::received;
 use crate::latency::now;
+use crate::policy_world::{READY, STALLED, world};
 use crate::simulator::{GROUP, merge};
 use crate::world::World;
 use k8s_openapi::api::core::v1::ResourceQuota;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams};
 use serde_json::{Value, json};
+use session_export_operator::api::policy::SessionExportPolicyStatus;
 use session_export_operator::api::policy::export_identity::export_name;
-use session_export_operator::api::policy::{SessionExportPolicy, SessionExportPolicyStatus};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 const LISTS: &str = "ListStreamSessions";
 const GETS: &str = "GetStreamSession";
 const CALLS: &str = "ExportStreamSessionFiles";
-pub(crate) const READY: &str = "Ready=True";
-pub(crate) const STALLED: &str = "Ready=False Stalled=True";
-
-/// A world whose one rule allows policies, and whose operator has the rights for them.
-pub(crate) async fn world(name: &str, changes: Value) -> World {
-    let mut settings = json!({
-        "policies": {"enabled": true},
-        "timing": {"discoveryInterval": "300ms", "reconnectScanInterval": "2s"},
-        "rules": [{
-            "namespaces": [format!("e2e-{name}")],
-            "streamGroups": ["*"],
-            "outputPrefixes": ["s3://exports/"],
-            "policies": true,
-        }],
-    });
-    merge(&mut settings, changes);
-    let world = World::with(name, &[], settings).await;
-    world.permit_policies().await;
-    world
-}
 
 impl World {
-    pub(crate) fn policies(&self) -> Api<SessionExportPolicy> {
-        self.namespaced()
-    }
-
-    pub(crate) async fn policy(&self, name: &str, changes: Value) -> SessionExportPolicy {
-        let mut object = json!({
-            "apiVersion": "sessionexport.dev/v1alpha1",
-            "kind": "SessionExportPolicy",
-            "metadata": {"name": name},
-            "spec": {
-                "streamGroupIdentifier": GROUP,
-                "template": {"spec": {"outputUri": "s3://exports/{policy}/{sessionId}.zip"}},
-            },
-        });
-        merge(&mut object["spec"], changes);
-        self.policies().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap()
-    }
-
-    async fn policy_status(&self, name: &str) -> SessionExportPolicyStatus {
-        self.policies().get(name).await.unwrap().status.unwrap_or_default()
-    }
-
-    /// Waits until the policy shows this, such as `Ready=True`, for this reason. Returns its status.
-    pub(crate) async fn policy_shows(&self, name: &str, conditions: &str, reason: &str) -> SessionExportPolicyStatus {
-        let shows = || async {
-            let status = self.policy_status(name).await;
-            let mut all: Vec<_> = status.conditions.iter().map(|c| format!("{}={}", c.type_, c.status)).collect();
-            all.sort();
-            all.join(" ") == conditions && status.conditions.iter().all(|condition| condition.reason == reason)
-        };
-        self.eventually(&format!("{name} shows {conditions} {reason}"), shows).await;
-        self.policy_status(name).await
-    }
-
     /// The sessions that the objects of this namespace export.
     async fn exported_sessions(&self) -> BTreeSet<String> {
         let all = self.exports().list(&ListParams::default()).await.unwrap().items;
@@ -114,7 +61,7 @@ impl World {
     }
 
     /// Waits until AWS has accepted an export of each of these sessions, from one call each.
-    async fn all_called_once(&self, sessions: &[String]) {
+    pub(crate) async fn all_called_once(&self, sessions: &[String]) {
         let called = || async {
             let mut all = true;
             for session in sessions {
@@ -126,11 +73,11 @@ impl World {
     }
 }
 
-fn names(prefix: &str, count: usize) -> Vec<String> {
+pub(crate) fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n:02}")).collect()
 }
 
-async fn sessions(world: &World, names: &[String], more: Value) {
+pub(crate) async fn sessions(world: &World, names: &[String], more: Value) {
     let mut seed = json!({"ids": names});
     merge(&mut seed, more);
     world.simulator.ask("POST", "sessions", seed).await;
@@ -177,7 +124,7 @@ async fn sessions_that_nobody_names_are_exported_without_a_get_before_the_call()
     }
 }
 
-fn message(status: &SessionExportPolicyStatus) -> String {
+pub(crate) fn message(status: &SessionExportPolicyStatus) -> String {
     status.conditions[0].message.to_string()
 }
 
@@ -209,7 +156,7 @@ async fn each_policy_says_what_is_in_its_way_and_recovers_by_itself() {
     world.all_called_once(&names_of(&["live"])).await;
 }
 
-fn names_of(names: &[&str]) -> Vec<String> {
+pub(crate) fn names_of(names: &[&str]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
@@ -378,7 +325,7 @@ async fn a_policy_leaves_alone_what_is_not_its_own() {
     assert_eq!(world.simulator.exports("excluded").await + world.simulator.exports("taken").await, 0);
 }
 
-fn session_arn(session: &str) -> session_export_operator::aws::identifiers::SessionArn {
+pub(crate) fn session_arn(session: &str) -> session_export_operator::aws::identifiers::SessionArn {
     session_export_operator::aws::identifiers::SessionArn {
         region: "us-west-2".parse().unwrap(),
         account: "111122223333".parse().unwrap(),

@@ -39,6 +39,8 @@ pub enum Falsehood {
     NoExport,
     /// `ExportFilesMetadata` has no OutputUri.
     NoOutputUri,
+    /// The list does not show the session.
+    Unlisted,
     /// The session has no such field.
     NoField(&'static str),
 }
@@ -109,6 +111,7 @@ impl Plan {
             Action::EmptyExportMetadata => self.lie(sessions, Falsehood::EmptyExport),
             Action::OmitExportMetadata => self.lie(sessions, Falsehood::NoExport),
             Action::OmitOutputUri => self.lie(sessions, Falsehood::NoOutputUri),
+            Action::OmitSession => self.lie(sessions, Falsehood::Unlisted),
             Action::OmitFields { fields } => {
                 fields.iter().for_each(|field| self.lie(sessions, Falsehood::NoField(field.name())));
             }

@@ -111,6 +111,8 @@ pub enum Action {
     OmitExportMetadata,
     /// `ExportFilesMetadata` without its OutputUri.
     OmitOutputUri,
+    /// A list without the session.
+    OmitSession,
     /// A session without these members.
     OmitFields {
         /// Their names.
@@ -189,6 +191,7 @@ impl Action {
             Self::EmptyExportMetadata => "emptyExportMetadata",
             Self::OmitExportMetadata => "omitExportMetadata",
             Self::OmitOutputUri => "omitOutputUri",
+            Self::OmitSession => "omitSession",
             Self::OmitFields { .. } => "omitFields",
             Self::OutputUri { .. } => "outputUri",
             Self::Arn { .. } => "arn",
@@ -211,6 +214,7 @@ impl Action {
                 | Self::EmptyExportMetadata
                 | Self::OmitExportMetadata
                 | Self::OmitOutputUri
+                | Self::OmitSession
                 | Self::OmitFields { .. }
                 | Self::OutputUri { .. }
                 | Self::Arn { .. }

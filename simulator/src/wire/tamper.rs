@@ -163,22 +163,34 @@ fn reply(instead: &Instead, damage: Damage, caller: &Caller, route: &Route) -> R
 fn falsify(plan: &Plan, body: &mut Value) {
     let Value::Object(map) = body else { return };
     match map.get_mut("Items").and_then(Value::as_array_mut) {
-        Some(items) => items.iter_mut().filter_map(Value::as_object_mut).for_each(|item| falsify_one(plan, item)),
-        None => falsify_one(plan, map),
+        Some(items) => {
+            items.retain(|item| !falsehoods(plan, item).any(|falsehood| *falsehood == Falsehood::Unlisted));
+            items.iter_mut().for_each(|item| falsify_one(plan, item));
+        }
+        None => falsify_one(plan, body),
     }
 }
 
-fn falsify_one(plan: &Plan, session: &mut Map<String, Value>) {
-    let Some(id) = session.get("Arn").and_then(Value::as_str).map(|arn| bare_id(arn).to_owned()) else { return };
-    for (_, falsehood) in plan.falsehoods.iter().filter(|(sessions, _)| sessions.matches(&id)) {
-        tell(session, falsehood);
+fn falsify_one(plan: &Plan, session: &mut Value) {
+    let told: Vec<_> = falsehoods(plan, session).collect();
+    if let Value::Object(session) = session {
+        told.into_iter().for_each(|falsehood| tell(session, falsehood));
     }
+}
+
+/// What is said of a session that is not so.
+fn falsehoods<'plan>(plan: &'plan Plan, session: &Value) -> impl Iterator<Item = &'plan Falsehood> {
+    let id = session["Arn"].as_str().map(|arn| bare_id(arn).to_owned());
+    let of_it = plan.falsehoods.iter().filter(move |(sessions, _)| id.as_ref().is_some_and(|id| sessions.matches(id)));
+    of_it.map(|(_, falsehood)| falsehood)
 }
 
 /// A field of an export is only falsified where there is one.
 fn tell(session: &mut Map<String, Value>, falsehood: &Falsehood) {
     let key = "ExportFilesMetadata";
     match falsehood {
+        // Only a list can leave it out.
+        Falsehood::Unlisted => {}
         Falsehood::NoExport => drop(session.remove(key)),
         Falsehood::NoField(name) => drop(session.remove(*name)),
         Falsehood::EmptyExport => drop(session.insert(key.to_owned(), Value::Object(Map::new()))),

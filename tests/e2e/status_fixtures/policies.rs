@@ -1,7 +1,7 @@
 //! The rows of a policy's table.
 
 use super::as_committed;
-use crate::policies::{READY, STALLED, world};
+use crate::policy_world::{READY, STALLED, world};
 use crate::world::World;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
