@@ -3,12 +3,14 @@ package gitops
 import (
 	"encoding/json"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	luajson "layeh.com/gopher-json"
+	"sigs.k8s.io/yaml"
 )
 
 type health struct {
@@ -125,6 +127,27 @@ func TestBothKindsHaveTheSameScript(t *testing.T) {
 	}
 	if scripts[0] != scripts[1] {
 		t.Error("they differ")
+	}
+}
+
+// The status is all that the operator writes to a SessionExport: it has no right to more.
+func TestArgoCDIsToldToIgnoreTheStatusesOfAPolicysExports(t *testing.T) {
+	var configuration struct {
+		Data map[string]string `json:"data"`
+	}
+	read(t, "argocd/argocd-cm.yaml", &configuration)
+	var ignored map[string][]string
+	key := "resource.customizations.ignoreResourceUpdates.sessionexport.dev_SessionExport"
+	if err := yaml.UnmarshalStrict([]byte(configuration.Data[key]), &ignored); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string][]string{"jsonPointers": {"/status"}}; !reflect.DeepEqual(ignored, want) {
+		t.Error(ignored)
+	}
+	annotations, _, _ := unstructured.NestedStringMap(object(t, "argocd/every-session.yaml").Object,
+		"spec", "template", "metadata", "annotations")
+	if annotations["argocd.argoproj.io/ignore-resource-updates"] != "true" {
+		t.Error(annotations)
 	}
 }
 

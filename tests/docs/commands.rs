@@ -40,10 +40,15 @@ async fn the_documented_health_check_gets_into_argo_cds_configuration() {
     control.namespace("argocd").await;
     succeeded(&control.kubectl(&["-n", "argocd", "create", "configmap", "argocd-cm"]));
     succeeded(&run("argocd-health", control.bin(), &control.kubeconfig()));
+    succeeded(&run("argocd-ignore-updates", control.bin(), &control.kubeconfig()));
     let map = succeeded(&control.kubectl(&["-n", "argocd", "get", "configmap", "argocd-cm", "-o", "json"]));
     let map: serde_json::Value = serde_json::from_str(&map).unwrap();
-    let lua = std::fs::read_to_string(root().join("gitops/argocd/sessionexport.dev/SessionExport/health.lua")).unwrap();
-    assert_eq!(map["data"]["resource.customizations.health.sessionexport.dev_SessionExport"], lua);
+    for kind in ["SessionExport", "SessionExportPolicy"] {
+        let file = format!("gitops/argocd/sessionexport.dev/{kind}/health.lua");
+        let lua = std::fs::read_to_string(root().join(file)).unwrap();
+        assert_eq!(map["data"][format!("resource.customizations.health.sessionexport.dev_{kind}")], lua);
+    }
+    assert_eq!(map["data"].as_object().unwrap().len(), 3, "and what is ignored");
 }
 
 /// Runs a block of the simulator's page against one that listens elsewhere.

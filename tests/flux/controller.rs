@@ -22,6 +22,12 @@ fn binaries() -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
 }
 
+/// One of `gitops/flux`.
+pub(crate) fn example(name: &str) -> Value {
+    let file = format!("{}/gitops/flux/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    serde_yaml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
+
 static DEFINITIONS: OnceCell<()> = OnceCell::const_new();
 
 /// Flux's own definitions, on the control plane of all tests.

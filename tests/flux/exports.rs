@@ -1,6 +1,6 @@
 //! Exports that are kept in Git.
 
-use crate::controller::Flux;
+use crate::controller::{Flux, example};
 use crate::simulator::{GROUP, merge};
 use crate::world::World;
 use serde_json::{Value, json};
@@ -91,15 +91,13 @@ async fn a_kustomization_fails_at_once_when_one_export_is_stalled() {
 /// The expressions of gitops/flux/exports.yaml: what is Stalled may recover.
 #[tokio::test]
 async fn with_the_health_check_expressions_it_waits_until_a_stalled_export_recovers() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/gitops/flux/exports.yaml")).unwrap();
-    let example: Value = serde_yaml::from_str(&text).unwrap();
+    let expressions = example("exports")["spec"]["healthCheckExprs"].take();
     let world = World::new("flux-patient").await;
     let operator = world.operator().await;
     let flux = Flux::of(&world).await;
     world.simulator.session("live", json!({})).await;
     let exports = [export(&world, "live", json!({"outputUri": "s3://elsewhere/a/", "readyWhen": "Accepted"}))];
     let revision = flux.repository.push(&[("exports/all.yaml", &exports)]).await;
-    let expressions = &example["spec"]["healthCheckExprs"];
     flux.kustomization("exports", json!({"wait": true, "healthCheckExprs": expressions})).await;
     reason(&flux, &world, "live", "DestinationForbidden").await;
     operator.stop().await;

@@ -1,7 +1,7 @@
 //! The installation and its rules, kept in Git.
 
 use crate::control_plane::ControlPlane;
-use crate::controller::{Flux, define};
+use crate::controller::{Flux, define, example};
 use crate::helm::{parse, template};
 use crate::operator::Operator;
 use crate::simulator::{ACCESS_KEY_ID, ACCOUNT, REGION, SECRET_ACCESS_KEY};
@@ -62,10 +62,7 @@ async fn operator(world: &World) -> Operator {
 
 /// The example's lines that keep the definition, and with it every object, when the Kustomization goes.
 fn kept() -> Value {
-    let text =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/gitops/flux/operator-rendered.yaml")).unwrap();
-    let example: Value = serde_yaml::from_str(&text).unwrap();
-    example["spec"]["patches"].clone()
+    example("operator-rendered")["spec"]["patches"].take()
 }
 
 async fn applied_by_flux(world: &World) -> bool {
@@ -129,7 +126,7 @@ async fn the_api_server_takes_the_examples() {
     define(control).await;
     control.namespace("flux-system").await;
     let mut taken = Vec::new();
-    for file in ["exports", "operator", "operator-rendered"] {
+    for file in ["exports", "operator", "operator-rendered", "policies"] {
         let text = std::fs::read_to_string(format!("{}/gitops/flux/{file}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap();
         for object in parse(&text).into_iter().filter(|object| object["kind"] != "HelmRelease") {
             let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("flux-{file}.json"));
@@ -140,5 +137,5 @@ async fn the_api_server_takes_the_examples() {
             taken.push(object["kind"].as_str().unwrap().to_owned());
         }
     }
-    assert_eq!(taken, ["Kustomization", "GitRepository", "Kustomization"]);
+    assert_eq!(taken, ["Kustomization", "GitRepository", "Kustomization", "Kustomization"]);
 }

@@ -19,6 +19,9 @@ mod helm;
 mod installation;
 #[path = "../e2e/operator.rs"]
 mod operator;
+mod policies;
+#[path = "../e2e/policy_world.rs"]
+mod policy_world;
 mod repository;
 #[path = "../e2e/simulator.rs"]
 mod simulator;

@@ -191,8 +191,9 @@ async fn the_examples_are_accepted() {
     let exports = exports("examples").await;
     let policies: Api<DynamicObject> =
         Api::namespaced_with(exports.clone().into_client(), "examples", &SessionExportPolicy::api_resource());
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = ["examples", "gitops/argocd"].map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
+    let files = files.into_iter().flatten().map(|entry| entry.unwrap().path());
     let mut accepted = 0;
     for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")) {
         let text = std::fs::read_to_string(&file).unwrap();
@@ -205,7 +206,7 @@ async fn the_examples_are_accepted() {
             accepted += 1;
         }
     }
-    assert!(accepted >= 7, "{accepted} examples");
+    assert!(accepted >= 8, "{accepted} examples");
 }
 
 #[tokio::test]
