@@ -188,6 +188,10 @@ struct Families {
     scan_missing: Counter,
     /// Seconds since the oldest stream group's last complete scan began.
     scan_age: Amount,
+    /// Seconds that complete discovery scans took.
+    discovery_duration: Histogram,
+    /// Seconds since the oldest stream group's last complete discovery scan began.
+    discovery_age: Amount,
     /// Objects due for a reconcile that has not started.
     queue_depth: Gauge,
     /// Reconciles started.
@@ -281,6 +285,7 @@ impl Metrics {
         facts.quota_tokens.clear();
         facts.queue_length.clear();
         facts.scan_age.set(0.0);
+        facts.discovery_age.set(0.0);
         self.init_all_series();
     }
 
@@ -354,6 +359,16 @@ impl Metrics {
         }
         facts.scan_missing.inc_by(tally.missing);
         facts.scan_age.set(age.as_secs_f64());
+    }
+
+    /// A discovery scan is complete; it took so long.
+    pub fn record_discovery_scan(&self, took: Duration) {
+        self.0.facts.discovery_duration.observe(took.as_secs_f64());
+    }
+
+    /// The time since the oldest discovery scan that counts began.
+    pub fn set_discovery_age(&self, age: Duration) {
+        self.0.facts.discovery_age.set(age.as_secs_f64());
     }
 
     /// How many objects are due for a reconcile that has not started.

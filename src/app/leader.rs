@@ -156,14 +156,16 @@ async fn sample_load(controller: &Controller, process: &Process) {
         for load in controller.aws.operation_stats() {
             process.metrics.set_quota(quota_stats(load));
         }
-        let (poll_interval, stats, age) = {
+        let (poll_interval, stats, age, discovery_age) = {
             let mut plan = controller.poller.plan();
             let interval = pending_get_interval(plan.gets_scheduled(), process.config.quota.get, timing);
             plan.set_get_interval(interval);
-            (interval, plan.take_stats(), plan.oldest_scan_age(Instant::now()))
+            let now = Instant::now();
+            (interval, plan.take_stats(), plan.oldest_scan_age(now), plan.oldest_discovery_age(now))
         };
         controller.poll_interval.store(as_millis(poll_interval), Ordering::Relaxed);
         process.metrics.record_scans(stats, age);
+        process.metrics.set_discovery_age(discovery_age);
         tokio::time::sleep(SAMPLE_INTERVAL).await;
     }
 }

@@ -14,6 +14,9 @@ const CALL_BUCKETS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.
 const ACCEPTANCE_BUCKETS: [f64; 12] =
     [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 90_000.0];
 
+/// Seconds; from a page of each list to the bound of `Behind` with 100 stream groups.
+const DISCOVERY_BUCKETS: [f64; 9] = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0];
+
 impl Default for Families {
     fn default() -> Self {
         let calls: fn() -> Histogram = || Histogram::new(CALL_BUCKETS);
@@ -37,6 +40,8 @@ impl Default for Families {
             scans: Family::default(),
             scan_missing: Counter::default(),
             scan_age: Gauge::default(),
+            discovery_duration: Histogram::new(DISCOVERY_BUCKETS),
+            discovery_age: Gauge::default(),
             queue_depth: Gauge::default(),
             reconciles: Counter::default(),
             panics: Counter::default(),
@@ -175,6 +180,20 @@ impl Families {
             "SessionExports that policies made or tried to make: created, existing (made earlier), name_taken (by another \
              object, which is left alone), not_yet (a namesake is being deleted), refused by the API server, or failed",
             &self.policy_creations,
+        );
+        register_family(
+            registry,
+            "discovery_scan_duration_seconds",
+            "How long a complete scan took that finds the live sessions of a stream group with a policy",
+            &self.discovery_duration,
+        );
+        register_family(
+            registry,
+            "discovery_scan_age_seconds",
+            "Time since the start of the last complete scan that finds the live sessions of a stream group with a policy; \
+             the longest of all these groups, those aside whose policies are all suspended; zero without any. A session \
+             that lives shorter than that may be missed",
+            &self.discovery_age,
         );
     }
 

@@ -22,6 +22,8 @@ fn every_fact_shows_under_its_documented_name() {
     metrics.set_queue_depth(9);
     metrics.record_denial("access-denied");
     metrics.record_scans(ScanStats { complete: 5, given_up: 1, failed: 2, missing: 17 }, Duration::from_secs(21));
+    metrics.record_discovery_scan(Duration::from_secs(6));
+    metrics.set_discovery_age(Duration::from_secs(8));
     metrics.record_reconcile();
     metrics.record_reconcile_panic();
     metrics.record_status_write("written");
@@ -53,6 +55,8 @@ fn every_fact_shows_under_its_documented_name() {
         "sessionexport_list_scans_total{result=\"failed\"} 2",
         "sessionexport_list_scan_missing_sessions_total 17",
         "sessionexport_list_scan_age_seconds 21.0",
+        "sessionexport_discovery_scan_duration_seconds_bucket{le=\"8.0\"} 1",
+        "sessionexport_discovery_scan_age_seconds 8.0",
         "sessionexport_reconciles_total 1",
         "sessionexport_reconcile_panics_total 1",
         "sessionexport_status_writes_total{outcome=\"written\"} 1",

@@ -9,7 +9,7 @@ use crate::leader::Fence;
 use crate::metrics::Metrics;
 use crate::policy::creation::{Creation, CreationOutcome};
 use crate::policy::registry::PolicyRegistry;
-use crate::polling::discovery::DiscoveryEvent;
+use crate::polling::discovery::{DiscoveryEvent, DiscoveryScan, ScanOutcome};
 use crate::polling::poller::PollerHandle;
 use crate::runtime::cache::{CacheChange, ObjectCache};
 use crate::runtime::event_loop::ParsedObject;
@@ -161,6 +161,9 @@ impl PolicyController {
     fn apply_events(&self, events: Vec<DiscoveryEvent>) {
         let now = Instant::now();
         for event in events {
+            if let DiscoveryEvent::Ended(DiscoveryScan { outcome: ScanOutcome::Complete, took, .. }) = event {
+                self.metrics.record_discovery_scan(took);
+            }
             let mut registry = self.registry();
             let is_claimed = |arn: &_, namespace: &str| self.state.lock().is_claimed_in_other_namespace(arn, namespace);
             let found = registry.apply_discovery(event, is_claimed, now);

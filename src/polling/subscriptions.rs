@@ -9,7 +9,7 @@ use crate::api::request::Uid;
 use crate::aws::identifiers::{SessionArn, StreamGroupArn, StreamSessionId};
 use crate::aws::model::SessionView;
 use crate::metrics::ScanStats;
-use crate::polling::discovery::{DiscoveredGroup, Discovery, DiscoveryEvent};
+use crate::polling::discovery::{DiscoveredGroup, Discovery, DiscoveryEvent, DiscoveryPace};
 use crate::polling::interval::{FIRST_GET_DELAY, FIRST_READ_GET_LIMIT, PollIntervals};
 use crate::polling::planner::{DiscoveryDemand, QuotaScope};
 use crate::polling::request::{ReadKind, ReadRequest};
@@ -260,6 +260,14 @@ impl PollPlan {
     /// Time since the last complete scan for the accepted exports of a stream group began; the longest of all.
     pub(crate) fn oldest_scan_age(&self, now: Instant) -> Duration {
         self.groups.values().filter_map(|group| group.pending_scan_age(now)).max().unwrap_or_default()
+    }
+
+    /// Time since the last complete discovery scan of a stream group began that is scanned continuously; the longest of
+    /// all.
+    pub(crate) fn oldest_discovery_age(&self, now: Instant) -> Duration {
+        let discovered = self.groups.values().filter_map(|group| group.discovery.as_ref());
+        let continuous = discovered.filter(|discovery| discovery.wanted.pace == DiscoveryPace::Continuous);
+        continuous.map(|discovery| discovery.scan_age(now)).max().unwrap_or_default()
     }
 
     /// Sets the interval between two Gets for an accepted export.

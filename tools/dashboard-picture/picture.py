@@ -31,7 +31,10 @@ PANELS = [
     "Time from creation to acceptance",
     "Calls to AWS per second",
     "Quota: share in force",
+    "Scans for the sessions of policies",
+    "Exports made by policies per minute",
 ]
+POLICY_GROUP = "sg-9JK0L1Mn2"
 SECONDS = int(os.environ.get("SECONDS_OF_LOAD", "240"))
 KEYS = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -101,14 +104,17 @@ def control_plane(stage, binaries):
 
 def simulator(stage):
     program = ROOT / "target/debug/gameliftstreams-simulator"
-    stage.start("simulator", [program, "--port", "0", "--s3-port", "0", "--upload-delay-ms", "3000"])
+    groups = ["--group", "sg-1AB2C3De4", "--group", POLICY_GROUP]
+    stage.start("simulator", [program, "--port", "0", "--s3-port", "0", "--upload-delay-ms", "3000", *groups])
     return until("the simulator", lambda: re.search(r'"aws":"([^"]+)"', stage.log("simulator"))).group(1)
 
 
 def operator(stage, kubeconfig, aws):
     config = {
         "aws": {"region": "us-west-2", "accountId": "111122223333"},
-        "rules": [{"namespaces": ["team-*"], "streamGroups": ["*"], "outputPrefixes": ["s3://exports/"]}],
+        "rules": [
+            {"namespaces": ["team-*"], "streamGroups": ["*"], "outputPrefixes": ["s3://exports/"], "policies": True},
+        ],
         "lease": {"namespace": "default"},
     }
     (stage.folder / "config.yaml").write_text(json.dumps(config))
@@ -159,8 +165,26 @@ def create(kubectl, aws, names, namespace, length=86400):
     kubectl("create", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
 
 
+def policy(kubectl, aws):
+    """Sessions of a second stream group start by themselves; a policy exports them."""
+    spec = {
+        "streamGroupIdentifier": POLICY_GROUP,
+        "template": {"spec": {"outputUri": "s3://exports/{policy}/{sessionId}.zip"}},
+    }
+    manifest = {
+        "apiVersion": "sessionexport.dev/v1alpha1",
+        "kind": "SessionExportPolicy",
+        "metadata": {"name": "every-session", "namespace": "team-a"},
+        "spec": spec,
+    }
+    kubectl("create", "-f", "-", text=json.dumps(manifest))
+    arrivals = {"perSecond": 0.5, "forSeconds": SECONDS, "lifetimeSeconds": [30, 60], "groups": [POLICY_GROUP]}
+    http(f"{aws}/_simulator/arrivals", arrivals, "POST")
+
+
 def load(kubectl, aws, begun):
     """A steady trickle; then a burst while the customer's backend uses up the quota; then IAM refuses for a while."""
+    policy(kubectl, aws)
 
     def at(share):
         time.sleep(max(0, begun + share * SECONDS - time.time()))
@@ -203,7 +227,7 @@ def legend(template, labels):
 
 def draw(server, begun, ended):
     panels = {panel["title"]: panel for panel in json.loads(DASHBOARD.read_text())["panels"]}
-    figure, axes = plt.subplots(3, 2, figsize=(11, 8), dpi=80, constrained_layout=True)
+    figure, axes = plt.subplots(4, 2, figsize=(11, 10.5), dpi=80, constrained_layout=True)
     for title, axis in zip(PANELS, axes.flat):
         axis.set_title(title, fontsize=10)
         for target in panels[title]["targets"]:

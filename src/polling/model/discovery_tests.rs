@@ -208,6 +208,19 @@ fn live_sessions_with_accepted_exports_cost_no_list_and_no_get_beside_discovery(
 }
 
 #[test]
+fn the_age_of_discovery_is_that_of_the_group_whose_last_complete_scan_began_first() {
+    let mut model = discovering(20, Service::default());
+    let age = |model: &Model| model.plan.oldest_discovery_age(model.now);
+    model.run(secs(60));
+    assert!((secs(2)..secs(15)).contains(&age(&model)), "{:?}", age(&model));
+    model.service.refuses = Some(FailureClass::AccessDenied);
+    model.run(secs(60));
+    assert!(age(&model) >= secs(60), "{:?}", age(&model));
+    model.discover(20, DiscoveryPace::Counting);
+    assert_eq!(age(&model), Duration::ZERO, "all policies are suspended");
+}
+
+#[test]
 fn exports_whose_sessions_have_ended_are_found_as_without_discovery() {
     for (each, upload) in [(10, 10), (300, 0), (300, 20)] {
         let service = Service { upload: secs(upload), busy: true, ..Service::default() };
