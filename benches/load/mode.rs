@@ -35,6 +35,14 @@ pub(crate) struct Scale {
     pub(crate) arrivals_per_second: f64,
     /// Groups with a policy and without a session.
     pub(crate) idle_groups: Vec<usize>,
+    /// Live sessions of a group when its policy is created.
+    pub(crate) backlog: usize,
+    /// How long leaders are killed while sessions arrive.
+    pub(crate) takeover: Duration,
+    /// Minutes in which sessions come and go.
+    pub(crate) endurance: u64,
+    /// Finished exports that policies keep.
+    pub(crate) kept: usize,
     /// Beside 0.
     pub(crate) memory: Vec<usize>,
     /// Beside `pending`: the other points of the plots.
@@ -71,6 +79,10 @@ impl Mode {
                 arrivals: Duration::from_secs(10),
                 arrivals_per_second: 3.0,
                 idle_groups: vec![5],
+                backlog: 0,
+                takeover: Duration::ZERO,
+                endurance: 0,
+                kept: 0,
                 memory: Vec::new(),
                 smaller: Vec::new(),
             },
@@ -91,6 +103,10 @@ impl Mode {
                 arrivals: Duration::from_secs(300),
                 arrivals_per_second: 10.0,
                 idle_groups: vec![1, 5, 20, 40],
+                backlog: 10_000,
+                takeover: Duration::from_secs(150),
+                endurance: 10,
+                kept: 100_000,
                 memory: vec![1_000, 10_000, 100_000],
                 smaller: vec![30, 300, 3_000],
             },

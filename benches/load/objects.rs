@@ -2,9 +2,10 @@
 
 use crate::setup::Setup;
 use futures::{StreamExt, stream};
-use kube::Api;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
+use session_export_operator::api::policy::SessionExportPolicy;
 use session_export_operator::api::{ExportStatus, SessionExport};
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
@@ -136,16 +137,53 @@ pub(crate) async fn adopt(setup: &Setup, planned: &[Planned]) {
 pub(crate) async fn adopt_alone(setup: &Setup, planned: &[Planned]) {
     let Some((first, rest)) = planned.split_first() else { return };
     let status = first_adopted(setup, first).await;
+    with_statuses(setup, rest.iter().map(|one| create_with(setup, one, status.of(one)))).await;
+}
+
+/// Carries out creations of objects that have a status already.
+async fn with_statuses<T>(setup: &Setup, creations: impl Iterator<Item = impl Future<Output = T>>) {
     let control = setup.world.control();
     control.status_is_apart(false).await;
-    let each = stream::iter(rest).map(|one| create_with(setup, one, status.of(one)));
-    each.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+    stream::iter(creations).buffer_unordered(AT_ONCE).for_each(async |_| ()).await;
     control.status_is_apart(true).await;
     // Which keeps the API server busy for a while, unless it is restarted.
     control.restart_api_server().await;
-    while !is_watched(&api(setup, &first.namespace)).await {
+    while !is_watched(&api(setup, &setup.namespaces[0])).await {
         sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Creates objects like this one, as these policies would have made them for other sessions of their groups. No operator
+/// of any stand may run meanwhile.
+pub(crate) async fn create_like<'a>(
+    setup: &Setup,
+    first: &SessionExport,
+    owners: impl Iterator<Item = &'a SessionExportPolicy>,
+) {
+    let (session, group) = (&first.spec.stream_session_identifier, group_of(&first.spec.stream_group_identifier));
+    let text = serde_json::to_string(&json!({"spec": first.spec, "status": first.status})).unwrap();
+    let creations = owners.enumerate().map(|(n, owner)| {
+        let own = format!("k{n:06}");
+        let text = text.replace(session.as_str(), &own).replace(group, group_of(&owner.spec.stream_group_identifier));
+        let mut object: Value = serde_json::from_str(&text).unwrap();
+        let name = owner.name_any();
+        object["metadata"] = json!({
+            "name": format!("{name}-{own}"),
+            "labels": {"sessionexport.dev/policy": name},
+            "ownerReferences": [{
+                "apiVersion": "sessionexport.dev/v1alpha1", "kind": "SessionExportPolicy", "controller": true,
+                "name": name, "uid": owner.uid(),
+            }],
+        });
+        let object: SessionExport = serde_json::from_value(object).unwrap();
+        async move { api(setup, &setup.namespaces[0]).create(&PostParams::default(), &object).await.unwrap() }
+    });
+    with_statuses(setup, creations).await;
+}
+
+/// The id of a group, of its id or ARN.
+fn group_of(identifier: &str) -> &str {
+    identifier.rsplit('/').next().unwrap_or(identifier)
 }
 
 /// Whether the API server serves watches of them: not before it has read them all.
@@ -214,6 +252,11 @@ pub(crate) async fn outcomes(setup: &Setup) -> Outcomes {
 }
 
 impl Outcomes {
+    /// All of them.
+    pub(crate) const fn sum(self) -> usize {
+        self.succeeded + self.pending + self.failed + self.none
+    }
+
     fn add(&mut self, object: &SessionExport) {
         let count = match object.status.as_ref().and_then(|status| status.export_status) {
             Some(ExportStatus::Succeeded) => &mut self.succeeded,

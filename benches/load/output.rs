@@ -57,6 +57,8 @@ fn file(plot: Plot) -> &'static str {
         Plot::Detection => "bench-detection",
         Plot::Waits => "bench-waits",
         Plot::Memory => "bench-memory",
+        Plot::Discovery => "bench-discovery",
+        Plot::Arrivals => "bench-arrivals",
     }
 }
 
@@ -95,14 +97,21 @@ fn keep(report: &Report) {
 }
 
 fn drawn(name: &str, series: &[Series]) -> String {
-    let x = "SessionExport objects";
-    let words = |title, y| Words { title, x, y };
+    let words = |title, y| Words { title, x: "SessionExport objects", y };
     match name {
         "bench-requests" => {
             lines(words("Requests to AWS while all sessions end in 2 minutes", "requests"), series, true)
         }
         "bench-detection" => lines(words("From the ZIP to the status", "seconds"), series, true),
         "bench-memory" => lines(words("Memory of the operator", "MiB, resident set"), series, true),
+        "bench-discovery" => {
+            let title = "From ACTIVE to the accepted export, of sessions that nobody names";
+            lines(Words { title, x: "stream groups with a policy", y: "seconds" }, series, false)
+        }
+        "bench-arrivals" => {
+            let title = "Memory of the operator while sessions come and go";
+            lines(Words { title, x: "minutes", y: "MiB, resident set" }, series, false)
+        }
         _ => waits(series),
     }
 }

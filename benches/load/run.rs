@@ -84,6 +84,11 @@ impl Running {
         fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
     }
 
+    /// kill -9: nothing is given back.
+    pub(crate) fn kill(self) {
+        self.operator.crash();
+    }
+
     /// Ends it in good order.
     pub(crate) async fn stop(self) {
         self.operator.stop().await;

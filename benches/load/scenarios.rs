@@ -6,6 +6,7 @@ pub(crate) mod discovery;
 pub(crate) mod ending;
 pub(crate) mod memory;
 pub(crate) mod pending;
+pub(crate) mod policies;
 pub(crate) mod single;
 pub(crate) mod steady;
 pub(crate) mod storm;
@@ -36,6 +37,8 @@ pub(crate) enum Plot {
     Detection,
     Waits,
     Memory,
+    Discovery,
+    Arrivals,
 }
 
 impl Found {

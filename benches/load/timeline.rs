@@ -7,7 +7,7 @@ use crate::objects::Destination;
 use crate::output::{about, series};
 use crate::report::{Bar, Report, Row, thousands};
 use crate::scenarios::ending::{Bound, Ending};
-use crate::scenarios::{Found, burst, crowd, discovery, memory, pending, single, steady, storm};
+use crate::scenarios::{Found, burst, crowd, discovery, memory, pending, policies, single, steady, storm};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::thread::{self, JoinHandle};
@@ -52,6 +52,10 @@ fn legs(mode: Mode) -> Vec<Leg> {
         scenario!("single", single::single),
         scenario!("arriving", discovery::arriving),
         scenario!("idle-policies", discovery::idle),
+        scenario!("backlog", policies::backlog),
+        scenario!("takeover", policies::takeover),
+        scenario!("endurance", policies::endurance),
+        scenario!("kept", policies::kept),
         scenario!("memory", memory::memory),
     ];
     std::iter::once(bounded).chain(alone.map(|one| vec![vec![one]])).collect()

@@ -1,12 +1,13 @@
 //! Sessions that nobody names: policies export them.
 
-use super::Found;
+use super::{Found, Plot};
 use crate::journal::{EXPORT, GET, Journal, LIST, Line};
 use crate::mode::{Mode, Scale};
 use crate::oracle::quantile::quantile;
 use crate::oracle::rate::peak;
 use crate::report::{Bar, Row};
 use crate::setup::{EXPORT_SHARE, GET_SHARE, LIST_SHARE, Setup};
+use crate::simulator::merge;
 use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
@@ -24,26 +25,28 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// Sessions that arrive, in one group and in many.
 pub(crate) async fn arriving(scale: Scale) -> Found {
     let mut found = Found::default();
-    let (few, many) = ((1, 2.0, (3.0, 3.0)), (scale.groups, scale.arrivals_per_second, (5.0, 10.0)));
+    let many = |groups| (groups, scale.arrivals_per_second, (5.0, 10.0));
     let (cases, lives) = match scale.mode {
         // Long enough for a busy machine.
-        Mode::Quick => (vec![many], [40, 50]),
-        Mode::Usual | Mode::Full => (vec![few, many], [20, 120]),
+        Mode::Quick => (vec![many(scale.groups)], [40, 50]),
+        Mode::Usual | Mode::Full => (vec![(1, 2.0, (3.0, 3.0)), many(5), many(scale.groups)], [20, 120]),
     };
     for (groups, per_second, bars) in cases {
         let setup = Setup::with_policies(&format!("arriving-{groups}"), groups).await;
         let operator = setup.operator().await;
         create_policies(&setup).await;
         until_scanned(&setup, groups).await;
-        let plan = json!({
-            "perSecond": per_second, "forSeconds": scale.arrivals.as_secs(), "lifetimeSeconds": lives,
-            "groups": &setup.groups, "endsOnDisconnect": true,
-        });
-        let id = setup.world.simulator.ask("POST", "arrivals", plan).await["id"].to_string();
+        let id = arrive(&setup, per_second, scale.arrivals, lives).await;
         sleep(scale.arrivals).await;
         let sessions = until_ended(&setup, &id).await;
         operator.stop().await;
         let title = format!("{per_second} sessions/s arrive in {groups} groups, nobody names them");
+        let waits = waits(&sessions);
+        for (series, share) in [("p50", 0.5), ("p99", 0.99)] {
+            if let Some(delay) = quantile(&waits, share) {
+                found.point(Plot::Discovery, series, groups as f64, delay);
+            }
+        }
         found.rows.extend(judge(&title, &sessions, &setup.journal(0.0), &setup, bars));
     }
     found
@@ -70,10 +73,25 @@ pub(crate) async fn idle(scale: Scale) -> Found {
     found
 }
 
+/// Begins to start sessions in all groups, which end when their client leaves. Returns the id of the plan.
+pub(super) async fn arrive(setup: &Setup, per_second: f64, long: Duration, lives: [u64; 2]) -> String {
+    let plan = json!({
+        "perSecond": per_second, "forSeconds": long.as_secs(), "lifetimeSeconds": lives,
+        "groups": &setup.groups, "endsOnDisconnect": true,
+    });
+    setup.world.simulator.ask("POST", "arrivals", plan).await["id"].to_string()
+}
+
 async fn create_policies(setup: &Setup) {
+    create_policies_with(setup, json!({})).await;
+}
+
+/// One for each group; `more` of its spec.
+pub(super) async fn create_policies_with(setup: &Setup, more: Value) -> Vec<SessionExportPolicy> {
     let policies: Api<SessionExportPolicy> = Api::namespaced(setup.world.client.clone(), &setup.namespaces[0]);
+    let mut created = Vec::new();
     for (n, group) in setup.groups.iter().enumerate() {
-        let policy = json!({
+        let mut policy = json!({
             "apiVersion": "sessionexport.dev/v1alpha1", "kind": "SessionExportPolicy",
             "metadata": {"name": format!("p{n}")},
             "spec": {
@@ -81,12 +99,15 @@ async fn create_policies(setup: &Setup) {
                 "template": {"spec": {"outputUri": "s3://exports/{policy}/{sessionId}.zip"}},
             },
         });
-        policies.create(&PostParams::default(), &serde_json::from_value(policy).unwrap()).await.unwrap();
+        merge(&mut policy["spec"], more.clone());
+        let policy = serde_json::from_value(policy).unwrap();
+        created.push(policies.create(&PostParams::default(), &policy).await.unwrap());
     }
+    created
 }
 
 /// Waits until each group has been listed.
-async fn until_scanned(setup: &Setup, groups: usize) {
+pub(super) async fn until_scanned(setup: &Setup, groups: usize) {
     let until = Instant::now() + PATIENCE;
     let listed = || {
         let journal = setup.journal(0.0);
@@ -98,7 +119,7 @@ async fn until_scanned(setup: &Setup, groups: usize) {
 }
 
 /// Waits until all sessions have come and gone. Returns them as the simulator tells.
-async fn until_ended(setup: &Setup, id: &str) -> Vec<Value> {
+pub(super) async fn until_ended(setup: &Setup, id: &str) -> Vec<Value> {
     let until = Instant::now() + PATIENCE;
     loop {
         let shown = setup.world.simulator.ask("GET", &format!("arrivals/{id}"), Value::Null).await;
@@ -109,12 +130,17 @@ async fn until_ended(setup: &Setup, id: &str) -> Vec<Value> {
     }
 }
 
+/// Seconds from ACTIVE until AWS had accepted the export, of those that were accepted.
+fn waits(sessions: &[Value]) -> Vec<f64> {
+    sessions.iter().filter_map(|one| Some(one["acceptedAfterMs"].as_f64()? / 1000.0)).collect()
+}
+
 fn judge(title: &str, sessions: &[Value], journal: &Journal, setup: &Setup, (p50, p99): (f64, f64)) -> Vec<Row> {
     let lived = |session: &Value| {
         session["endedAtMs"].as_f64().unwrap_or(f64::MAX) - session["activeAtMs"].as_f64().unwrap_or(f64::MAX)
     };
     let missed = sessions.iter().filter(|one| lived(one) >= LIVES_LONG_ENOUGH && one["acceptedAfterMs"].is_null());
-    let waits: Vec<f64> = sessions.iter().filter_map(|one| Some(one["acceptedAfterMs"].as_f64()? / 1000.0)).collect();
+    let waits = waits(sessions);
     let accepted = journal.first_accepted(setup.key());
     let early = |call: &&&Line| accepted.get(call.session.as_str()).is_none_or(|at| call.ms < *at);
     let (exports, gets) = (journal.calls(EXPORT, setup.key()), journal.calls(GET, setup.key()));
