@@ -171,7 +171,7 @@ impl Process {
         let permissions = preflight::required_permissions(namespaces, (lease_namespace, &self.config.lease.name));
         let report = |missing: &PreflightError| {
             self.health.set_ready(match missing {
-                PreflightError::Permissions(_) | PreflightError::Crd => {
+                PreflightError::Permissions(_) | PreflightError::Crd(_) => {
                     ReadyState::MissingPermission(missing.to_string())
                 }
                 PreflightError::Unreachable(_) => ReadyState::Blocked(missing.to_string()),

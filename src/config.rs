@@ -131,7 +131,7 @@ pub struct Policies {
 
 impl Default for Policies {
     fn default() -> Self {
-        Self { enabled: false, max_waiting_exports: 100 }
+        Self { enabled: true, max_waiting_exports: 100 }
     }
 }
 

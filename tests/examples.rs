@@ -34,7 +34,7 @@ fn read(path: &str) -> String {
 /// The manifests of one folder, by file name.
 fn manifests_in(folder: &str) -> BTreeMap<String, SessionExport> {
     let files = std::fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
-    let others = ["config.yaml", "install.yaml", "install-policies.yaml", POLICY];
+    let others = ["config.yaml", "install.yaml", POLICY];
     let other = |path: &PathBuf| path.is_dir() || others.iter().any(|name| path.ends_with(name));
     let parse = |path: PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();

@@ -98,7 +98,7 @@ await_simulator() {
 # There is no kubelet that would run Pods, so the Deployment gets none; the operator's process is started below.
 install_operator() {
 	sed 's/^  replicas: .*/  replicas: 0/' examples/install.yaml |
-		kubectl apply -f crds/ -f examples/install-policies.yaml -f -
+		kubectl apply -f crds/ -f -
 	kubectl wait --for=condition=Established --timeout=30s crd/sessionexports.sessionexport.dev \
 		crd/sessionexportpolicies.sessionexport.dev
 	kubectl create namespace team-a

@@ -3,12 +3,15 @@
 //! Owns: the list of permissions and the sentences that name a missing one.
 //! Never: ends the process: the checks are repeated until all pass.
 
+use crate::api::policy::SessionExportPolicy;
 use crate::api::{GROUP, SessionExport};
 use crate::runtime::client::describe_error;
 use crate::runtime::received::Received;
+use crate::runtime::watch::WatchableResource;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -16,7 +19,7 @@ use tokio::time::sleep;
 /// Pause between two tries.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Pause between two checks of what only policies need.
+/// Pause between two checks of what only policies need, once the API server has answered.
 const POLICY_RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// One permission, in the terms of RBAC.
@@ -59,9 +62,9 @@ pub enum PreflightError {
     /// The permissions that the operator's ServiceAccount lacks.
     #[error("the operator's ServiceAccount may not: {}", join_permissions(.0))]
     Permissions(Vec<Permission>),
-    /// The CRD is not installed, or not served in this version.
-    #[error("the API server does not serve sessionexports.{GROUP}: install the CRD")]
-    Crd,
+    /// The CRD of this plural is not installed, or not served in this version.
+    #[error("the API server does not serve {0}.{GROUP}: install the CRD")]
+    Crd(Cow<'static, str>),
     /// The API server did not answer, or with another error.
     #[error("the API server cannot be asked: {0}")]
     Unreachable(String),
@@ -108,9 +111,8 @@ pub fn required_permissions(namespaces: &[String], lease: (&str, &str)) -> Vec<P
 /// The permissions that only policies need.
 #[must_use]
 pub fn permissions_of_policies(namespaces: &[String]) -> Vec<Permission> {
-    const WORK: [(&str, &str, &str, &str); 5] = [
+    const WORK: [(&str, &str, &str, &str); 4] = [
         ("create", GROUP, "sessionexports", ""),
-        ("get", GROUP, "sessionexportpolicies", ""),
         ("list", GROUP, "sessionexportpolicies", ""),
         ("watch", GROUP, "sessionexportpolicies", ""),
         ("patch", GROUP, "sessionexportpolicies", "status"),
@@ -133,7 +135,7 @@ fn in_each_namespace(
     permissions.collect()
 }
 
-/// Checks all permissions, then the CRD.
+/// Checks all permissions, then the CRD of SessionExport.
 ///
 /// # Errors
 /// All missing permissions at once, or else the missing CRD.
@@ -143,7 +145,16 @@ pub async fn check_permissions(
     permissions: &[Permission],
 ) -> Result<(), PreflightError> {
     check_allowed(client, permissions).await?;
-    check_crd(client, namespaces).await
+    check_crd::<SessionExport>(client, namespaces).await
+}
+
+async fn check_policies(
+    client: &Client,
+    namespaces: &[String],
+    permissions: &[Permission],
+) -> Result<(), PreflightError> {
+    check_allowed(client, permissions).await?;
+    check_crd::<SessionExportPolicy>(client, namespaces).await
 }
 
 async fn check_allowed(client: &Client, permissions: &[Permission]) -> Result<(), PreflightError> {
@@ -161,12 +172,16 @@ async fn check_allowed(client: &Client, permissions: &[Permission]) -> Result<()
 pub async fn wait_for_policies(client: &Client, namespaces: &[String]) {
     let permissions = permissions_of_policies(namespaces);
     let mut reported = None;
-    while let Err(missing) = check_allowed(client, &permissions).await {
+    while let Err(missing) = check_policies(client, namespaces, &permissions).await {
         if reported.as_ref() != Some(&missing) {
-            tracing::warn!(%missing, "policies are held, checking again every {POLICY_RETRY_INTERVAL:?}");
-            reported = Some(missing);
+            tracing::warn!(%missing, "policies are held, checking again");
+            reported = Some(missing.clone());
         }
-        sleep(POLICY_RETRY_INTERVAL).await;
+        sleep(match missing {
+            PreflightError::Unreachable(_) => RETRY_INTERVAL,
+            PreflightError::Permissions(_) | PreflightError::Crd(_) => POLICY_RETRY_INTERVAL,
+        })
+        .await;
     }
 }
 
@@ -206,15 +221,15 @@ async fn is_allowed(client: &Client, permission: &Permission) -> Result<bool, Pr
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
-async fn check_crd(client: &Client, namespaces: &[String]) -> Result<(), PreflightError> {
+async fn check_crd<K: WatchableResource>(client: &Client, namespaces: &[String]) -> Result<(), PreflightError> {
     // `Received` accepts any content, so that the first object can't keep the operator from starting.
-    let api: Api<Received<SessionExport>> = match namespaces.first() {
+    let api: Api<Received<K>> = match namespaces.first() {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
     match api.list(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(PreflightError::Crd),
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(PreflightError::Crd(K::plural(&()))),
         Err(error) => Err(to_unreachable(error)),
     }
 }

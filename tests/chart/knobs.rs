@@ -2,7 +2,9 @@
 
 use crate::helm::{NAMESPACE, objects, only, template, values};
 use serde_json::{Value, json};
-use session_export_operator::api::{KIND, SessionExport, VERSION};
+use session_export_operator::api::SessionExport;
+use session_export_operator::api::policy::SessionExportPolicy;
+use std::collections::BTreeSet;
 
 fn pod_spec(values: &Value) -> Value {
     only(&objects(values), "Deployment")["spec"]["template"]["spec"].clone()
@@ -221,14 +223,17 @@ fn the_annotations_of_the_chart_name_what_it_installs() {
     let annotations = values("charts/session-export-operator/Chart.yaml")["annotations"].clone();
     let read = |key: &str| -> Vec<Value> { serde_yaml::from_str(annotations[key].as_str().unwrap()).unwrap() };
     let described = read("artifacthub.io/crds");
+    let described: BTreeSet<_> =
+        described.iter().map(|one| ["name", "kind", "version"].map(|key| one[key].as_str())).collect();
     let objects = objects(&json!({}));
     let installed = objects.iter().filter(|object| object["kind"] == "CustomResourceDefinition");
-    let names: Vec<_> = installed.map(|definition| &definition["metadata"]["name"]).collect();
-    assert_eq!(described.iter().map(|definition| &definition["name"]).collect::<Vec<_>>(), names);
-    for definition in &described {
-        assert_eq!((&definition["kind"], &definition["version"]), (&json!(KIND), &json!(VERSION)));
-    }
-    let mut examples = read("artifacthub.io/crdsExamples");
-    let example: SessionExport = serde_json::from_value(examples.remove(0)).unwrap();
-    assert!(example.spec.output_uri.ends_with('/'));
+    let installed = installed.map(|definition| {
+        let spec = &definition["spec"];
+        [&definition["metadata"]["name"], &spec["names"]["kind"], &spec["versions"][0]["name"]].map(Value::as_str)
+    });
+    assert_eq!(described, installed.collect());
+    let examples = read("artifacthub.io/crdsExamples");
+    let export: SessionExport = serde_json::from_value(examples[0].clone()).unwrap();
+    let policy: SessionExportPolicy = serde_json::from_value(examples[1].clone()).unwrap();
+    assert!(export.spec.output_uri.ends_with('/') && policy.spec.template.spec.output_uri.ends_with(".zip"));
 }

@@ -129,7 +129,7 @@ fn definitions(values: &Value) -> Vec<Value> {
 fn the_crds_are_the_committed_ones_and_stay() {
     let committed = [CRD, POLICY_CRD].map(|text| serde_yaml::from_str::<Value>(text).unwrap());
     for (keep, annotations) in [(true, json!({"helm.sh/resource-policy": "keep"})), (false, Value::Null)] {
-        let mut rendered = definitions(&json!({"crds": {"keep": keep}, "policies": {"enabled": true}}));
+        let mut rendered = definitions(&json!({"crds": {"keep": keep}}));
         for definition in &mut rendered {
             assert_eq!(definition["metadata"]["annotations"], annotations);
             let metadata = definition["metadata"].as_object_mut().unwrap();
@@ -143,7 +143,7 @@ fn the_crds_are_the_committed_ones_and_stay() {
 
 #[test]
 fn without_policies_their_definition_is_not_installed() {
-    let left = definitions(&json!({}));
+    let left = definitions(&json!({"policies": {"enabled": false}}));
     let names: Vec<&Value> = left.iter().map(|definition| &definition["metadata"]["name"]).collect();
     assert_eq!(names, ["sessionexports.sessionexport.dev"]);
 }

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use session_export_operator::app::preflight::{self, Permission, PreflightError};
 use std::collections::BTreeSet;
 
+/// The release's.
+const LEASE: &str = "exports-session-export-operator";
+
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
@@ -69,7 +72,7 @@ fn needed(namespaces: &[&str], lease: &str) -> Vec<Permission> {
 /// The same, and what only policies need.
 fn with_policies(namespaces: &[&str]) -> Vec<Permission> {
     let watched: Vec<String> = namespaces.iter().map(ToString::to_string).collect();
-    let mut all = needed(namespaces, "exports-session-export-operator");
+    let mut all = needed(namespaces, LEASE);
     all.extend(preflight::permissions_of_policies(&watched));
     all
 }
@@ -77,31 +80,22 @@ fn with_policies(namespaces: &[&str]) -> Vec<Permission> {
 #[test]
 fn nothing_is_granted_but_what_the_operator_needs() {
     let words = |permissions: Vec<Permission>| permissions.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    let off = json!({"enabled": false});
     for (values, needed) in [
-        (json!({}), needed(&[], "exports-session-export-operator")),
-        (json!({"watch": {"namespaces": ["a", "b"]}}), needed(&["a", "b"], "exports-session-export-operator")),
-        (json!({"config": {"lease": {"name": "mine"}}}), needed(&[], "mine")),
+        (json!({"policies": &off}), needed(&[], LEASE)),
+        (json!({"policies": &off, "watch": {"namespaces": ["a", "b"]}}), needed(&["a", "b"], LEASE)),
+        (json!({"policies": &off, "config": {"lease": {"name": "mine"}}}), needed(&[], "mine")),
         (
-            json!({"config": {"lease": {"name": "mine", "namespace": "leases"}}}),
+            json!({"policies": &off, "config": {"lease": {"name": "mine", "namespace": "leases"}}}),
             preflight::required_permissions(&[], ("leases", "mine")),
         ),
-        (json!({"policies": {"enabled": true}}), with_policies(&[])),
-        (json!({"policies": {"enabled": true}, "watch": {"namespaces": ["a", "b"]}}), with_policies(&["a", "b"])),
+        (json!({}), with_policies(&[])),
+        (json!({"watch": {"namespaces": ["a", "b"]}}), with_policies(&["a", "b"])),
     ] {
         let granted = granted(&objects(&values));
         assert_eq!(granted.len(), needed.len(), "{granted:?}");
         assert_eq!(granted.into_iter().collect::<BTreeSet<_>>(), words(needed), "{values}");
     }
-}
-
-#[test]
-fn the_manifests_for_policies_without_helm_grant_what_only_policies_need() {
-    let text = include_str!("../../examples/install-policies.yaml");
-    let documents = serde_yaml::Deserializer::from_str(text);
-    let objects: Vec<Value> = documents.map(|one| <Value as serde::Deserialize>::deserialize(one).unwrap()).collect();
-    let needed = preflight::permissions_of_policies(&[]);
-    let words: BTreeSet<String> = needed.iter().map(ToString::to_string).collect();
-    assert_eq!(granted_by(only(&objects, "ClusterRole")).into_iter().collect::<BTreeSet<_>>(), words);
 }
 
 #[test]

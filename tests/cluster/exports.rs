@@ -6,8 +6,8 @@ use crate::release::TENANT;
 use crate::simulator::{GROUP, merge};
 use futures::StreamExt;
 use futures::stream::iter;
+use kube::Api;
 use kube::api::{ListParams, PostParams};
-use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use session_export_operator::api::{ExportStatus, SessionExport, SessionExportStatus};
 use std::collections::BTreeMap;
@@ -49,64 +49,65 @@ impl Cluster {
         names
     }
 
-    /// Waits until AWS has accepted all of them.
-    pub(crate) async fn accepted(&self, names: &[String]) {
-        self.all(names, "accepted", |status| status.export_status == Some(ExportStatus::Pending)).await;
+    /// Waits until AWS has accepted the export of each of these sessions, whoever has made it.
+    pub(crate) async fn accepted(&self, sessions: &[String]) {
+        self.all(sessions, "accepted", |status| status.export_status == Some(ExportStatus::Pending)).await;
     }
 
     /// Ends the sessions; each comes to one ZIP, and AWS was asked for one export of it.
-    pub(crate) async fn come_to_their_zips(&self, names: &[String]) {
-        for name in names {
-            self.simulator.end(name).await;
+    pub(crate) async fn come_to_their_zips(&self, sessions: &[String]) {
+        for session in sessions {
+            self.simulator.end(session).await;
         }
-        self.came_to_their_zips(names).await;
+        self.came_to_their_zips(sessions).await;
     }
 
     /// The same of sessions that have ended already.
-    pub(crate) async fn came_to_their_zips(&self, names: &[String]) {
-        let done = self.all(names, "finished", |status| status.completion_time.is_some()).await;
-        for status in &done {
+    pub(crate) async fn came_to_their_zips(&self, sessions: &[String]) {
+        let done = self.all(sessions, "finished", |status| status.completion_time.is_some()).await;
+        let statuses = || done.iter().map(|export| export.status.as_ref().unwrap());
+        for status in statuses() {
             assert_eq!(status.export_status, Some(ExportStatus::Succeeded), "{status:#?}\n{}", diagnosis());
         }
-        self.were_asked_for_once(names).await;
-        are_zips(done.iter().map(|status| self.file(status.output_uri.as_deref().unwrap())));
+        self.were_asked_for_once(&done).await;
+        are_zips(statuses().map(|status| self.file(status.output_uri.as_deref().unwrap())));
     }
 
-    /// Waits until all of them are so.
+    /// Waits until the exports of all of these sessions are so.
     async fn all(
         &self,
-        names: &[String],
+        sessions: &[String],
         what: &str,
         is_so: impl Fn(&SessionExportStatus) -> bool,
-    ) -> Vec<SessionExportStatus> {
+    ) -> Vec<SessionExport> {
         let give_up = Instant::now() + PATIENCE;
         loop {
             let listed = self.exports().list(&ListParams::default()).await.unwrap().items;
-            let mut statuses: BTreeMap<String, SessionExportStatus> =
-                listed.into_iter().map(|object| (object.name_any(), object.status.unwrap_or_default())).collect();
-            let other = names.iter().find(|name| !is_so(&statuses[*name]));
-            let Some(other) = other else { return names.iter().map(|name| statuses.remove(name).unwrap()).collect() };
-            assert!(Instant::now() < give_up, "{other} is never {what}: {:#?}\n{}", statuses[other], diagnosis());
+            let mut exports: BTreeMap<String, SessionExport> =
+                listed.into_iter().map(|export| (export.spec.stream_session_identifier.clone(), export)).collect();
+            let status = |session: &String| exports.get(session).and_then(|export| export.status.as_ref());
+            let other = sessions.iter().find(|session| !status(session).is_some_and(&is_so));
+            let Some(other) = other else { return sessions.iter().map(|one| exports.remove(one).unwrap()).collect() };
+            assert!(Instant::now() < give_up, "{other} is never {what}: {:#?}\n{}", status(other), diagnosis());
             // A long list is long to read.
-            sleep(Duration::from_millis(50 + names.len() as u64)).await;
+            sleep(Duration::from_millis(50 + sessions.len() as u64)).await;
         }
     }
 
-    /// AWS has made one export of each session, however often it was asked, and was never asked for another
+    /// AWS has made one export for each of these objects, however often it was asked, and was never asked for another
     /// destination.
-    async fn were_asked_for_once(&self, names: &[String]) {
+    async fn were_asked_for_once(&self, exports: &[SessionExport]) {
         let of = async |kind: &str| {
             let records = self.simulator.ask("GET", &format!("journal?kind={kind}"), Value::Null).await;
             records["records"].as_array().unwrap().clone()
         };
-        let (exports, calls) = (of("export").await, of("call&operation=ExportStreamSessionFiles").await);
-        for name in names {
-            let made = exports.iter().filter(|record| record["session"] == *name && record["to"] == "PENDING");
-            assert_eq!(made.count(), 1, "exports of {name}");
-            assert!(
-                calls.iter().filter(|call| call["session"] == *name).all(|call| call["outputUri"] == URI),
-                "{name}"
-            );
+        let (made, calls) = (of("export").await, of("call&operation=ExportStreamSessionFiles").await);
+        for SessionExport { spec, .. } in exports {
+            let session = &spec.stream_session_identifier;
+            let begun = made.iter().filter(|record| record["session"] == **session && record["to"] == "PENDING");
+            assert_eq!(begun.count(), 1, "exports of {session}");
+            let mut of_session = calls.iter().filter(|call| call["session"] == **session);
+            assert!(of_session.all(|call| call["outputUri"] == *spec.output_uri), "{session}");
         }
     }
 

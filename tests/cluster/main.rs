@@ -1,8 +1,9 @@
 //! The chart and the image on a real node: what only a running Pod can prove. `make cluster-test` runs these tests, on
 //! Linux and as root; a plain `cargo test` shows them as ignored.
 //!
-//! One story on one cluster, because what happens to an installation happens one after the other. It ends with the
-//! audit log: over the whole story, every right that the chart gives was used, and none was missing.
+//! One story on one cluster, because what happens to an installation happens one after the other. Its first part is
+//! without policies, its second with them. Each ends with the audit log: from the beginning of the story, every right
+//! that the chart gives was used, and none was missing.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +22,7 @@ mod load;
 mod newer;
 mod node;
 mod pods;
+mod policies;
 mod release;
 mod rights;
 #[path = "../e2e/simulator.rs"]

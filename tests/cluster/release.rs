@@ -19,7 +19,8 @@ pub(crate) fn image(tag: &str) -> String {
 
 const REPOSITORY: &str = "localhost/session-export-operator";
 
-/// What an administrator sets, and not one thing more. The keys stand for the role, the address for AWS.
+/// What an administrator sets who wants no policies, and not one thing more. The keys stand for the role, the address
+/// for AWS.
 pub(crate) fn values(simulator: &Simulator) -> Value {
     let rule = json!({"namespaces": [TENANT], "streamGroups": ["*"], "outputPrefixes": ["s3://exports/team-a/"]});
     json!({
@@ -31,6 +32,7 @@ pub(crate) fn values(simulator: &Simulator) -> Value {
             "allowInsecureEndpoint": true,
         },
         "config": {"rules": [rule]},
+        "policies": {"enabled": false},
         "extraEnv": [
             {"name": "AWS_ACCESS_KEY_ID", "value": ACCESS_KEY_ID},
             {"name": "AWS_SECRET_ACCESS_KEY", "value": SECRET_ACCESS_KEY},

@@ -19,17 +19,12 @@ impl Cluster {
         self.node.audited(&format!("system:serviceaccount:{NAMESPACE}:{NAME}"))
     }
 
-    /// Every right that was given was used, and no request was denied, but for this: Helm takes away the rights
-    /// together with the Deployment, so that a Pod may find its last requests denied, such as that which gives back the
-    /// lease.
-    pub(crate) async fn rights_are_what_was_needed(&self, uninstalled: (Timestamp, Timestamp)) {
+    /// Every right that was given was used, and no request was denied, but for this: Helm takes away rights before the
+    /// Pods that have them, so that a Pod may find its last requests denied, such as that which gives back the lease.
+    /// `without` are the times from the moment that Helm began until the Pods were gone.
+    pub(crate) async fn rights_are_what_was_needed(&self, without: &[(Timestamp, Timestamp)]) {
+        assert_eq!(self.denied(without), Vec::<Value>::new());
         let asked = self.requests();
-        let mut denied: Vec<_> = asked.iter().filter(|line| line["responseStatus"]["code"] == 403).collect();
-        denied.retain(|line| {
-            let at: Timestamp = line["requestReceivedTimestamp"].as_str().unwrap().parse().unwrap();
-            at < uninstalled.0 || uninstalled.1 < at
-        });
-        assert!(denied.is_empty(), "{denied:#?}");
         // What any user may ask: whether it has its rights.
         let used: BTreeSet<String> =
             asked.iter().filter(|line| line["objectRef"]["resource"] != "selfsubjectaccessreviews").map(used).collect();
@@ -37,6 +32,16 @@ impl Cluster {
         // The API server asks for this one when the policy judges a write of a status; the audit log shows the write.
         assert!(given.remove("record sessionexports/status.sessionexport.dev"));
         assert_eq!(used, given, "used, and given");
+    }
+
+    /// The requests that were denied outside of these times.
+    pub(crate) fn denied(&self, without: &[(Timestamp, Timestamp)]) -> Vec<Value> {
+        let mut denied = self.requests();
+        denied.retain(|line| {
+            let at: Timestamp = line["requestReceivedTimestamp"].as_str().unwrap().parse().unwrap();
+            line["responseStatus"]["code"] == 403 && without.iter().all(|(from, to)| at < *from || *to < at)
+        });
+        denied
     }
 
     async fn given(&self) -> BTreeSet<String> {

@@ -5,6 +5,7 @@ use crate::helm::CHART;
 use crate::newer::NEWER;
 use crate::node::diagnosis;
 use crate::pods::{Process, container, container_id, uid};
+use crate::policies::{switched_off, uninstalled_with_a_policy, upgraded_to_policies, with_policies};
 use crate::release::{Release, VERSION, image, values};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -42,7 +43,17 @@ async fn an_installation_from_its_first_day_to_its_last() {
     chapter("a thousand exports at once fit into the limit of memory");
     cluster.carries(1000).await;
     chapter("no right was given that was not used, and none was missing");
-    cluster.rights_are_what_was_needed(uninstalled).await;
+    cluster.rights_are_what_was_needed(&[uninstalled]).await;
+    let values = with_policies(&values);
+    chapter("an upgrade brings policies, and one exports sessions that nobody names");
+    upgraded_to_policies(&cluster, &release, &values).await;
+    chapter("uninstalled with a policy's exports under way, and installed again");
+    let again = uninstalled_with_a_policy(&cluster, &release, &values).await;
+    chapter("with policies, too, every right was used, and none was missing");
+    cluster.rights_are_what_was_needed(&[uninstalled, again]).await;
+    chapter("policies are switched off");
+    let going = switched_off(&cluster, &release, &values).await;
+    assert_eq!(cluster.denied(&[uninstalled, again, going]), Vec::<Value>::new());
 }
 
 fn chapter(title: &str) {
@@ -157,7 +168,11 @@ async fn the_api_server_stands_still(cluster: &Cluster) {
 }
 
 /// Exports while something changes.
-async fn exports_during(cluster: &Cluster, prefix: &str, change: impl FnOnce() + Send + 'static) -> Vec<String> {
+pub(crate) async fn exports_during(
+    cluster: &Cluster,
+    prefix: &str,
+    change: impl FnOnce() + Send + 'static,
+) -> Vec<String> {
     let change = spawn_blocking(change);
     let mut names = Vec::new();
     while !change.is_finished() {

@@ -120,7 +120,7 @@ impl World {
         self.grant_everywhere(&self.namespace, granted()[0].clone()).await;
     }
 
-    /// The very rules of examples/install-policies.yaml.
+    /// The very rules of examples/install.yaml for policies.
     #[allow(dead_code, reason = "the tests of policies use it")]
     pub(crate) async fn permit_policies(&self) {
         self.grant("policies", granted_for_policies()).await;
@@ -470,13 +470,6 @@ impl World {
     }
 }
 
-fn granted_for_policies() -> Value {
-    let text = include_str!("../../examples/install-policies.yaml");
-    let document = serde_yaml::Deserializer::from_str(text).next().unwrap();
-    let role = <Value as serde::Deserialize>::deserialize(document).unwrap();
-    role["rules"].clone()
-}
-
 /// Waits are shorter than by default, in the same proportions; a call's time-out stays below the consistency window. But
 /// the leader keeps its lease though the API server stands still for seconds, as it may on a busy machine: a new term
 /// would begin with an empty memory, and read everything again.
@@ -489,6 +482,7 @@ fn default_config(namespace: &str) -> Value {
             "outputPrefixes": ["s3://exports/", "s3://denied/"],
         }],
         "watch": {"namespaces": [namespace]},
+        "policies": {"enabled": false},
         "lease": {"namespace": namespace},
         "timing": {
             "callTimeout": "1500ms",
@@ -511,9 +505,26 @@ fn default_config(namespace: &str) -> Value {
     })
 }
 
-/// The rules of examples/install.yaml: what a test may do is what an installed operator may do.
+/// The rules of examples/install.yaml: what a test may do is what an installed operator without policies may do.
 pub(crate) fn granted() -> Vec<Value> {
-    installed().into_iter().map(|object| object["rules"].clone()).filter(|rules| !rules.is_null()).collect()
+    let mut roles = roles();
+    roles.iter_mut().for_each(|rules| rules.retain(|rule| !is_for_policies(rule)));
+    roles.into_iter().map(Value::Array).collect()
+}
+
+/// What it may do besides for policies.
+fn granted_for_policies() -> Value {
+    roles().into_iter().flatten().filter(is_for_policies).collect()
+}
+
+fn is_for_policies(rule: &Value) -> bool {
+    let resource = rule["resources"][0].as_str().unwrap();
+    resource.starts_with("sessionexportpolicies")
+        || (resource == "sessionexports" && rule["verbs"] == json!(["create"]))
+}
+
+fn roles() -> Vec<Vec<Value>> {
+    installed().into_iter().filter_map(|mut object| Some(object["rules"].as_array_mut()?.split_off(0))).collect()
 }
 
 /// The objects of examples/install.yaml.

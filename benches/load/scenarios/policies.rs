@@ -68,7 +68,8 @@ async fn edit_policy(setup: &Setup) {
 async fn until_accepted(setup: &Setup, count: usize, least: f64) {
     let until = Instant::now() + PATIENCE + Duration::from_secs_f64(3.0 * least);
     while setup.journal(0.0).first_accepted(setup.key()).len() < count && Instant::now() < until {
-        sleep(Duration::from_secs(2)).await;
+        // A long journal is long to read.
+        sleep(Duration::from_secs(10)).await;
     }
 }
 

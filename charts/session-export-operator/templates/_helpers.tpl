@@ -354,7 +354,7 @@ request.operation == 'CREATE' || (
   verbs: [create]
 - apiGroups: [sessionexport.dev]
   resources: [sessionexportpolicies]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [sessionexport.dev]
   resources: [sessionexportpolicies/status]
   # The only thing that the operator ever writes to a SessionExportPolicy.
