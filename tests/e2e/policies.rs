@@ -375,6 +375,31 @@ async fn a_full_namespace_stalls_the_policy_and_what_comes_free_is_used() {
     world.policy_shows("all", READY, "Watching").await;
 }
 
+/// More than a policy keeps as candidates: they cost a request now and then, and nothing from others.
+#[tokio::test]
+async fn thousands_of_candidates_in_a_full_namespace_cost_one_refused_creation_at_a_time() {
+    let world = world("policy-crowd", json!({})).await;
+    world.quota_of_exports(2).await;
+    sessions(&world, &names("s", 2500), json!({})).await;
+    let _operator = world.operator().await;
+    world.policy("all", json!({})).await;
+    world.policy_shows("all", STALLED, "ExportsRefused").await;
+    let creations = || async {
+        let requests = world.requests_by(0).await;
+        let of_exports = |line: &&Value| line["verb"] == "create" && line["objectRef"]["resource"] == "sessionexports";
+        requests.iter().filter(of_exports).count()
+    };
+    let before = creations().await;
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    let refused = creations().await - before;
+    assert!(refused <= 3, "{refused} creations in 25 s");
+    assert_eq!(world.exported_sessions().await.len(), 2);
+    world.no_quota_of_exports().await;
+    let goes_on = || async { world.exported_sessions().await.len() >= 30 };
+    world.eventually("what comes free is used", goes_on).await;
+    world.policy_shows("all", READY, "Watching").await;
+}
+
 #[tokio::test]
 async fn without_its_rights_or_switched_off_only_policies_are_held() {
     for (name, changes, permitted) in
