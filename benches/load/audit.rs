@@ -64,7 +64,11 @@ impl Request {
 
     /// A status that was written.
     pub(crate) fn is_status_write(&self) -> bool {
-        self.what() == "patch sessionexports/status" && self.response_status.code == 200
+        self.what() == "patch sessionexports/status" && self.has_succeeded()
+    }
+
+    pub(crate) const fn has_succeeded(&self) -> bool {
+        matches!(self.response_status.code, 200..300)
     }
 
     /// Neither the watch nor the lease.

@@ -325,7 +325,7 @@ impl PolicyRegistry {
         let mut waiting_by_region: HashMap<_, usize> = HashMap::new();
         let mut ready = Vec::new();
         for (uid, entry) in &self.entries {
-            let waiting = self.exports.awaiting_turn(uid, now) + entry.creating;
+            let waiting = self.exports.awaiting_turn(uid, now) + entry.creating.len();
             *waiting_by_namespace.entry(entry.policy.namespace.clone()).or_default() += waiting;
             let Some(covered) = entry.covered() else { continue };
             *waiting_by_region.entry(covered.group().region.clone()).or_default() += waiting;
@@ -342,14 +342,14 @@ impl PolicyRegistry {
         let entry = self.entries.get_mut(&uid)?;
         let (key, candidate) = entry.candidates.pop_first()?;
         let policy = entry.covered()?.clone();
-        entry.creating += 1;
+        entry.creating.insert(key);
         Some(Creation { policy, key, candidate })
     }
 
     /// Records how a creation ended.
     pub(crate) fn end_creation(&mut self, creation: &Creation, outcome: CreationOutcome, now: (Instant, Timestamp)) {
         let Some(entry) = self.entries.get_mut(&creation.policy.uid) else { return };
-        entry.creating = entry.creating.saturating_sub(1);
+        entry.creating.remove(&creation.key);
         match outcome {
             CreationOutcome::Made { uid } => {
                 entry.handled.insert(creation.key);

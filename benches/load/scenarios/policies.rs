@@ -3,7 +3,7 @@
 
 use super::discovery::{arrive, create_policies_with, until_ended, until_scanned};
 use super::{Found, Plot};
-use crate::journal::{EXPORT, Journal};
+use crate::journal::Journal;
 use crate::mode::Scale;
 use crate::objects::{create_like, outcomes, wall};
 use crate::report::{Bar, Row, thousands};
@@ -42,13 +42,16 @@ pub(crate) async fn backlog(scale: Scale) -> Found {
     let last = accepted.last().map(|at| (at - begun) / 1000.0);
     let steady = accepted.len().saturating_sub(scale.backlog / 10);
     let rate = (steady > 0).then(|| steady as f64 * 1000.0 / (accepted[steady - 1] - accepted[0]));
-    let created: Vec<f64> =
-        audit.news().iter().filter(|one| one.what() == "create sessionexports").map(|one| one.received()).collect();
+    let creations = audit.news();
+    let creations: Vec<_> = creations.iter().filter(|one| one.what() == "create sessionexports").collect();
+    let created: Vec<f64> = creations.iter().filter(|one| one.has_succeeded()).map(|one| one.answered()).collect();
+    let note = format!("{} objects made with {} requests", created.len(), creations.len());
     let mut found = Found::default();
     found.rows = vec![
         Row::count(title, "sessions without an export", scale.backlog - accepted.len(), 0.0),
         Row::count(title, "exports of one session, max", most_exports(&journal), 1.0),
-        Row::count(title, "made and not accepted at a time, max", most_waiting(created, &accepted, setup.wall), 100.0),
+        Row::count(title, "made and not accepted at a time, max", most_waiting(created, &accepted, setup.wall), 100.0)
+            .note(note),
         Row::new(title, "Export calls per second until a tenth is left", rate, "")
             .limit(EXPORT_SHARE)
             .bar(Bar::RatioAtLeast(0.95)),

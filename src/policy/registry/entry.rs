@@ -38,8 +38,8 @@ pub(super) struct PolicyEntry {
     pub(super) counting: SessionCounts,
     /// Counts of the last complete scan.
     pub(super) sessions: Option<SessionCounts>,
-    /// Objects being created.
-    pub(super) creating: usize,
+    /// The sessions whose object is being created, by key: a page may show them meanwhile.
+    pub(super) creating: HashSet<u64>,
     pub(super) refusal: Option<RefusedCreation>,
     pub(super) last_export: Option<ExportSummary>,
     /// When the status was last written.
@@ -97,7 +97,7 @@ impl PolicyEntry {
             candidates: Candidates::default(),
             counting: SessionCounts::default(),
             sessions: None,
-            creating: 0,
+            creating: HashSet::new(),
             refusal: None,
             last_export: None,
             written_at: None,
@@ -118,7 +118,7 @@ impl PolicyEntry {
 
     /// One object at a time while the API server refuses them, and none before its time.
     pub(super) fn may_create(&self, now: Instant) -> bool {
-        let allowed = self.refusal.as_ref().is_none_or(|refusal| refusal.retry_at <= now && self.creating == 0);
+        let allowed = self.refusal.as_ref().is_none_or(|refusal| refusal.retry_at <= now && self.creating.is_empty());
         self.is_active() && allowed && !self.candidates.is_empty()
     }
 
@@ -140,7 +140,7 @@ impl PolicyEntry {
         }
         self.counting.selected += i64::from(is_new);
         let selected = Verdict { is_selected: true, is_taken: is_taken || is_active, ..Verdict::default() };
-        if is_taken || !is_active || self.handled.contains(&key) {
+        if is_taken || !is_active || self.handled.contains(&key) || self.creating.contains(&key) {
             return selected;
         }
         let namespace = &self.policy.namespace;

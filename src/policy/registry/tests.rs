@@ -117,6 +117,19 @@ fn a_session_is_made_once_until_a_scan_with_all_lists_no_longer_shows_it() {
 }
 
 #[test]
+fn a_page_that_shows_a_session_while_its_object_is_being_made_makes_no_second_request() {
+    let mut registry = registry_with(&[policy("all", json!({}))]);
+    let seen = || page(vec![("a", live(0))]);
+    apply(&mut registry, seen(), 1);
+    let creation = registry.next_creation(at(1).mono).unwrap();
+    apply(&mut registry, seen(), 2);
+    assert_eq!(next(&mut registry, 2), None);
+    registry.end_creation(&creation, CreationOutcome::Failed, (at(3).mono, wall(3)));
+    apply(&mut registry, seen(), 4);
+    assert!(next(&mut registry, 4).is_some(), "it was not made");
+}
+
+#[test]
 fn one_that_somebody_else_deleted_unfinished_is_made_again_and_a_finished_one_is_not() {
     for (status, made) in [(json!({}), 1), (json!({"completionTime": wall(1).to_string()}), 0)] {
         let mut registry = registry_with(&[policy("all", json!({}))]);
