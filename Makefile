@@ -80,7 +80,7 @@ demo: ## One export from `kubectl apply` to the ZIP, without AWS and without a c
 BENCH := $(if $(QUICK),cargo test,cargo bench --profile measured) --workspace --locked --bench load -- run
 BUILD_BENCH := cargo build --workspace --bins --bench load --locked $(if $(QUICK),,--profile measured)
 
-bench: ## Measures it against its limits: half an hour. QUICK=1: its counts, 3 min; FULL=1: everything with 10,000
+bench: ## Measures it against its limits: an hour and a half. QUICK=1: its counts, 3 min; FULL=1: everything with 10,000
 	@CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); export CONTROL_PLANE_BIN; \
 		tools/stage.sh "build" $(BUILD_BENCH); tools/stage.sh "bench" $(BENCH)
 

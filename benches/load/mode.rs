@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(crate) enum Mode {
     /// Small, for its counts: part of `make test-all`.
     Quick,
-    /// Everything; what one Get each bounds with fewer objects. Half an hour.
+    /// Everything; what one Get each bounds with fewer objects. An hour and a half.
     Usual,
     /// Everything with 10,000, for as long as it takes.
     Full,
