@@ -144,17 +144,16 @@ pub async fn check_permissions(
     namespaces: &[String],
     permissions: &[Permission],
 ) -> Result<(), PreflightError> {
-    check_allowed(client, permissions).await?;
-    check_crd::<SessionExport>(client, namespaces).await
+    check_kind::<SessionExport>(client, namespaces, permissions).await
 }
 
-async fn check_policies(
+async fn check_kind<K: WatchableResource>(
     client: &Client,
     namespaces: &[String],
     permissions: &[Permission],
 ) -> Result<(), PreflightError> {
     check_allowed(client, permissions).await?;
-    check_crd::<SessionExportPolicy>(client, namespaces).await
+    check_crd::<K>(client, namespaces).await
 }
 
 async fn check_allowed(client: &Client, permissions: &[Permission]) -> Result<(), PreflightError> {
@@ -172,7 +171,7 @@ async fn check_allowed(client: &Client, permissions: &[Permission]) -> Result<()
 pub async fn wait_for_policies(client: &Client, namespaces: &[String]) {
     let permissions = permissions_of_policies(namespaces);
     let mut reported = None;
-    while let Err(missing) = check_policies(client, namespaces, &permissions).await {
+    while let Err(missing) = check_kind::<SessionExportPolicy>(client, namespaces, &permissions).await {
         if reported.as_ref() != Some(&missing) {
             tracing::warn!(%missing, "policies are held, checking again");
             reported = Some(missing.clone());
