@@ -158,6 +158,16 @@ fn an_export_requested_just_now_is_not_missing_in_a_list_that_lags() {
 }
 
 #[test]
+fn an_export_requested_just_now_that_a_list_has_shown_is_missed_as_soon_as_it_ends() {
+    let mut model = Model::new(Service { new_for: secs(600), ..Service::default() });
+    model.pending(1, 300, false);
+    model.run(secs(30));
+    model.all_end_within(secs(1));
+    model.run(secs(60));
+    assert_eq!(model.unreported(), 0);
+}
+
+#[test]
 fn pages_full_of_other_peoples_exports_are_left_for_gets() {
     let mut model = Model::new(Service::default());
     model.plan.set_get_interval(secs(60));

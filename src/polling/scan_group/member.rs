@@ -53,6 +53,8 @@ pub(crate) struct ScanMember {
     pub(crate) presence: Presence,
     /// How often in a row a Get found it although a scan had not.
     pub(crate) false_missing: u32,
+    /// A list has shown it.
+    pub(crate) listed: bool,
     /// A scan that began before this can't find it missing.
     pub(crate) not_missing_before: Instant,
     /// When it was left to discovery, or last shown by it: an older discovery scan doesn't release it.
@@ -72,6 +74,7 @@ impl ScanMember {
             zip: first.zip,
             presence: Presence::Present,
             false_missing: 0,
+            listed: false,
             not_missing_before: now,
             discovered_at: now,
         }
@@ -81,11 +84,21 @@ impl ScanMember {
     pub(super) fn update_subscription(&mut self, waiter: &ReadSubscription, now: Instant) {
         let ReadSubscription { uid, read, visible_from, .. } = waiter;
         self.uids.insert(uid.clone());
-        self.not_missing_before = visible_from.map_or(self.not_missing_before, |at| self.not_missing_before.max(at));
+        if let Some(visible_from) = visible_from.filter(|_| !self.listed) {
+            self.not_missing_before = self.not_missing_before.max(visible_from);
+        }
         (self.at, self.ends) = (read.due, read.session_ends);
         let is_only_one = self.uids.len() == 1;
         self.urgent = read.is_first(now) || (self.urgent && !is_only_one);
         self.list_only = read.kind == ReadKind::Fresh && (self.list_only || is_only_one);
+    }
+
+    /// A list of the scan group shows it. Once one has, the next that doesn't has not merely fallen behind.
+    pub(super) fn mark_listed(&mut self, now: Instant) {
+        self.false_missing = 0;
+        if !std::mem::replace(&mut self.listed, true) {
+            self.not_missing_before = self.not_missing_before.min(now);
+        }
     }
 
     /// It was listed or read. Returns its presence before.

@@ -48,7 +48,7 @@ impl ScanGroup {
         let member = self.members.get_mut(session)?;
         match phase {
             ScanPhase::Active => {
-                member.false_missing = 0;
+                member.mark_listed(now);
                 Some(before == Presence::Expected)
             }
             ScanPhase::Terminal => {
