@@ -42,12 +42,27 @@ pub(crate) enum Claim {
     /// No call has been intended.
     #[default]
     None,
-    /// Intended, and AWS may have accepted: the claim holds.
-    Unanswered,
+    /// Its first call is about to be sent: the claim holds.
+    Taken,
+    /// A call of this process or an earlier one may have been accepted: the claim holds.
+    Unanswered {
+        /// A call is about to be sent or under way: empty reads don't release the claim.
+        calling: bool,
+    },
     /// Intended, but AWS refused it, or reads a consistency window apart show no export: the claim is free.
     Refused,
     /// AWS has accepted the export: the claim holds.
     Accepted,
+}
+
+impl Claim {
+    /// True if AWS's answer is still to come.
+    pub(crate) const fn is_open(self) -> bool {
+        match self {
+            Self::Taken | Self::Unanswered { .. } => true,
+            Self::None | Self::Refused | Self::Accepted => false,
+        }
+    }
 }
 
 /// A `.zip` destination in an account: the key under which its objects are indexed.
@@ -70,10 +85,6 @@ pub(super) struct ExportState {
     pub(super) target: Arc<Target>,
     /// Claim and life cycle: its sort key among the objects of its session and `.zip`.
     pub(super) standing: Standing,
-    /// True from the decision to call until the answer. While set, empty reads don't release the claim.
-    taken: bool,
-    /// A call of this process or an earlier one has an unknown outcome.
-    unanswered: bool,
     /// Failures, rejections and waits.
     pub(super) attempt: LazyRetryState,
 }
@@ -85,8 +96,6 @@ impl ExportState {
             name: covered.name.clone(),
             target: covered.target().clone(),
             standing: Standing::default(),
-            taken: false,
-            unanswered: false,
             attempt: LazyRetryState::default(),
         }
     }
@@ -100,7 +109,6 @@ impl ExportState {
             // Cleared by hand after an end without acceptance: the export starts over, without its old intent. It was
             // kept until now because it casts doubt on other objects' ownership of an export without a URI.
             *claim = Claim::None;
-            self.unanswered = false;
         }
         *finished = covered.finished();
         let has_failed = covered.finished() && covered.status.export_status == Some(ExportStatus::Failed);
@@ -109,8 +117,7 @@ impl ExportState {
         if covered.accepted() {
             *claim = Claim::Accepted;
         } else if covered.intended() && *claim == Claim::None {
-            *claim = Claim::Unanswered;
-            self.unanswered = true;
+            *claim = Claim::Unanswered { calling: false };
         }
         if *finished {
             self.attempt = LazyRetryState::default();
@@ -192,7 +199,7 @@ impl SessionState {
         let Some(known) = self.known.get(uid) else { return };
         let (standing, arn) = (known.standing, known.target.arn.clone());
         let Some(reading) = self.first_readings.take_read(&arn, now) else { return };
-        if !standing.finished && standing.claim != Claim::Unanswered {
+        if !standing.finished && !standing.claim.is_open() {
             self.apply_read(&arn, reading);
         }
     }
@@ -361,9 +368,9 @@ impl SessionState {
         let mut freed = false;
         for uid in self.members_of(arn) {
             let Some(deleted) = self.change_object(&uid, |known| {
-                if known.standing.claim == Claim::Unanswered && (known.standing.deleted || !known.taken) {
-                    known.standing.claim = Claim::Refused;
-                    known.unanswered = false;
+                let Standing { claim, deleted, .. } = &mut known.standing;
+                if *claim == (Claim::Unanswered { calling: false }) || (*deleted && claim.is_open()) {
+                    *claim = Claim::Refused;
                     freed = true;
                 }
                 known.standing.deleted && !known.standing.accepted()

@@ -4,15 +4,43 @@ use crate::api::request::Uid;
 use crate::aws::failure::{CallFailure, FailureCategory, FailureClass};
 use crate::state::retry::{call_backoff, count_rejection, extend_streak, read_backoff};
 use crate::state::session::ReadHistory;
-use crate::state::{CallRollback, Claim, ExportState, FailureStreak, HeldState, RetryState, SessionState};
+use crate::state::{CallRollback, Claim, FailureStreak, HeldState, RetryState, SessionState};
 use tokio::time::Instant;
 
-impl ExportState {
-    /// Sets an unanswered claim, unless AWS has accepted the export already.
-    fn take_claim(&mut self) {
-        if !self.standing.accepted() {
-            self.standing.claim = Claim::Unanswered;
-            self.taken = true;
+impl Claim {
+    /// A call is about to be sent.
+    const fn before_call(self) -> Self {
+        match self {
+            Self::None | Self::Taken | Self::Refused => Self::Taken,
+            Self::Unanswered { .. } => Self::Unanswered { calling: true },
+            Self::Accepted => Self::Accepted,
+        }
+    }
+
+    /// No call was sent. `recorded` is true if the status records the intent.
+    const fn without_call(self, recorded: bool) -> Self {
+        match self {
+            Self::Taken if recorded => Self::Refused,
+            Self::Taken => Self::None,
+            Self::Unanswered { .. } => Self::Unanswered { calling: false },
+            Self::None | Self::Refused | Self::Accepted => self,
+        }
+    }
+
+    /// The call has been sent.
+    const fn during_call(self) -> Self {
+        match self {
+            Self::None | Self::Taken | Self::Unanswered { .. } | Self::Refused => Self::Unanswered { calling: true },
+            Self::Accepted => Self::Accepted,
+        }
+    }
+
+    /// The call has failed. `refused` is true if AWS has certainly accepted neither it nor an earlier one.
+    const fn after_failed_call(self, refused: bool) -> Self {
+        match self {
+            Self::Taken | Self::Unanswered { .. } if refused => Self::Refused,
+            Self::Taken | Self::Unanswered { .. } => Self::Unanswered { calling: false },
+            Self::None | Self::Refused | Self::Accepted => self,
         }
     }
 }
@@ -29,26 +57,27 @@ impl SessionState {
 
     /// Acquires the claim on the session and the `.zip`, until the call is answered.
     pub(crate) fn acquire_claim(&mut self, uid: &Uid) {
-        self.change_object(uid, ExportState::take_claim);
+        self.change_claim(uid, Claim::before_call);
     }
 
     /// Releases a claim for which no call was sent. `recorded` is true if the status records the intent.
     pub(crate) fn release_claim(&mut self, uid: &Uid, recorded: bool) {
+        self.change_claim(uid, |claim| claim.without_call(recorded));
+    }
+
+    /// Changes the claim of an object. Returns the old one; `None` if the object is unknown.
+    fn change_claim(&mut self, uid: &Uid, change: impl FnOnce(Claim) -> Claim) -> Option<Claim> {
         self.change_object(uid, |known| {
-            known.taken = false;
-            if known.standing.claim == Claim::Unanswered && !known.unanswered {
-                known.standing.claim = if recorded { Claim::Refused } else { Claim::None };
-            }
-        });
+            let claim = &mut known.standing.claim;
+            std::mem::replace(claim, change(*claim))
+        })
     }
 
     /// Records that the call is about to be sent: until the answer its outcome is unknown, and no earlier read counts.
     /// Returns the state before, for [`SessionState::call_failed`]; `None` if the object is unknown.
     pub(crate) fn call_begun(&mut self, uid: &Uid, now: Instant) -> Option<CallRollback> {
-        let unanswered = self.change_object(uid, |known| {
-            known.take_claim();
-            std::mem::replace(&mut known.unanswered, true)
-        })?;
+        let before = self.change_claim(uid, Claim::during_call)?;
+        let unanswered = matches!(before, Claim::Unanswered { .. });
         let session = self.sessions.get_mut(&self.known.get(uid)?.target.arn)?;
         let begun = CallRollback { unanswered, marks: session.marks, begun: now };
         session.marks = ReadHistory { last_call: Some(now), ..ReadHistory::default() };
@@ -65,8 +94,6 @@ impl SessionState {
     pub(crate) fn call_accepted(&mut self, uid: &Uid, request_id: String) {
         self.change_object(uid, |known| {
             known.standing.claim = Claim::Accepted;
-            known.unanswered = false;
-            known.taken = false;
             known.attempt = RetryState { request_id: Some(request_id), ..RetryState::default() }.into();
         });
         if let Some(known) = self.known.get(uid)
@@ -81,14 +108,9 @@ impl SessionState {
         let class = failure.class;
         let backoff = call_backoff(&self.timing, class);
         self.change_object(uid, |known| {
-            known.taken = false;
             known.attempt.refused_last = class.is_refusal();
-            if class.is_refusal() {
-                known.unanswered = before.unanswered;
-                if known.standing.claim == Claim::Unanswered && !before.unanswered {
-                    known.standing.claim = Claim::Refused;
-                }
-            }
+            let claim = &mut known.standing.claim;
+            *claim = claim.after_failed_call(class.is_refusal() && !before.unanswered);
         });
         let Some(known) = self.known.get_mut(uid) else { return };
         if let Some(session) = self.sessions.get_mut(&known.target.arn)

@@ -23,7 +23,7 @@ pub(crate) struct Standing {
 impl Standing {
     /// True if its claim on its session (and, unless deleted, on its `.zip`) excludes other objects.
     pub(crate) fn holds(self) -> bool {
-        !self.failed && matches!(self.claim, Claim::Unanswered | Claim::Accepted)
+        !self.failed && (self.claim.is_open() || self.accepted())
     }
 
     pub(crate) fn intended(self) -> bool {

@@ -132,7 +132,7 @@ fn a_refusal_frees_the_claim_unless_an_earlier_call_went_unanswered() {
         );
         calls(&mut state, "x", 5, Err(FailureClass::Unavailable));
         calls(&mut state, "x", 10, Err(class));
-        assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered);
+        assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered { calling: false });
     }
 }
 
@@ -140,7 +140,7 @@ fn a_refusal_frees_the_claim_unless_an_earlier_call_went_unanswered() {
 fn an_unanswered_claim_in_a_status_outlives_refusals_of_this_process() {
     let mut state = knows([x().intended(), y()]);
     calls(&mut state, "x", 1, Err(FailureClass::Throttled));
-    assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered);
+    assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered { calling: false });
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn two_empty_reads_a_consistency_window_apart_free_it() {
     let mut state = knows([x().intended(), y()]);
     reads(&mut state, 1, Some(session()));
     reads(&mut state, 30, Some(session()));
-    assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered);
+    assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered { calling: false });
     reads(&mut state, 31, Some(session()));
     assert_eq!(
         (snapshot_of(&state, "x").claim, snapshot_of(&state, "y").rival),
@@ -164,7 +164,7 @@ fn only_reads_begun_after_the_last_call_count() {
     reads(&mut state, 20, Some(session()));
     assert_eq!(snapshot_of(&state, "x").evidence, Observation::Unread);
     reads(&mut state, 31, Some(session()));
-    assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered);
+    assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered { calling: false });
     reads(&mut state, 61, Some(session()));
     assert_eq!(snapshot_of(&state, "x").claim, Claim::Refused);
 }
@@ -188,7 +188,7 @@ fn missing_is_not_empty() {
     let mut state = knows([x().intended(), y()]);
     reads(&mut state, 1, Some(session()));
     reads(&mut state, 40, None);
-    assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered);
+    assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered { calling: false });
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_rejection_restores_no_quiet_period_from_before_an_export_was_seen() {
     reads(&mut state, 60, Some(session()));
     assert_eq!(
         (snapshot_of(&state, "x").claim, snapshot_of(&state, "x").evidence),
-        (Claim::Unanswered, Observation::Stale)
+        (Claim::Unanswered { calling: false }, Observation::Stale)
     );
 }
 
@@ -342,7 +342,7 @@ fn clearing_a_status_drops_nothing_that_the_process_remembers() {
     assert_eq!(snapshot_of(&state, "x").claim, Claim::Accepted);
     let mut state = knows([x().intended()]);
     upsert(&mut state, x());
-    assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered);
+    assert_eq!(snapshot_of(&state, "x").claim, Claim::Unanswered { calling: false });
 }
 
 #[test]

@@ -25,8 +25,8 @@ struct Case {
 fn phase(number: usize) -> Option<(ExportBuilder, Claim)> {
     Some(match number {
         0 => (export(), Claim::None),
-        1 => (export(), Claim::Unanswered),
-        2 => (export().intended(), Claim::Unanswered),
+        1 => (export(), Claim::Unanswered { calling: false }),
+        2 => (export().intended(), Claim::Unanswered { calling: false }),
         3 => (export().intended(), Claim::Refused),
         4 => (export().intended(), Claim::Accepted),
         5 => (export().accepted(), Claim::Accepted),

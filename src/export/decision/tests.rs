@@ -99,7 +99,7 @@ fn a_new_object_is_read_first() {
 fn an_export_of_a_live_session_waits_for_quota_and_is_then_requested() {
     is(&decided(export(), &observed().live(0), 5), None, Next::Reserve(at(35).mono));
     is(&decided(export(), &observed().live(0).has_permit(), 5), Some(Row::Requesting), Next::Call);
-    is(&decided(export().intended(), &observed().live(0).has_permit().claim(Claim::Unanswered), 5), None, Next::Call);
+    is(&decided(export().intended(), &observed().live(0).has_permit().claim(Claim::Unanswered { calling: false }), 5), None, Next::Call);
 }
 
 #[test]
@@ -448,7 +448,7 @@ fn an_uncovered_object_whose_status_shows_a_request_is_left_as_it_stands() {
 
 #[test]
 fn a_retired_rule_stops_calls_but_not_the_reads_of_what_may_have_been_requested() {
-    let retired = || observed().retired().claim(Claim::Unanswered);
+    let retired = || observed().retired().claim(Claim::Unanswered { calling: false });
     is(&decided(export().intended(), &retired(), 1), None, Next::Read);
     is(&decided(export().intended(), &retired().live(0).has_permit(), 1), None, wait(10));
     is(&decided(export().intended(), &retired().live(0), 26 * 3600), None, Next::Read);
@@ -504,7 +504,7 @@ fn after_an_intent_anothers_export_needs_two_reads_a_consistency_window_apart() 
     let foreign = |since: Option<u64>, last| {
         observed()
             .evidence(get(Ownership::Foreign, Succeeded, Some(FOREIGN)), last)
-            .claim(Claim::Unanswered)
+            .claim(Claim::Unanswered { calling: false })
             .attempt(|a| a.foreign_since = since.map(|s| at(s).mono))
     };
     is(&decided(export().intended(), &foreign(Some(0), 0), 1), None, wait(30));
