@@ -1,5 +1,8 @@
 //! Which policies the rules cover, and which destination a policy may use for a session.
 
+#[cfg(test)]
+mod tests;
+
 use crate::api::policy::output_template::ExpandError;
 use crate::api::policy::request::{Policy, PolicyRequest, SessionFacts};
 use crate::authorization::rules::{MAX_PRINTED_RULE, RequestedPolicy, Rule};

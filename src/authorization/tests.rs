@@ -1,4 +1,5 @@
 use super::*;
+use crate::api::ExportStatus;
 use crate::export::fixtures::{ExportBuilder, export, identity};
 
 const RULES: &str = r#"[
@@ -50,4 +51,27 @@ fn a_refusal_names_the_other_account_but_not_the_operators_own() {
 fn a_region_that_no_rule_holds_in_is_forbidden_and_the_rule_to_add_names_it() {
     let Some(Uncovered::Forbidden { missing_rule }) = why(export().in_region("eu-central-1")) else { panic!() };
     assert!(missing_rule.ends_with(r#"regions: ["eu-central-1"]}"#), "{missing_rule}");
+}
+
+#[test]
+fn what_a_rule_with_exports_covers_may_be_requested() {
+    let Authorization::Covered(covered) = identity(RULES).authorize(Arc::new(export().build()), false) else { panic!() };
+    assert!(covered.may_request());
+}
+
+#[test]
+fn only_an_unfinished_request_that_no_rule_covers_is_left_as_it_stands() {
+    let elsewhere = || export().to("s3://bucket/elsewhere/");
+    let failed = ExportStatus::Failed;
+    for (left, builder) in [
+        (true, elsewhere().intended()),
+        (true, elsewhere().accepted()),
+        (false, elsewhere()),
+        (false, elsewhere().finished(failed)),
+        (false, elsewhere().intended().finished(failed)),
+        (false, export().intended()),
+    ] {
+        let authorization = identity(RULES).authorize(Arc::new(builder.build()), false);
+        assert_eq!(authorization.is_left_as_it_stands(), left, "{:?}", authorization.export().status);
+    }
 }

@@ -123,6 +123,9 @@ fn groups_are_ids_in_the_regions_of_the_rule_or_arns() {
         !of(in_west, "eu-central-1", "sg-1", &[region("eu-central-1")]) && !of(in_west, "us-west-2", "sg-2", &west)
     );
     assert!(of("*", "us-west-2", "sg-9", &west) && !of("*", "eu-central-1", "sg-9", &west));
+    for (pattern, is_arn) in [("*", false), ("sg-1", false), (in_west, true)] {
+        assert_eq!(pattern.parse::<GroupPattern>().unwrap().is_arn(), is_arn, "{pattern}");
+    }
 }
 
 #[test]
@@ -281,4 +284,15 @@ proptest! {
             prop_assert!(!requested.as_str().contains("/../"));
         }
     }
+}
+
+#[test]
+fn the_rule_for_a_long_destination_covers_the_whole_bucket_and_says_so() {
+    let request = Request::new("team-a", "sg-1", &format!("s3://bucket/{}/", "a".repeat(MAX_PRINTED_RULE)));
+    let rule = request.missing_rule();
+    assert!(rule.len() <= MAX_PRINTED_RULE && rule.ends_with("# wider than needed: the whole bucket"), "{rule}");
+    let added = rules(&format!("- {rule}"));
+    assert!(request.is_allowed_by(&added), "{rule}");
+    let [rule] = added.as_slice() else { panic!() };
+    assert_eq!(rule.output_prefixes, ["s3://bucket/".parse().unwrap()]);
 }

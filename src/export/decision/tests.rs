@@ -307,6 +307,71 @@ fn a_rejected_call_shows_after_three_tries_and_is_repeated_every_five_minutes() 
     let rejected = held(Held::RequestRejected { detail: FailureDetail::Unknown });
     is(&decided(export().intended(), &refused(3, 350), 51), rejected, wait(60));
     is(&decided(export().intended(), &refused(3, 50).has_permit(), 51), None, Next::Call);
+    is(&decided(export().intended(), &refused(3, 51).has_permit(), 51), None, Next::Call);
+    // The retry is due when the next read is: the read comes first.
+    is(&decided(export().intended(), &refused(2, 60), 51), None, wait(60));
+    let read = decided(export().intended(), &refused(2, 60), 51).read;
+    assert_eq!(read.map(|read| read.due), Some(at(60).mono));
+}
+
+#[test]
+fn an_unread_session_is_not_read_before_a_failed_calls_retry_if_the_service_failed() {
+    for (class, next) in [(FailureClass::Unavailable, wait(20)), (FailureClass::AccessDenied, Next::Read)] {
+        let failed = observed().attempt(|a| a.call_trouble = Some(trouble(class, 0, 1, 20)));
+        assert_eq!(decided(export().intended(), &failed, 5).next, next, "{class:?}");
+    }
+}
+
+#[test]
+fn a_conflict_that_is_not_decided_is_read_when_the_next_read_is_due_and_by_a_get() {
+    let undecided = ConflictingClaim::Undecided { name: None };
+    let waiting = observed().live(0).rival(undecided);
+    let reads = |seconds| decided(export(), &waiting, seconds).read;
+    assert_eq!(reads(9), None);
+    let read = reads(10).unwrap();
+    assert_eq!((read.due, read.kind), (at(10).mono, ReadKind::Exact));
+}
+
+#[test]
+fn a_read_knows_when_the_session_ends() {
+    let read = |observed: Observed| decided(export(), &observed, 5).read.unwrap().session_ends;
+    assert_eq!(read(observed()), None, "nothing is known of it");
+    let activating = Observation::Empty { status: SessionStatus::Activating, ended_since: None };
+    let mut session = observed().evidence(activating, 0);
+    assert_eq!(read(session.clone()), Some(at(3600).mono));
+    session.snapshot.view.as_mut().unwrap().session_length = None;
+    assert_eq!(read(session), None);
+    assert_eq!(read(observed().evidence(over(0), 0)), Some(at(3600).mono), "of its length");
+}
+
+#[test]
+fn an_action_tells_its_name_when_it_goes_on_and_whether_it_awaits_quota() {
+    let (now, later) = (at(5).mono, at(9).mono);
+    let read = |due, decide_again_at| ReadRequest { due, kind: ReadKind::First, session_ends: None, decide_again_at };
+    let refresh = read(later, None);
+    for (action, name, again, awaits_quota) in [
+        (Action::Done, "Done", None, false),
+        (Action::WaitUntil(later), "WaitUntil", Some(later), false),
+        (Action::AwaitRead(read(now, None)), "AwaitRead", None, true),
+        (Action::AwaitRead(read(later, Some(now))), "AwaitRead", Some(now), false),
+        (Action::ReserveCall { deadline: later, refresh }, "ReserveCall", Some(later), true),
+        (Action::Call, "Call", None, false),
+        (Action::Delete, "Delete", None, false),
+    ] {
+        assert_eq!((action.name(), action.decide_again_at(), action.awaits_quota(now)), (name, again, awaits_quota));
+    }
+}
+
+#[test]
+fn a_failed_export_shows_awss_reason_unless_it_is_blank() {
+    for (reason, shown) in [(Some("Access denied"), Some("Access denied")), (Some(" "), None), (None, None)] {
+        let mut failed = get(Ownership::Own, Failed, Some(KEY));
+        let Observation::Export { shown: view, .. } = &mut failed else { panic!() };
+        view.reason = reason.map(str::to_owned);
+        let failed = observed().evidence(failed, 0).claim(Claim::Accepted);
+        let (reason, output_uri) = (shown.map(str::to_owned), Some(KEY.to_owned()));
+        is(&decided(export().accepted(), &failed, 1), ended(Outcome::ExportFailed { reason, output_uri }), Next::Done);
+    }
 }
 
 #[test]
@@ -490,6 +555,9 @@ fn a_stale_empty_read_decides_nothing() {
     is(&decided(export(), &rival, 1), ended(conflict), Next::Done);
     let ours = observed().evidence(Observation::Stale, 0).claim(Claim::Accepted);
     is(&decided(export().accepted(), &ours, 1), Some(Row::Pending), wait(10));
+    let late = DAY + 3600;
+    let ours = observed().evidence(Observation::Stale, late).claim(Claim::Accepted);
+    is(&decided(export().accepted(), &ours, late), Some(Row::Overdue), wait(late + 3600));
 }
 
 #[test]
@@ -520,6 +588,9 @@ fn an_accepted_export_waits_without_writing_what_is_recorded() {
     let fresh = observed().claim(Claim::Accepted);
     is(&decided(export().intended(), &fresh, 1), Some(Row::Pending), Next::Read);
     is(&decided(export().accepted(), &fresh, 1), None, Next::Read);
+    let mut called = fresh.clone();
+    called.snapshot.last_call = Some(at(0).mono);
+    is(&decided(export().accepted(), &called, 1), None, wait(10));
     let denied = fresh.attempt(|a| a.read_trouble = Some(trouble(FailureClass::AccessDenied, 0, 9, 500)));
     is(&decided(export().accepted(), &denied, 400), None, wait(500));
 }
