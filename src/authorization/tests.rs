@@ -55,7 +55,9 @@ fn a_region_that_no_rule_holds_in_is_forbidden_and_the_rule_to_add_names_it() {
 
 #[test]
 fn what_a_rule_with_exports_covers_may_be_requested() {
-    let Authorization::Covered(covered) = identity(RULES).authorize(Arc::new(export().build()), false) else { panic!() };
+    let Authorization::Covered(covered) = identity(RULES).authorize(Arc::new(export().build()), false) else {
+        panic!()
+    };
     assert!(covered.may_request());
 }
 

@@ -99,6 +99,18 @@ mod tests {
     }
 
     #[test]
+    fn reads_of_many_sessions_are_kept_and_of_one_what_it_shows_last() {
+        let mut reads = FirstReadings::new(MAX_AGE, at(0).mono);
+        for name in ["a", "b", "c"] {
+            reads.store_read(&arn(name), listed(1, session()));
+        }
+        let reconnecting = session().in_state(SessionStatus::Reconnecting);
+        reads.store_read(&arn("a"), listed(2, reconnecting.clone()));
+        assert_eq!(reads.take_read(&arn("a"), at(2).mono), Some(listed(2, reconnecting)));
+        assert!(["b", "c"].iter().all(|name| reads.take_read(&arn(name), at(2).mono).is_some()));
+    }
+
+    #[test]
     fn neither_age_nor_number_has_no_bound() {
         let mut reads = FirstReadings::new(MAX_AGE, at(0).mono);
         for n in 0..3 * MAX_READS {

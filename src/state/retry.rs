@@ -1,5 +1,8 @@
 //! The retry state of an object: failures, rejections, waits.
 
+#[cfg(test)]
+mod tests;
+
 use crate::api::Reason;
 use crate::aws::failure::{CallFailure, FailureCategory, FailureClass, FailureDetail};
 use crate::aws::operation::Operation;

@@ -1,5 +1,8 @@
 //! Tests of the state: what frees a claim, what is usable as evidence, which object owns an export.
 
+mod objects;
+mod reads;
+
 use crate::api::ExportStatus;
 use crate::aws::failure::FailureClass;
 use crate::aws::model::ExportFilesStatus::{Failed, Pending, Succeeded};

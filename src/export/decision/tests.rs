@@ -99,7 +99,11 @@ fn a_new_object_is_read_first() {
 fn an_export_of_a_live_session_waits_for_quota_and_is_then_requested() {
     is(&decided(export(), &observed().live(0), 5), None, Next::Reserve(at(35).mono));
     is(&decided(export(), &observed().live(0).has_permit(), 5), Some(Row::Requesting), Next::Call);
-    is(&decided(export().intended(), &observed().live(0).has_permit().claim(Claim::Unanswered { calling: false }), 5), None, Next::Call);
+    is(
+        &decided(export().intended(), &observed().live(0).has_permit().claim(Claim::Unanswered { calling: false }), 5),
+        None,
+        Next::Call,
+    );
 }
 
 #[test]
