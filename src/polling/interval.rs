@@ -7,6 +7,7 @@
 //! | `timing.pendingPollIntervalMax` | longest interval of Gets for an accepted export; of scans it is [`MAX_SCAN_INTERVAL`] |
 //! | `timing.discoveryInterval` | shortest interval of discovery scans |
 //! | `timing.reconnectScanInterval` | interval in which discovery reads the lists of reconnecting sessions, and in which the groups of suspended policies are scanned |
+//! | `timing.consistencyWindow` | for how long after its call an export that no list has shown yet is not missing (the reconciler sets it) |
 //! | `timing.overduePollInterval` | interval of Gets for an overdue export (the decision sets it, not the plan) |
 //! | `timing.retryMin`, `timing.retryMax` | delays after failed lists and after Gets that contradict a list |
 //! | `timing.deniedRetryMin`, `timing.deniedRetryMax` | retries of denied reads (the circuit breakers set them); the maximum is the interval of discovery scans that fail |

@@ -36,7 +36,7 @@ pub(crate) struct ReadSubscription {
     pub urgency: Priority,
     /// The destination is a `.zip`: the end of the export is recognised without its URI.
     pub zip: bool,
-    /// Lists may not show its export before this: it was requested only just now.
+    /// Lists may not show its export before this: it was requested only just now. The first that does ends this.
     pub visible_from: Option<Instant>,
 }
 

@@ -262,6 +262,7 @@ fn ownership_goes_by_destination() {
     assert_eq!(shows(vec![x().intended(), inner()], Some(nested)), Ownership::Foreign, "another fits more closely");
     assert_eq!(shows(vec![x(), export().named("y").to(KEY)], Some(KEY)), Ownership::Foreign);
     assert_eq!(shows(vec![x().accepted(), export().named("y").to(KEY)], Some(KEY)), Ownership::Own, "no squatting");
+    assert_eq!(shows(vec![x(), export().named("y")], Some(KEY)), Ownership::Own, "the same destination");
     assert_eq!(shows(vec![x().to(ZIP)], Some(ZIP)), Ownership::Own);
     assert_eq!(shows(vec![x().to(ZIP)], Some("s3://bucket/crash.zip.zip")), Ownership::Foreign);
 }
