@@ -7,6 +7,7 @@ use crate::aws::client::*;
 use crate::aws::model::ExportFilesStatus;
 use std::process::Command;
 use std::sync::atomic::Ordering;
+use tempfile::NamedTempFile;
 
 /// The variable with a call's time-out in the child process, in seconds.
 pub(super) const TIMEOUT_VARIABLE: &str = "STREAMS_TEST_CALL_TIMEOUT";
@@ -112,13 +113,19 @@ async fn missing_credentials_come_out_as_such_and_send_nothing() {
     assert_eq!(seen.connections.load(Ordering::SeqCst), 0);
 }
 
+/// The token of a service account. What it says matters to STS only.
+pub(super) fn web_identity_token() -> NamedTempFile {
+    let token = NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), "token").unwrap();
+    token
+}
+
 #[tokio::test]
 async fn an_sts_that_hangs_is_an_outage_and_sends_nothing() {
     let (sts, _) = serve(Reply::Silence).await;
     let (url, seen) = serve(json("200 OK", "", SESSION)).await;
-    let token = std::env::temp_dir().join(format!("streams-test-token-{}", std::process::id()));
-    std::fs::write(&token, "token").unwrap();
-    let path = token.to_str().unwrap().to_owned();
+    let token = web_identity_token();
+    let path = token.path().to_str().unwrap().to_owned();
     let printed = tokio::task::spawn_blocking(move || {
         child(&[
             ("AWS_ENDPOINT_URL_GAMELIFTSTREAMS", &url),
@@ -129,7 +136,6 @@ async fn an_sts_that_hangs_is_an_outage_and_sends_nothing() {
         ])
     });
     let printed = printed.await.unwrap();
-    std::fs::remove_file(&token).unwrap();
     assert!(printed.contains("outcome Err(Unreachable)"), "{printed}");
     assert_eq!(seen.connections.load(Ordering::SeqCst), 0);
 }
@@ -171,19 +177,17 @@ async fn an_endless_answer_of_a_container_is_an_outage_of_the_source() {
 
 #[tokio::test]
 async fn an_endless_answer_of_sts_is_an_outage_of_the_source() {
-    let token = std::env::temp_dir().join(format!("streams-test-token-endless-{}", std::process::id()));
-    std::fs::write(&token, "token").unwrap();
+    let token = web_identity_token();
     for status in ["200 OK", "403 Forbidden"] {
         source_is_down(endless(status, ""), |source| {
             vec![
                 ("AWS_ENDPOINT_URL_STS", source.to_owned()),
                 ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/r".to_owned()),
-                ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap().to_owned()),
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", token.path().to_str().unwrap().to_owned()),
             ]
         })
         .await;
     }
-    std::fs::remove_file(&token).unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is known of a failed call: AWS's words, or why there is no answer, and from which host.
 
-use crate::aws::client::tests::environment::{TIMEOUT_VARIABLE, child};
+use crate::aws::client::tests::environment::{TIMEOUT_VARIABLE, child, web_identity_token};
 use crate::aws::client::tests::server::{Reply, http, json, serve};
 use crate::aws::client::tests::{CALL_TIMEOUT, arn, client_with, uri};
 use crate::aws::client::*;
@@ -140,15 +140,13 @@ async fn a_source_of_credentials_that_fails_says_why() {
     let refusal = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>Not authorized to perform \
                    sts:AssumeRoleWithWebIdentity</Message></Error><RequestId>1</RequestId></ErrorResponse>";
     let (sts, _) = serve(http("403 Forbidden", "content-type: text/xml\r\n", refusal)).await;
-    let token = std::env::temp_dir().join(format!("streams-test-failures-{}", std::process::id()));
-    std::fs::write(&token, "token").unwrap();
+    let token = web_identity_token();
     let printed = child_with(&[
         ("AWS_ENDPOINT_URL_STS", &sts),
         ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/r"),
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", token.path().to_str().unwrap()),
     ])
     .await;
-    std::fs::remove_file(&token).unwrap();
     let words = r#"code: "AccessDenied", text: "Not authorized to perform sts:AssumeRoleWithWebIdentity""#;
     assert!(printed.contains(words) && printed.contains("outcome Err(Credentials)"), "{printed}");
     assert!(printed.contains("host None"), "{printed}");

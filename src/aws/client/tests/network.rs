@@ -2,12 +2,13 @@
 
 use crate::aws::client::https::trust_of;
 use crate::aws::client::tests::SESSION;
-use crate::aws::client::tests::environment::{REGION_VARIABLE, TIMEOUT_VARIABLE, child};
+use crate::aws::client::tests::environment::{REGION_VARIABLE, TIMEOUT_VARIABLE, child, web_identity_token};
 use crate::aws::client::tests::server::{json, serve};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
+use tempfile::TempDir;
 
 /// What EKS Pod Identity gives with each request for credentials.
 const AUTHORIZATION_TOKEN: &str = "pod-identity-token";
@@ -71,14 +72,13 @@ async fn a_proxy_never_gets_a_request_to_a_link_local_address() {
 #[tokio::test]
 async fn sts_is_called_in_the_pods_region_and_the_service_in_the_configured_one() {
     let (proxy, seen) = serve(json("200 OK", "", SESSION)).await;
-    let token = std::env::temp_dir().join(format!("streams-test-region-{}", std::process::id()));
-    std::fs::write(&token, "token").unwrap();
+    let token = web_identity_token();
     let printed = tokio::task::spawn_blocking(move || {
         child(&[
             ("AWS_REGION", "eu-central-1"),
             (REGION_VARIABLE, "us-west-2"),
             ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/r"),
-            ("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", token.path().to_str().unwrap()),
             ("HTTPS_PROXY", &proxy),
         ])
     });
@@ -114,18 +114,18 @@ fn openssl(folder: &Path, arguments: &str) {
 }
 
 /// A folder with `ca.pem`, and with `leaf.pem` and `leaf.key` of a server at 127.0.0.1, signed by it.
-fn own_authority(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("streams-test-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+fn own_authority() -> TempDir {
+    let authority = tempfile::tempdir().unwrap();
+    let folder = authority.path();
     std::fs::write(folder.join("leaf.ext"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
     let new = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&folder, &format!("req -x509 {new} -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"));
-    openssl(&folder, &format!("req -new {new} -subj /CN=server -keyout leaf.key -out leaf.csr"));
+    openssl(folder, &format!("req -x509 {new} -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"));
+    openssl(folder, &format!("req -new {new} -subj /CN=server -keyout leaf.key -out leaf.csr"));
     openssl(
-        &folder,
+        folder,
         "x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile leaf.ext -out leaf.pem",
     );
-    folder
+    authority
 }
 
 /// A server with the leaf of [`own_authority`], which answers every request with a page. Returns its address.
@@ -157,10 +157,10 @@ fn child_with_bundle(address: &str, bundle: &Path) -> String {
 
 #[test]
 fn only_the_certificates_of_the_bundle_are_trusted() {
-    let (trusted, other) = (own_authority("trusted"), own_authority("other"));
-    let (mut server, address) = serve_tls(&trusted);
-    let by_bundle = child_with_bundle(&address, &trusted.join("ca.pem"));
-    let by_another = child_with_bundle(&address, &other.join("ca.pem"));
+    let (trusted, other) = (own_authority(), own_authority());
+    let (mut server, address) = serve_tls(trusted.path());
+    let by_bundle = child_with_bundle(&address, &trusted.path().join("ca.pem"));
+    let by_another = child_with_bundle(&address, &other.path().join("ca.pem"));
     server.kill().unwrap();
     server.wait().unwrap();
     // The server's page is no answer of AWS.
@@ -173,7 +173,8 @@ fn only_the_certificates_of_the_bundle_are_trusted() {
 
 #[test]
 fn a_bundle_that_cannot_be_used_is_refused_by_name() {
-    let folder = own_authority("broken");
+    let authority = own_authority();
+    let folder = authority.path();
     let good = std::fs::read_to_string(folder.join("ca.pem")).unwrap();
     let garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let written = |name: &str, text: &str| {
@@ -182,7 +183,7 @@ fn a_bundle_that_cannot_be_used_is_refused_by_name() {
     };
     let bundles = [
         (folder.join("absent.pem"), "No such file"),
-        (folder.clone(), "Is a directory"),
+        (folder.to_owned(), "Is a directory"),
         (written("empty.pem", ""), "it has no certificate"),
         (folder.join("leaf.key"), "it has no certificate"),
         (written("garbled.pem", garbled), "certificate 1"),
