@@ -417,6 +417,7 @@ fn a_wait_is_written_after_30_s_and_many_waits_one_after_another() {
     }
     let told: Vec<_> = names.iter().map(|name| waits(&mut state, name, 30)).collect();
     assert_eq!(told[0], at(30).mono, "a single one, at once");
+    assert_eq!(waits(&mut state, "x0", 30), at(60).mono, "its turn has come");
     for (one, next) in told.iter().zip(&told[1..]) {
         assert_eq!(*next - *one, Duration::from_millis(50));
     }

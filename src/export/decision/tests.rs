@@ -562,6 +562,8 @@ fn a_stale_empty_read_decides_nothing() {
     let late = DAY + 3600;
     let ours = observed().evidence(Observation::Stale, late).claim(Claim::Accepted);
     is(&decided(export().accepted(), &ours, late), Some(Row::Overdue), wait(late + 3600));
+    let fails = ours.attempt(|a| a.read_trouble = Some(trouble(FailureClass::Unavailable, late, 1, late + 20)));
+    is(&decided(export().accepted(), &fails, late), Some(Row::Overdue), wait(late + 3600));
 }
 
 #[test]

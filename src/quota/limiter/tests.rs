@@ -117,6 +117,33 @@ fn one_event_halves_once() {
     assert!(limiter.current_rate(start + ms(3000)) >= 8.0);
     limiter.on_throttled(start + ms(3001), start + ms(3030));
     assert!(limiter.current_rate(start + ms(3030)) < 4.1);
+    limiter.on_throttled(start + ms(3031), start + ms(4030));
+    assert!(limiter.current_rate(start + ms(4030)) < 2.1, "a second later it is another event");
+}
+
+#[test]
+fn a_limiter_tells_when_tokens_are_free_and_how_many() {
+    let start = Instant::now();
+    let mut limiter = GcraLimiter::new(10.0, start);
+    let tokens = |limiter: &GcraLimiter, after| (limiter.available_tokens(start + ms(after)) * 100.0).round();
+    assert_eq!([0, 50, 100, 500].map(|after| tokens(&limiter, after)), [0.0, 50.0, 100.0, 180.0]);
+    let waits = |limiter: &GcraLimiter, ahead, after| limiter.wait_for_slot(ahead, start + ms(after)).as_millis();
+    assert_eq!([0, 1, 3].map(|ahead| waits(&limiter, ahead, 0)), [100, 200, 400]);
+    assert_eq!(limiter.wait_for_slot(0, start + ms(500)), Duration::ZERO);
+    assert_eq!(limiter.slot_interval(start), ms(100));
+    assert!(limiter.try_take(start + ms(500)).is_ok());
+    assert_eq!(tokens(&limiter, 500), 80.0);
+    limiter.on_throttled(start + ms(500), start + ms(600));
+    assert_eq!(limiter.slot_interval(start + ms(600)), ms(200));
+}
+
+#[test]
+fn a_limiter_is_idle_once_nothing_is_owed_and_the_share_is_whole() {
+    let start = Instant::now();
+    let mut limiter = GcraLimiter::new(10.0, start);
+    assert_eq!([0, 170, 190].map(|after| limiter.is_idle(start + ms(after))), [false, false, true]);
+    limiter.on_throttled(start + ms(190), start + ms(200));
+    assert_eq!([200, 10_000, 56_200].map(|after| limiter.is_idle(start + ms(after))), [false, false, true]);
 }
 
 #[test]

@@ -228,6 +228,10 @@ fn urgent_holders_of_a_namespace_with_a_share_go_before_all_others() {
     let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|waiter| waiter.holder.uid).collect();
     assert_eq!(order.iter().map(|uid| &**uid).collect::<Vec<_>>(), ["one", "other", "list"]);
     assert_eq!(queue.len(), 0);
+    for (namespace, uid) in [(DISCOVERY, "later"), (LISTS_NAMESPACE, "list")] {
+        queue.enqueue(holder(namespace, uid), Priority::for_unread(PriorityClass::Poll), Instant::now());
+    }
+    assert_eq!(queue.pop().map(|waiter| waiter.holder.uid), Some("list".into()), "once none is urgent any more");
 }
 
 #[test]
