@@ -19,7 +19,7 @@ pub(crate) mod controller;
 mod creation;
 pub(crate) mod decode;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub(crate) mod owned_exports;
 pub(crate) mod registry;
 mod requests;

@@ -21,7 +21,7 @@ pub(super) fn group() -> Arc<StreamGroupArn> {
 }
 
 /// A policy of namespace `team`, created at the beginning, with the uid `uid-NAME`.
-pub(super) fn policy(name: &str, changes: Value) -> Arc<Policy> {
+pub(crate) fn policy(name: &str, changes: Value) -> Arc<Policy> {
     policy_in("team", name, changes)
 }
 

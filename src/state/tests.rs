@@ -41,6 +41,12 @@ fn ownership_of(state: &SessionState, name: &str) -> Ownership {
     ownership
 }
 
+/// What the export that AWS shows was read with.
+fn source_of(state: &SessionState, name: &str) -> ReadSource {
+    let Observation::Export { source, .. } = snapshot_of(state, name).evidence else { panic!("AWS shows no export") };
+    source
+}
+
 const NESTED: &str = "s3://bucket/team/nested/";
 
 fn x() -> ExportBuilder {
@@ -88,8 +94,7 @@ fn a_destination_that_only_a_get_shows_is_not_read_again_after_each_list() {
     let mut state = knows([x()]);
     reads(&mut state, 1, Some(session().exported_to(None, Pending)));
     assert!(!listed(&mut state, 2, session().exported_to(None, Pending)));
-    let Observation::Export { source, .. } = snapshot_of(&state, "x").evidence else { panic!("AWS shows no export") };
-    assert_eq!(source, ReadSource::Get);
+    assert_eq!(source_of(&state, "x"), ReadSource::Get);
 }
 
 #[test]

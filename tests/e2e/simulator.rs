@@ -5,9 +5,9 @@ use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
 
 /// AWS's documentation key pair, which the simulator knows.
 pub(crate) const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -18,8 +18,8 @@ pub(crate) const GROUP: &str = "sg-1AB2C3De4";
 
 pub(crate) struct Simulator {
     child: Child,
-    /// What it uploads, unless a flag says where.
-    folder: PathBuf,
+    /// What it uploads, unless a flag says where. Removed once the process is gone.
+    _folder: TempDir,
     pub(crate) aws: String,
     http: Client<HttpConnector, Full<hyper::body::Bytes>>,
 }
@@ -27,15 +27,12 @@ pub(crate) struct Simulator {
 impl Simulator {
     /// Starts one on free ports. `flags` beside the usual ones.
     pub(crate) fn start(flags: &[&str]) -> Self {
-        static STARTED: AtomicU32 = AtomicU32::new(0);
         let operator = Path::new(env!("CARGO_BIN_EXE_session-export-operator"));
         let program = operator.with_file_name("gameliftstreams-simulator");
         assert!(program.exists(), "{} is missing: run tools/build.sh", program.display());
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("simulator-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut child = tied(&program)
-            .env("TMPDIR", &folder)
+            .env("TMPDIR", folder.path())
             .args(["--port", "0", "--s3-port", "0", "--activation-delay-ms", "300"])
             .args(["--end-delay-ms", "100", "--upload-delay-ms", "100"])
             .args(flags)
@@ -49,7 +46,7 @@ impl Simulator {
         let address = |key: &str| said[key].as_str().unwrap().to_owned();
         // A connection that the other side is about to close, as it does with idle ones, can't be taken by mistake.
         let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
-        Self { aws: address("aws"), child, folder, http }
+        Self { aws: address("aws"), child, _folder: folder, http }
     }
 
     /// One request to a control endpoint.
@@ -146,7 +143,6 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
-        std::fs::remove_dir_all(&self.folder).ok();
     }
 }
 

@@ -1,17 +1,13 @@
 use super::*;
 use crate::export::fixtures::identity;
+use crate::policy::fixtures::policy;
 use serde_json::json;
 
 const RULE: &str = r#"namespaces: [team], streamGroups: [sg-1], outputPrefixes: ["s3://bucket/team/"]"#;
 
 fn policy_to(output_uri: &str, region: Option<&str>) -> Arc<Policy> {
-    let object = json!({
-        "apiVersion": "sessionexport.dev/v1alpha1",
-        "kind": "SessionExportPolicy",
-        "metadata": {"name": "p", "namespace": "team", "uid": "u", "creationTimestamp": "2026-01-31T12:00:00Z"},
-        "spec": {"streamGroupIdentifier": "sg-1", "region": region, "template": {"spec": {"outputUri": output_uri}}},
-    });
-    Arc::new(Policy::read(serde_json::from_value(object).unwrap()).unwrap())
+    let template = json!({"spec": {"outputUri": output_uri}});
+    policy("p", json!({"spec": {"streamGroupIdentifier": "sg-1", "region": region, "template": template}}))
 }
 
 fn is_covered(policy: &Arc<Policy>, rules: &str) -> bool {

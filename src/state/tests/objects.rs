@@ -115,16 +115,12 @@ fn a_quota_slot_ends_the_backoff_of_what_was_denied_only() {
 
 #[test]
 fn a_denial_of_others_keeps_what_aws_said_to_this_object() {
-    let denied = |detail| {
-        let mut state = knows([x()]);
-        let own = CallFailure { detail, ..failure(Operation::Get, FailureClass::AccessDenied) };
-        state.read_failed(&uid("x"), &own, at(0).mono);
-        state
-    };
     let own = aws_answer("AccessDenied", "not you");
     let others = || trouble(FailureClass::AccessDenied, 5, 1, 60);
     let shown = |state: &SessionState| snapshot_of(state, "x").attempt.read_trouble.unwrap();
-    let mut state = denied(own.clone());
+    let mut state = knows([x()]);
+    let denied = CallFailure { detail: own.clone(), ..failure(Operation::Get, FailureClass::AccessDenied) };
+    state.read_failed(&uid("x"), &denied, at(0).mono);
     state.set_denied(&uid("x"), true, others());
     assert_eq!((shown(&state).retry_at, shown(&state).detail), (at(60).mono, own));
     let mut state = knows([x()]);
