@@ -29,6 +29,11 @@ impl PollPlan {
         }
     }
 
+    /// True while this object's Get is on its way.
+    pub(crate) fn is_get_in_flight(&self, uid: &Uid) -> bool {
+        self.entries.get(uid).is_some_and(|entry| entry.get == GetState::InFlight)
+    }
+
     /// The Get was not sent: it is to be reserved again.
     pub(crate) fn requeue_get(&mut self, uid: &Uid, now: Instant) {
         let Some(entry) = self.entries.get_mut(uid).filter(|entry| entry.get != GetState::Idle) else { return };

@@ -20,9 +20,17 @@ impl Controller {
         let Evaluation { covered, snapshot, now, .. } = evaluation;
         let due = read.due <= now.mono && !covered.accepted();
         let since = snapshot.attempt.waiting_since.unwrap_or(now.mono);
-        // Before the subscription: the poller ends the wait as soon as it makes the read, on another thread. Started
-        // after that, the wait would last while the read is under way, and be written as RateLimited.
-        let status_due = due.then(|| self.state().start_quota_wait(&covered.uid, since, now.mono));
+        // A read on its way is no wait for quota, and must not be written as RateLimited. The wait begins before the
+        // subscription, because the poller ends it on another thread as soon as it makes the read.
+        let in_flight = self.poller.plan().is_get_in_flight(&covered.uid);
+        let status_due = due.then(|| {
+            let mut state = self.state();
+            if in_flight {
+                state.end_quota_wait(&covered.uid);
+                return now.mono + self.timing.held_status_delay;
+            }
+            state.start_quota_wait(&covered.uid, since, now.mono)
+        });
         self.request_read(evaluation, read);
         status_due.into_iter().chain(read.decide_again_at).min().map_or(Flow::Done, Flow::At)
     }

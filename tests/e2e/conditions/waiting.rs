@@ -74,6 +74,19 @@ async fn the_intent_shows_while_the_reply_is_under_way() {
 }
 
 #[tokio::test]
+async fn a_slow_read_is_no_wait_for_quota() {
+    let timing = json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s", "heldStatusDelay": "200ms"}});
+    let world = World::with("row-slow-read", &[], timing).await;
+    let _operator = world.operator().await;
+    world.simulator.session("live", json!({})).await;
+    let late = json!({"operation": "GetStreamSession", "action": {"type": "latency", "ms": 3000}});
+    world.simulator.fault(late).await;
+    world.export("one", "live", "s3://exports/a/").await;
+    world.reason("one", "ExportPending").await;
+    assert_eq!(world.status_writes("one"), 2, "the intent and the acceptance");
+}
+
+#[tokio::test]
 async fn two_objects_of_one_session_wait_for_the_first_and_the_second_never_calls() {
     let timing = json!({"timing": {"callTimeout": "5s", "consistencyWindow": "6s", "heldStatusDelay": "200ms"}});
     let world = World::with("row-rivals", &[], timing).await;
