@@ -156,3 +156,21 @@ impl ListScan {
 fn clamp_pages(worth: f64, lists: usize) -> f64 {
     worth.max(lists as f64).min(MAX_PAGES)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::fixtures::epoch;
+    use crate::polling::ScanSet;
+
+    #[test]
+    fn the_best_list_is_the_first_of_those_that_showed_most() {
+        let lists = ScanSet::Live.filters();
+        let mut scan = ListScan::new(lists.iter().copied().collect(), ScanPhase::Active, MAX_PAGES, epoch());
+        for (found, next, best) in [(2, None, 0), (1, Some("more"), 0), (2, None, 1), (3, None, 1), (0, None, 1)] {
+            scan.advance(found, next.map(PageToken::new));
+            assert_eq!(scan.best(), Some(lists[best]));
+        }
+        assert_eq!((scan.found, scan.pages), (8, 5.0));
+    }
+}

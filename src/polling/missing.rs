@@ -57,7 +57,8 @@ impl MissingSessions {
                 }
             }
         }
-        self.namespaces.retain(|_, queue| queue.confirming > 0 || !queue.waiting.is_empty());
+        // Whoever has no Get now has no session left.
+        self.namespaces.retain(|_, queue| queue.confirming > 0);
         due
     }
 
@@ -81,5 +82,37 @@ impl MissingSessions {
             return Vec::new();
         }
         self.namespaces.values_mut().flat_map(|queue| queue.waiting.drain(..)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(count: usize) -> MissingSessions {
+        let mut missing = MissingSessions::default();
+        (0..count).for_each(|n| missing.enqueue_session(format!("s{n}").parse().unwrap(), "team".into()));
+        missing
+    }
+
+    #[test]
+    fn a_namespace_without_missing_sessions_is_forgotten() {
+        let mut missing = missing(2);
+        assert_eq!((missing.take_due(|_| true).len(), missing.len()), (2, 2));
+        (0..2).for_each(|_| missing.finish_get("team"));
+        assert_eq!((missing.take_due(|_| true).len(), missing.namespaces.len()), (0, 0));
+    }
+
+    #[test]
+    fn lists_that_leave_out_sessions_are_distrusted_until_a_get_agrees_with_them() {
+        let mut missing = missing(MAX_GETS_AT_ONCE + 5);
+        assert_eq!(missing.take_due(|_| true).len(), MAX_GETS_AT_ONCE);
+        for n in 1..MIN_FALSE_MISSING {
+            assert_eq!((missing.record_false_missing(true).len(), missing.distrust_level()), (0, 0), "{n}");
+        }
+        assert_eq!((missing.record_false_missing(false).len(), missing.distrust_level()), (0, 1), "never dropped");
+        assert_eq!((missing.record_false_missing(true).len(), missing.len()), (5, MAX_GETS_AT_ONCE));
+        missing.record_true_missing();
+        assert_eq!(missing.distrust_level(), 0);
     }
 }

@@ -223,3 +223,29 @@ fn step_after_error(class: FailureClass, scan_set: ScanSet, failures: u32) -> On
         FailureCategory::Request => OnError::Gets,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_polling_continues_after_a_failed_page_depends_on_its_class_and_on_what_depends_on_it() {
+        use FailureClass::{AccessDenied, Credentials, NotFound, Rejected, Throttled, Unavailable, Unreachable};
+        use OnError::{Gets, NewScan, SamePage};
+        for class in [Throttled, Unavailable, Unreachable] {
+            for failures in [0, 5] {
+                assert_eq!(step_after_error(class, ScanSet::Live, failures), Gets, "{class:?}");
+                assert_eq!(step_after_error(class, ScanSet::Pending, failures), SamePage, "{class:?}");
+            }
+        }
+        for scan_set in ScanSet::ALL {
+            for class in [Credentials, AccessDenied] {
+                assert_eq!(step_after_error(class, scan_set, 0), Gets, "{class:?}");
+            }
+            for class in [Rejected, NotFound] {
+                let steps = [0, 1, 2, 3].map(|failures| step_after_error(class, scan_set, failures));
+                assert_eq!(steps, [NewScan, NewScan, Gets, Gets], "{class:?}");
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! Its other parts: [`planner`](super::planner) and [`results`](super::results).
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use crate::api::request::Uid;
 use crate::aws::identifiers::{SessionArn, StreamGroupArn, StreamSessionId};

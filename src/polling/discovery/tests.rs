@@ -6,7 +6,8 @@ use crate::export::fixtures::{epoch, secs, session};
 use crate::polling::model::{SPEEDS, WAITS, discovered, group};
 use crate::polling::poller::PollerHandle;
 use crate::polling::subscriptions::PollPlan;
-use crate::polling::{PlannedRead, ScanOwner};
+use crate::polling::subscriptions::tests::{accepted, live};
+use crate::polling::{PlannedRead, ScanOwner, ScanSet};
 use crate::quota::scheduler::{Priority, PriorityClass};
 
 fn discovering(groups: usize, now: Instant) -> PollPlan {
@@ -25,12 +26,12 @@ fn shows(count: usize, next: Option<&str>, now: Instant) -> SessionPage {
     SessionPage { begun: now, sessions, next: next.map(PageToken::new) }
 }
 
-/// Reads the next page, which takes a second.
-fn read(plan: &mut PollPlan, count: usize, next: Option<&str>, now: Instant) -> Filter {
+/// Reads the next page, which takes a second. Returns its list, and whether it is the first of its scan.
+fn read(plan: &mut PollPlan, count: usize, next: Option<&str>, now: Instant) -> (Filter, bool) {
     let [page] = pages(plan, now).try_into().unwrap();
     plan.mark_page_in_flight(&page, now, SPEEDS);
     plan.on_page(&page, &shows(count, next, now), now + secs(1), SPEEDS);
-    page.filter
+    (page.filter, !page.under_way)
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn sessions_come_page_by_page_and_the_scan_at_its_end() {
     use SessionStatus::{Active, Connected, PendingClientReconnection, Reconnecting};
     let filters = [Active, Active, Connected, PendingClientReconnection, Reconnecting].map(Filter::Session);
     for (n, filter) in filters.into_iter().enumerate() {
-        assert_eq!(read(&mut plan, n, (n == 0).then_some("more"), now + secs(n as u64)), filter);
+        assert_eq!(read(&mut plan, n, (n == 0).then_some("more"), now + secs(n as u64)), (filter, n == 0));
         let events = plan.take_discovery_events();
         let Some(DiscoveryEvent::Shown(shown)) = events.first() else { panic!("{events:?}") };
         assert_eq!((shown.sessions.len(), events.len()), (n, if n == 4 { 2 } else { 1 }));
@@ -80,6 +81,73 @@ fn a_scan_begins_two_seconds_after_the_last_began_and_without_the_reconnecting_l
     }
     let Some(DiscoveryEvent::Ended(scan)) = plan.take_discovery_events().pop() else { panic!("no scan has ended") };
     assert_eq!((scan.began, scan.pages, scan.reconnecting), (at(2_000), 2, false));
+}
+
+#[test]
+fn discovery_wants_the_pages_of_its_lists_at_their_intervals_and_none_while_it_is_paused() {
+    let now = epoch();
+    let mut discovery = Discovery::new(discovered(DiscoveryPace::Continuous), now);
+    let pages_a_minute = |discovery: &Discovery, at| (discovery.page_rate(at, &WAITS) * 60.0).round();
+    // Two lists every two seconds, and two once a minute.
+    assert_eq!(pages_a_minute(&discovery, now), 62.0);
+    assert_eq!(pages_a_minute(&Discovery::new(discovered(DiscoveryPace::Counting), now), now), 4.0);
+    assert_eq!(discovery.on_page_error(FailureClass::Unreachable, None, now, &WAITS), None);
+    for (ms, wanted, is_first) in [(0, 0.0, false), (999, 0.0, false), (1_000, 62.0, true), (1_001, 62.0, true)] {
+        let at = now + Duration::from_millis(ms);
+        assert_eq!((pages_a_minute(&discovery, at), discovery.is_first_scan(at)), (wanted, is_first), "{ms} ms");
+    }
+    discovery.end_scan(&Arc::new(group(0)), ScanOutcome::Incomplete, now);
+    assert!(!discovery.is_first_scan(now + secs(2)), "one has ended, however");
+    // Six pages, of which four are of the lists that are read all the time.
+    assert!(discovery.next_step(now + secs(2), None, &WAITS).page.is_some());
+    for n in 0..6 {
+        discovery.on_page((n < 2).then(|| PageToken::new(&n.to_string())));
+    }
+    discovery.end_scan(&Arc::new(group(0)), ScanOutcome::Complete, now + secs(8));
+    assert_eq!(pages_a_minute(&discovery, now + secs(8)), 122.0);
+}
+
+#[test]
+fn members_have_the_list_rate_that_discovery_leaves_in_its_account_and_region() {
+    let rate = 2.0 / 2.0 + 2.0 / 60.0;
+    for (groups, taken) in [(0, 0.0), (1, rate), (3, 3.0 * rate), (40, 6.5)] {
+        let mut plan = discovering(groups, epoch());
+        plan.plan_reads(epoch(), SPEEDS);
+        let left = |group: &StreamGroupArn| plan.rates_without_discovery(group, SPEEDS);
+        assert!((left(&group(0)).list - (SPEEDS.list - taken)).abs() < 1e-9, "{groups} groups: {:?}", left(&group(0)));
+        assert_eq!(left(&group(0)).get, SPEEDS.get);
+        assert_eq!(left(&StreamGroupArn { account: "444455556666".parse().unwrap(), ..group(0) }), SPEEDS);
+    }
+}
+
+#[test]
+fn first_scans_are_urgent_for_fifteen_seconds_after_the_first_policy() {
+    for (ms, urgent) in [(0, true), (14_999, true), (15_000, false), (15_001, false)] {
+        let mut plan = discovering(1, epoch());
+        let [page] = pages(&mut plan, epoch() + Duration::from_millis(ms)).try_into().unwrap();
+        assert_eq!(page.urgent, urgent, "{ms} ms");
+    }
+}
+
+#[test]
+fn a_list_of_other_live_sessions_shows_them_and_one_of_pending_exports_shows_none() {
+    for (subscribe, owner, shown) in [
+        (live as fn(&mut PollPlan, usize, Instant, Instant), ScanOwner::Members(ScanSet::Live), 1),
+        (|plan, count, _, now| accepted(plan, 0, 0..count, now), ScanOwner::Members(ScanSet::Pending), 0),
+    ] {
+        let (mut plan, now) = (discovering(1, epoch()), epoch());
+        subscribe(&mut plan, 30, now, now);
+        assert_eq!(plan.oldest_scan_age(now + secs(7)), if shown == 0 { secs(7) } else { secs(0) });
+        // Discovery shows none of them: they are left to lists of their own.
+        for n in 1..5 {
+            read(&mut plan, 0, None, now + Duration::from_millis(n));
+        }
+        plan.take_discovery_events();
+        let [page] = pages(&mut plan, now + secs(1)).try_into().unwrap();
+        assert_eq!(page.owner, owner);
+        plan.on_page(&page, &shows(3, Some("more"), now), now + secs(1), SPEEDS);
+        assert_eq!(plan.take_discovery_events().len(), shown);
+    }
 }
 
 #[test]
@@ -135,6 +203,23 @@ fn a_page_that_aws_cannot_serve_is_read_again_and_a_refused_one_ends_the_scan() 
 }
 
 #[test]
+fn members_are_read_by_gets_while_discovery_is_denied_or_keeps_being_rejected() {
+    for (class, ends_after) in [(FailureClass::AccessDenied, 1), (FailureClass::Rejected, 3)] {
+        let (mut plan, mut now) = (discovering(1, epoch()), epoch());
+        accepted(&mut plan, 0, 0..30, now);
+        for n in 1..=ends_after {
+            let [page] = pages(&mut plan, now).try_into().unwrap();
+            plan.mark_page_in_flight(&page, now, SPEEDS);
+            plan.on_page_error(&page, class, None, now);
+            let reads = plan.plan_reads(now, SPEEDS).0;
+            let are_gets = reads.iter().all(|read| matches!(read, PlannedRead::Get(_)));
+            assert_eq!((reads.len(), are_gets), (if n == ends_after { 30 } else { 0 }, true), "{class:?} {n}");
+            now += secs(2);
+        }
+    }
+}
+
+#[test]
 fn a_breaker_that_opens_later_is_tried_later() {
     let (mut plan, now) = (discovering(1, epoch()), epoch());
     let [page] = pages(&mut plan, now).try_into().unwrap();
@@ -158,6 +243,8 @@ fn a_group_without_a_policy_loses_its_reservation_and_a_late_page_changes_nothin
     plan.set_discovered([], now);
     plan.set_discovered([(group(0), discovered(DiscoveryPace::Continuous))], now);
     let late = PageRequest { from: Some(PageToken::new("late")), ..kept };
+    plan.on_page(&late, &shows(3, None, now), now, SPEEDS);
+    assert_eq!(pages(&mut plan, now).len(), 1);
     plan.on_page(&late, &shows(3, None, now), now, SPEEDS);
     assert_eq!(plan.take_discovery_events(), []);
 }

@@ -1,18 +1,20 @@
 //! The poll plan on single pages and Gets.
 
 use crate::api::request::Uid;
-use crate::aws::model::{Filter, PageToken, SessionPage, SessionStatus};
+use crate::aws::failure::FailureClass;
+use crate::aws::model::{ExportFilesStatus, Filter, PageToken, SessionPage, SessionStatus, SessionView};
 use crate::export::fixtures::{epoch, secs, session};
+use crate::polling::interval::SCAN_COST_TTL;
 use crate::polling::model::{SPEEDS, WAITS, group};
 use crate::polling::request::{ReadKind, ReadRequest};
 use crate::polling::subscriptions::{PollPlan, ReadSubscription};
-use crate::polling::{PageRequest, PlannedRead};
+use crate::polling::{GetOutcome, PageRequest, PlannedRead};
 use crate::quota::scheduler::{Priority, PriorityClass};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Sessions that wait for their first read, or are ACTIVATING and wait for another.
-fn live(plan: &mut PollPlan, count: usize, at: Instant, now: Instant) {
+pub(in crate::polling) fn live(plan: &mut PollPlan, count: usize, at: Instant, now: Instant) {
     live_of("team-a", plan, 0..count, at, now);
 }
 
@@ -112,6 +114,9 @@ fn where_pages_take_longer_than_gets_a_few_first_reads_are_gets() {
     live_of("team-b", &mut plan, 8..16, then + secs(2), then + secs(2));
     let (work, _) = plan.plan_reads(then + secs(3), SPEEDS);
     assert_eq!((orders(work.clone()).len(), gets(&work).len() >= 8), (0, true), "the cost is known now: {work:?}");
+    for (at, pages) in [(then + SCAN_COST_TTL - Duration::from_millis(1), 0), (then + SCAN_COST_TTL, 1)] {
+        assert_eq!(orders(plan.plan_reads(at, SPEEDS).0).len(), pages, "for ten minutes");
+    }
 }
 
 #[test]
@@ -172,9 +177,13 @@ fn an_export_that_waits_for_quota_is_kept_fresh_by_lists_and_costs_no_get() {
     let arn = group(0).session("fresh".parse().unwrap());
     let read = ReadRequest { due: now, kind: ReadKind::Fresh, session_ends: None, decide_again_at: None };
     let urgency = Priority::for_unread(PriorityClass::First);
-    let (uid, namespace) = ("fresh".into(), "team-a".into());
-    plan.subscribe(ReadSubscription { uid, namespace, arn, read, urgency, zip: false, visible_from: None }, now);
+    let (uid, namespace) = (Uid::from("fresh"), "team-a".into());
+    let (of, visible_from) = (arn.clone(), None);
+    let waiter = ReadSubscription { uid: uid.clone(), namespace, arn: of, read, urgency, zip: false, visible_from };
+    plan.subscribe(waiter, now);
     assert_eq!(plan.plan_reads(now + secs(100), SPEEDS).0, []);
+    plan.on_get(&arn, &[uid], GetOutcome::Present, now + secs(100));
+    assert_eq!(plan.plan_reads(now + secs(200), SPEEDS).0, []);
 }
 
 #[test]
@@ -191,7 +200,7 @@ fn a_page_whose_reservation_was_granted_without_a_permit_is_queued_again() {
 }
 
 /// Subscribes the accepted exports of these sessions of a group.
-fn accepted(plan: &mut PollPlan, of: usize, range: std::ops::Range<usize>, now: Instant) {
+pub(in crate::polling) fn accepted(plan: &mut PollPlan, of: usize, range: std::ops::Range<usize>, now: Instant) {
     accepted_until(plan, of, range, now, now);
 }
 
@@ -296,6 +305,22 @@ fn a_get_that_is_withdrawn_and_needed_again_is_reserved_again() {
 }
 
 #[test]
+fn a_get_is_in_flight_from_its_permit_to_its_answer() {
+    let (mut plan, now, uid) = (PollPlan::new(WAITS), epoch(), Uid::from("s0"));
+    live(&mut plan, 1, now, now);
+    assert!(!plan.is_get_in_flight(&uid));
+    plan.plan_reads(now, SPEEDS);
+    assert_eq!((plan.is_get_in_flight(&uid), plan.gets_scheduled()), (false, 1));
+    plan.mark_get_in_flight(&uid);
+    assert_eq!((plan.is_get_in_flight(&uid), plan.gets_scheduled()), (true, 0));
+    let arn = group(0).session("s0".parse().unwrap());
+    let uids = [uid];
+    assert_eq!(plan.on_get(&arn, &uids, GetOutcome::Present, now), uids);
+    let [uid] = uids;
+    assert_eq!((plan.is_get_in_flight(&uid), plan.gets_scheduled()), (false, 1));
+}
+
+#[test]
 fn a_get_without_a_token_is_reserved_again_unless_it_is_no_longer_due() {
     for (due, wanted) in [(0, 1), (2, 0)] {
         let (mut plan, now) = (PollPlan::new(WAITS), epoch());
@@ -306,4 +331,76 @@ fn a_get_without_a_token_is_reserved_again_unless_it_is_no_longer_due() {
         plan.requeue_get(&"s0".into(), now);
         assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0).len(), wanted);
     }
+}
+
+#[test]
+fn a_group_whose_objects_are_gone_is_forgotten_and_its_list_withdrawn() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    live(&mut plan, 30, now, now);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    (0..30).for_each(|n| plan.unsubscribe(&format!("s{n}").into()));
+    assert_eq!(plan.plan_reads(now, SPEEDS).0, [PlannedRead::Withdraw(order.holder())]);
+    assert_eq!((plan.groups.len(), plan.entries.len(), plan.holders.len(), plan.agenda.len()), (0, 0, 0, 0));
+}
+
+#[test]
+fn an_identity_that_may_not_list_uses_gets_until_the_longest_retry_delay_is_over() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    accepted(&mut plan, 0, 0..30, now);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    plan.on_page_error(&order, FailureClass::AccessDenied, None, now);
+    assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0).len(), 30);
+    assert_eq!(plan.plan_reads(now + secs(29), SPEEDS), (vec![], Some(now + secs(30))));
+    assert_eq!(orders(plan.plan_reads(now + secs(30), SPEEDS).0).len(), 1);
+}
+
+#[test]
+fn whether_summaries_name_uris_is_learned_from_exports_that_have_succeeded() {
+    let pending = session().exported_to(None, ExportFilesStatus::Pending);
+    let succeeded = session().exported_to(None, ExportFilesStatus::Succeeded);
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    accepted(&mut plan, 0, 0..300, now);
+    let lookup = Filter::Export(ExportFilesStatus::Succeeded);
+    let shown_as = |view: &SessionView, range: std::ops::Range<usize>| {
+        let sessions = range.map(|n| (format!("s{n}").parse().unwrap(), view.clone())).collect();
+        SessionPage { begun: now, sessions, next: None }
+    };
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    plan.on_page(&order, &shown_as(&pending, 0..100), now, SPEEDS);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    assert_eq!((order.filter, plan.names_uris), (lookup, None));
+    plan.on_page(&order, &shown_as(&succeeded, 100..101), now, SPEEDS);
+    assert_eq!(plan.names_uris, Some(false));
+}
+
+#[test]
+fn near_its_end_a_session_is_read_more_often() {
+    for (ends, interval) in [(None, 80), (Some(61), 80), (Some(60), 10), (Some(0), 10)] {
+        let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+        plan.set_get_interval(secs(80));
+        let arn = group(0).session("s0".parse().unwrap());
+        let session_ends = ends.map(|seconds| now + secs(seconds));
+        let read = ReadRequest { due: now, kind: ReadKind::Pending, session_ends, decide_again_at: None };
+        let (uid, namespace, urgency) = ("s0".into(), "team-a".into(), Priority::for_unread(PriorityClass::Poll));
+        let of = arn.clone();
+        plan.subscribe(
+            ReadSubscription { uid, namespace, arn: of, read, urgency, zip: false, visible_from: None },
+            now,
+        );
+        plan.on_get(&arn, &["s0".into()], GetOutcome::Present, now);
+        assert_eq!(plan.plan_reads(now, SPEEDS), (vec![], Some(now + secs(interval))), "{ends:?}");
+    }
+}
+
+#[test]
+fn a_member_that_leaves_during_a_scan_is_not_sought_any_more() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    accepted(&mut plan, 0, 0..30, now);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    plan.on_page(&order, &SessionPage { next: Some(PageToken::new("more")), ..shows(0..29) }, now, SPEEDS);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    plan.unsubscribe(&"g0s29".into());
+    plan.assert_consistent();
+    plan.on_page(&order, &SessionPage { next: Some(PageToken::new("and more")), ..shows(0..0) }, now, SPEEDS);
+    assert_eq!(plan.plan_reads(now, SPEEDS).0, [], "all that are left have been found");
 }
