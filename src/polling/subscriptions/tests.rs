@@ -2,13 +2,14 @@
 
 use crate::api::request::Uid;
 use crate::aws::failure::FailureClass;
+use crate::aws::identifiers::SessionArn;
 use crate::aws::model::{ExportFilesStatus, Filter, PageToken, SessionPage, SessionStatus, SessionView};
 use crate::export::fixtures::{epoch, secs, session};
 use crate::polling::interval::SCAN_COST_TTL;
 use crate::polling::model::{SPEEDS, WAITS, group};
 use crate::polling::request::{ReadKind, ReadRequest};
 use crate::polling::subscriptions::{PollPlan, ReadSubscription};
-use crate::polling::{GetOutcome, PageRequest, PlannedRead};
+use crate::polling::{GetOutcome, PageRequest, PlannedRead, QuotaRates, ScanSet};
 use crate::quota::scheduler::{Priority, PriorityClass};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -351,7 +352,11 @@ fn an_identity_that_may_not_list_uses_gets_until_the_longest_retry_delay_is_over
     plan.on_page_error(&order, FailureClass::AccessDenied, None, now);
     assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0).len(), 30);
     assert_eq!(plan.plan_reads(now + secs(29), SPEEDS), (vec![], Some(now + secs(30))));
-    assert_eq!(orders(plan.plan_reads(now + secs(30), SPEEDS).0).len(), 1);
+    for later in [30, 31] {
+        let (work, next) = plan.plan_reads(now + secs(later), SPEEDS);
+        assert_eq!(orders(work).len(), usize::from(later == 30));
+        assert!(next.is_none_or(|next| next > now + secs(later)), "nothing is due at once: {next:?}");
+    }
 }
 
 #[test]
@@ -373,20 +378,22 @@ fn whether_summaries_name_uris_is_learned_from_exports_that_have_succeeded() {
     assert_eq!(plan.names_uris, Some(false));
 }
 
+/// Subscribes the accepted export of one session that ends then.
+fn accepted_ending(plan: &mut PollPlan, session_ends: Option<Instant>, now: Instant) -> SessionArn {
+    let arn = group(0).session("s0".parse().unwrap());
+    let read = ReadRequest { due: now, kind: ReadKind::Pending, session_ends, decide_again_at: None };
+    let (uid, namespace, urgency) = ("s0".into(), "team-a".into(), Priority::for_unread(PriorityClass::Poll));
+    let of = arn.clone();
+    plan.subscribe(ReadSubscription { uid, namespace, arn: of, read, urgency, zip: false, visible_from: None }, now);
+    arn
+}
+
 #[test]
 fn near_its_end_a_session_is_read_more_often() {
     for (ends, interval) in [(None, 80), (Some(61), 80), (Some(60), 10), (Some(0), 10)] {
         let (mut plan, now) = (PollPlan::new(WAITS), epoch());
         plan.set_get_interval(secs(80));
-        let arn = group(0).session("s0".parse().unwrap());
-        let session_ends = ends.map(|seconds| now + secs(seconds));
-        let read = ReadRequest { due: now, kind: ReadKind::Pending, session_ends, decide_again_at: None };
-        let (uid, namespace, urgency) = ("s0".into(), "team-a".into(), Priority::for_unread(PriorityClass::Poll));
-        let of = arn.clone();
-        plan.subscribe(
-            ReadSubscription { uid, namespace, arn: of, read, urgency, zip: false, visible_from: None },
-            now,
-        );
+        let arn = accepted_ending(&mut plan, ends.map(|seconds| now + secs(seconds)), now);
         plan.on_get(&arn, &["s0".into()], GetOutcome::Present, now);
         assert_eq!(plan.plan_reads(now, SPEEDS), (vec![], Some(now + secs(interval))), "{ends:?}");
     }
@@ -403,4 +410,109 @@ fn a_member_that_leaves_during_a_scan_is_not_sought_any_more() {
     plan.assert_consistent();
     plan.on_page(&order, &SessionPage { next: Some(PageToken::new("and more")), ..shows(0..0) }, now, SPEEDS);
     assert_eq!(plan.plan_reads(now, SPEEDS).0, [], "all that are left have been found");
+}
+
+#[test]
+fn small_groups_are_polled_by_lists_once_their_gets_take_more_than_two_seconds() {
+    for (groups, each, get, by_list) in
+        [(2, 10, 10.0, false), (2, 11, 10.0, true), (5, 16, 40.0, false), (6, 16, 40.0, true)]
+    {
+        let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+        (0..groups).for_each(|of| accepted(&mut plan, of, 0..each, now));
+        let lists = orders(plan.plan_reads(now, QuotaRates { get, ..SPEEDS }).0).len();
+        assert_eq!(lists, if by_list { groups } else { 0 }, "{groups} of {each}");
+    }
+}
+
+#[test]
+fn first_reads_of_a_small_group_are_listed_if_they_are_more_than_three_and_that_takes_less_time() {
+    for (count, get, by_list) in [(3, 10.0, false), (4, 10.0, true), (4, 40.0, false), (5, 40.0, true)] {
+        let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+        live(&mut plan, count, now, now);
+        let lists = orders(plan.plan_reads(now + secs(1), QuotaRates { get, ..SPEEDS }).0).len();
+        assert_eq!(lists, usize::from(by_list), "{count} at {get} Gets a second");
+    }
+}
+
+#[test]
+fn ends_are_expected_a_minute_before_a_foreseen_one_and_a_minute_after_one_was_seen() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    let expected = |plan: &PollPlan, ms| {
+        let group = &plan.groups[&group(0)];
+        group.scan_group(ScanSet::Pending).ends_expected(now + Duration::from_millis(ms))
+    };
+    accepted_ending(&mut plan, Some(now + secs(100)), now);
+    assert_eq!([39_999, 40_000].map(|ms| expected(&plan, ms)), [false, true]);
+    let (mut plan, over) = (PollPlan::new(WAITS), session().in_state(SessionStatus::Terminated));
+    accepted(&mut plan, 0, 0..30, now);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    let all = SessionPage {
+        sessions: (0..30).map(|n| (format!("s{n}").parse().unwrap(), over.clone())).collect(),
+        ..shows(0..0)
+    };
+    plan.on_page(&order, &all, now, SPEEDS);
+    assert_eq!([0, 59_999, 60_000].map(|ms| expected(&plan, ms)), [true, true, false]);
+}
+
+/// Plans at this time. Returns the only page, which fails at once.
+fn fail_page(plan: &mut PollPlan, class: FailureClass, at: Instant) -> PageRequest {
+    let [order] = orders(plan.plan_reads(at, SPEEDS).0).try_into().unwrap();
+    plan.mark_page_in_flight(&order, at, SPEEDS);
+    plan.on_page_error(&order, class, None, at);
+    order
+}
+
+#[test]
+fn a_page_that_aws_cannot_serve_is_read_again_and_the_sixth_failure_ends_the_scan() {
+    let (mut plan, mut now) = (PollPlan::new(WAITS), epoch());
+    accepted(&mut plan, 0, 0..30, now);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    let more = Some(PageToken::new("more"));
+    plan.on_page(&order, &SessionPage { next: more.clone(), ..shows(0..10) }, now, SPEEDS);
+    for (delay, failed) in [(1, 0), (2, 0), (4, 0), (8, 0), (16, 0), (30, 1)] {
+        assert_eq!(fail_page(&mut plan, FailureClass::Unavailable, now).from, more);
+        let early = plan.plan_reads(now + secs(delay) - Duration::from_millis(1), SPEEDS);
+        assert_eq!(early, (vec![], Some(now + secs(delay))));
+        assert_eq!(plan.take_stats().failed, failed);
+        now += secs(delay);
+    }
+    assert_eq!(fail_page(&mut plan, FailureClass::Unavailable, now).from, None, "a new scan");
+}
+
+#[test]
+fn sessions_whose_lookup_fails_are_read_by_gets() {
+    let (mut plan, mut now) = (PollPlan::new(WAITS), epoch());
+    accepted(&mut plan, 0, 0..300, now);
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    plan.on_page(&order, &shows(0..100), now, SPEEDS);
+    for delay in [1, 2, 4, 8, 16] {
+        assert_eq!(
+            fail_page(&mut plan, FailureClass::Unavailable, now).filter,
+            Filter::Export(ExportFilesStatus::Succeeded)
+        );
+        assert_eq!(plan.plan_reads(now, SPEEDS).0, []);
+        now += secs(delay);
+    }
+    fail_page(&mut plan, FailureClass::Unavailable, now);
+    assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0).len(), 10);
+}
+
+#[test]
+fn a_rejected_list_is_read_anew_and_after_the_third_time_gets_are_used_for_a_minute() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    accepted(&mut plan, 0, 0..30, now);
+    for seconds in [0, 2] {
+        fail_page(&mut plan, FailureClass::Rejected, now + secs(seconds));
+        let early = now + secs(seconds) + Duration::from_millis(1_999);
+        assert_eq!(plan.plan_reads(early, SPEEDS).0, [], "its interval");
+    }
+    fail_page(&mut plan, FailureClass::Rejected, now + secs(4));
+    assert_eq!(gets(&plan.plan_reads(now + secs(4), SPEEDS).0).len(), 30);
+    assert_eq!([63, 64].map(|seconds| orders(plan.plan_reads(now + secs(seconds), SPEEDS).0).len()), [0, 1]);
+    // Exports depend on live sessions: their list is read anew after the retry delay.
+    let (mut plan, then) = (PollPlan::new(WAITS), now + secs(2));
+    live(&mut plan, 30, then, now);
+    fail_page(&mut plan, FailureClass::Rejected, then);
+    let lists = |plan: &mut PollPlan, ms| orders(plan.plan_reads(then + Duration::from_millis(ms), SPEEDS).0).len();
+    assert_eq!([999, 1_000].map(|ms| lists(&mut plan, ms)), [0, 1]);
 }
