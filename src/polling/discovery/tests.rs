@@ -6,7 +6,7 @@ use crate::export::fixtures::{epoch, secs, session};
 use crate::polling::model::{SPEEDS, WAITS, discovered, group};
 use crate::polling::poller::PollerHandle;
 use crate::polling::subscriptions::PollPlan;
-use crate::polling::subscriptions::tests::{accepted, live};
+use crate::polling::subscriptions::tests::{accepted, live, live_of};
 use crate::polling::{PlannedRead, ScanOwner, ScanSet};
 use crate::quota::scheduler::{Priority, PriorityClass};
 
@@ -148,6 +148,41 @@ fn a_list_of_other_live_sessions_shows_them_and_one_of_pending_exports_shows_non
         plan.on_page(&page, &shows(3, Some("more"), now), now + secs(1), SPEEDS);
         assert_eq!(plan.take_discovery_events().len(), shown);
     }
+}
+
+#[test]
+fn discovery_takes_over_the_members_that_are_not_missing_and_sees_their_ends() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    accepted(&mut plan, 0, 0..30, now);
+    let [page] = pages(&mut plan, now).try_into().unwrap();
+    plan.on_page(&page, &shows(29, None, now), now, SPEEDS);
+    plan.plan_reads(now, SPEEDS);
+    plan.set_discovered([(group(0), discovered(DiscoveryPace::Continuous))], now);
+    plan.assert_consistent();
+    let missing = "g0s29".into();
+    assert_eq!(plan.granted_read(&missing), Some(PlannedRead::Get(missing.clone())), "its Get is made all the same");
+    let [page] = pages(&mut plan, now).try_into().unwrap();
+    let over = ("s0".parse().unwrap(), session().in_state(SessionStatus::Terminated));
+    plan.on_page(&page, &SessionPage { sessions: vec![over], ..shows(0, None, now) }, now, SPEEDS);
+    let pending = plan.groups[&group(0)].scan_group(ScanSet::Pending);
+    assert!(pending.ends_expected(now + secs(59)) && !pending.ends_expected(now + secs(60)));
+}
+
+#[test]
+fn first_reads_that_discovery_does_not_show_have_a_scan_at_once() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    let at = |ms| now + Duration::from_millis(ms);
+    live(&mut plan, 30, now, now);
+    let [page] = pages(&mut plan, now).try_into().unwrap();
+    plan.mark_page_in_flight(&page, now, SPEEDS);
+    plan.on_page(&page, &shows(30, None, now), now, SPEEDS);
+    plan.set_discovered([(group(0), discovered(DiscoveryPace::Continuous))], at(1));
+    live_of("team-a", &mut plan, 30..60, at(1), at(1));
+    for n in 2..6 {
+        read(&mut plan, 0, None, at(n));
+    }
+    let [page] = pages(&mut plan, at(1_100)).try_into().unwrap();
+    assert_eq!((page.owner, page.urgent), (ScanOwner::Members(ScanSet::Live), true), "before the interval is over");
 }
 
 #[test]

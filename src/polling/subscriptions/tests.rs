@@ -5,9 +5,10 @@ use crate::aws::failure::FailureClass;
 use crate::aws::identifiers::SessionArn;
 use crate::aws::model::{ExportFilesStatus, Filter, PageToken, SessionPage, SessionStatus, SessionView};
 use crate::export::fixtures::{epoch, secs, session};
-use crate::polling::interval::SCAN_COST_TTL;
+use crate::polling::interval::{FIRST_GET_DELAY, SCAN_COST_TTL};
 use crate::polling::model::{SPEEDS, WAITS, group};
 use crate::polling::request::{ReadKind, ReadRequest};
+use crate::polling::scan_group::ScanMember;
 use crate::polling::subscriptions::{PollPlan, ReadSubscription};
 use crate::polling::{GetOutcome, PageRequest, PlannedRead, QuotaRates, ScanSet};
 use crate::quota::scheduler::{Priority, PriorityClass};
@@ -19,7 +20,13 @@ pub(in crate::polling) fn live(plan: &mut PollPlan, count: usize, at: Instant, n
     live_of("team-a", plan, 0..count, at, now);
 }
 
-fn live_of(namespace: &str, plan: &mut PollPlan, range: std::ops::Range<usize>, at: Instant, now: Instant) {
+pub(in crate::polling) fn live_of(
+    namespace: &str,
+    plan: &mut PollPlan,
+    range: std::ops::Range<usize>,
+    at: Instant,
+    now: Instant,
+) {
     for n in range {
         let arn = group(0).session(format!("s{n}").parse().unwrap());
         let read = ReadRequest { due: at, kind: ReadKind::First, session_ends: None, decide_again_at: None };
@@ -378,13 +385,24 @@ fn whether_summaries_name_uris_is_learned_from_exports_that_have_succeeded() {
     assert_eq!(plan.names_uris, Some(false));
 }
 
+/// An object whose accepted export waits for a read.
+fn pending(n: usize, now: Instant) -> ReadSubscription {
+    ReadSubscription {
+        uid: format!("s{n}").into(),
+        namespace: "team-a".into(),
+        arn: group(0).session(format!("s{n}").parse().unwrap()),
+        read: ReadRequest { due: now, kind: ReadKind::Pending, session_ends: None, decide_again_at: None },
+        urgency: Priority::for_unread(PriorityClass::Poll),
+        zip: false,
+        visible_from: None,
+    }
+}
+
 /// Subscribes the accepted export of one session that ends then.
 fn accepted_ending(plan: &mut PollPlan, session_ends: Option<Instant>, now: Instant) -> SessionArn {
-    let arn = group(0).session("s0".parse().unwrap());
-    let read = ReadRequest { due: now, kind: ReadKind::Pending, session_ends, decide_again_at: None };
-    let (uid, namespace, urgency) = ("s0".into(), "team-a".into(), Priority::for_unread(PriorityClass::Poll));
-    let of = arn.clone();
-    plan.subscribe(ReadSubscription { uid, namespace, arn: of, read, urgency, zip: false, visible_from: None }, now);
+    let waiter = pending(0, now);
+    let arn = waiter.arn.clone();
+    plan.subscribe(ReadSubscription { read: ReadRequest { session_ends, ..waiter.read }, ..waiter }, now);
     arn
 }
 
@@ -419,9 +437,20 @@ fn small_groups_are_polled_by_lists_once_their_gets_take_more_than_two_seconds()
     {
         let (mut plan, now) = (PollPlan::new(WAITS), epoch());
         (0..groups).for_each(|of| accepted(&mut plan, of, 0..each, now));
-        let lists = orders(plan.plan_reads(now, QuotaRates { get, ..SPEEDS }).0).len();
-        assert_eq!(lists, if by_list { groups } else { 0 }, "{groups} of {each}");
+        let rates = QuotaRates { get, ..SPEEDS };
+        let lists = orders(plan.plan_reads(now, rates).0).len();
+        let reads = gets(&plan.plan_reads(now + FIRST_GET_DELAY, rates).0).len();
+        assert_eq!((lists, reads), if by_list { (groups, 0) } else { (0, groups * each) }, "{groups} of {each}");
     }
+}
+
+#[test]
+fn the_first_get_for_an_accepted_export_waits_a_moment_for_others_and_a_later_one_does_not() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    accepted(&mut plan, 0, 0..1, now);
+    assert_eq!(plan.plan_reads(now, SPEEDS), (vec![], Some(now + FIRST_GET_DELAY)));
+    accepted(&mut plan, 0, 0..1, now);
+    assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0), ["g0s0"]);
 }
 
 #[test]
@@ -443,15 +472,15 @@ fn ends_are_expected_a_minute_before_a_foreseen_one_and_a_minute_after_one_was_s
     };
     accepted_ending(&mut plan, Some(now + secs(100)), now);
     assert_eq!([39_999, 40_000].map(|ms| expected(&plan, ms)), [false, true]);
-    let (mut plan, over) = (PollPlan::new(WAITS), session().in_state(SessionStatus::Terminated));
-    accepted(&mut plan, 0, 0..30, now);
-    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
-    let all = SessionPage {
-        sessions: (0..30).map(|n| (format!("s{n}").parse().unwrap(), over.clone())).collect(),
-        ..shows(0..0)
-    };
-    plan.on_page(&order, &all, now, SPEEDS);
-    assert_eq!([0, 59_999, 60_000].map(|ms| expected(&plan, ms)), [true, true, false]);
+    // One on a page, and one that no list shows.
+    let over = session().in_state(SessionStatus::Terminated);
+    for shown in [(0..30).map(|n| (format!("s{n}").parse().unwrap(), over.clone())).collect(), shows(0..29).sessions] {
+        let mut plan = PollPlan::new(WAITS);
+        accepted(&mut plan, 0, 0..30, now);
+        let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+        plan.on_page(&order, &SessionPage { sessions: shown, ..shows(0..0) }, now, SPEEDS);
+        assert_eq!([0, 59_999, 60_000].map(|ms| expected(&plan, ms)), [true, true, false]);
+    }
 }
 
 /// Plans at this time. Returns the only page, which fails at once.
@@ -515,4 +544,124 @@ fn a_rejected_list_is_read_anew_and_after_the_third_time_gets_are_used_for_a_min
     fail_page(&mut plan, FailureClass::Rejected, then);
     let lists = |plan: &mut PollPlan, ms| orders(plan.plan_reads(then + Duration::from_millis(ms), SPEEDS).0).len();
     assert_eq!([999, 1_000].map(|ms| lists(&mut plan, ms)), [0, 1]);
+}
+
+fn member(plan: &PollPlan, scan_set: ScanSet) -> Option<&ScanMember> {
+    plan.groups[&group(0)].scan_group(scan_set).members.get(&"s0".parse().unwrap())
+}
+
+#[test]
+fn an_object_is_a_member_of_one_scan_group_and_its_first_read_counts_once() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    live(&mut plan, 3, now, now);
+    assert_eq!((member(&plan, ScanSet::Live).is_some(), plan.first_reads.values().sum::<usize>()), (true, 3));
+    accepted_ending(&mut plan, None, now);
+    assert!(member(&plan, ScanSet::Live).is_none() && member(&plan, ScanSet::Pending).is_some());
+    assert_eq!(plan.first_reads.values().sum::<usize>(), 2);
+    (1..3).for_each(|n| plan.unsubscribe(&format!("s{n}").into()));
+    assert_eq!(plan.first_reads.len(), 0, "nothing is kept of a namespace without first reads");
+}
+
+#[test]
+fn a_session_is_urgent_while_one_of_its_objects_waits_for_its_first_read_and_costs_no_get_if_none_needs_one() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    for (uid, kind, urgent, list_only) in [
+        ("a", ReadKind::First, true, false),
+        ("b", ReadKind::Fresh, true, false),
+        ("a", ReadKind::Exact, true, false),
+        ("b", ReadKind::Fresh, false, true),
+        ("c", ReadKind::Fresh, false, true),
+        ("c", ReadKind::Live, false, false),
+    ] {
+        let arn = group(0).session("s0".parse().unwrap());
+        let read = ReadRequest { due: now, kind, session_ends: None, decide_again_at: None };
+        let (uid, namespace, urgency) = (uid.into(), "team-a".into(), Priority::for_unread(PriorityClass::First));
+        plan.subscribe(ReadSubscription { uid, namespace, arn, read, urgency, zip: false, visible_from: None }, now);
+        let member = member(&plan, ScanSet::Live).unwrap();
+        assert_eq!((member.urgent, member.list_only), (urgent, list_only), "{:?} {kind:?}", &*member.uids);
+    }
+}
+
+#[test]
+fn an_export_that_was_requested_just_now_is_missing_once_a_list_has_shown_it() {
+    for (shown, missing) in [(30, 1), (29, 0)] {
+        let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+        let visible_from = Some(now + secs(30));
+        (0..30).for_each(|n| plan.subscribe(ReadSubscription { visible_from, ..pending(n, now) }, now));
+        for (at, range) in [(now, 0..shown), (now + secs(2), 0..29)] {
+            let [order] = orders(plan.plan_reads(at, SPEEDS).0).try_into().unwrap();
+            plan.mark_page_in_flight(&order, at, SPEEDS);
+            plan.on_page(&order, &shows(range), at, SPEEDS);
+        }
+        assert_eq!(gets(&plan.plan_reads(now + secs(2), SPEEDS).0).len(), missing);
+    }
+}
+
+#[test]
+fn what_a_lookup_shows_is_not_missing_in_the_next_scan() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    accepted(&mut plan, 0, 0..300, now);
+    for range in [0..100, 100..300] {
+        let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+        plan.on_page(&order, &shows(range), now, SPEEDS);
+    }
+    let [order] = orders(plan.plan_reads(now + secs(2), SPEEDS).0).try_into().unwrap();
+    plan.on_page(&order, &shows(0..100), now + secs(2), SPEEDS);
+    assert_eq!(plan.plan_reads(now + secs(2), SPEEDS).0, [], "its object may not be reconciled yet");
+}
+
+#[test]
+fn missing_sessions_are_looked_up_if_that_takes_fewer_pages_and_many_also_after_a_lookup_was_given_up() {
+    for (given_up, missing, is_looked_up) in [(false, 2, false), (false, 3, true), (true, 20, false), (true, 21, true)]
+    {
+        let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+        accepted(&mut plan, 0, 0..100, now);
+        let circle = |range| SessionPage { next: Some(PageToken::new("circle")), ..shows(range) };
+        let pages = if given_up { vec![shows(0..50), circle(0..0), circle(0..0)] } else { vec![shows(0..100)] };
+        for page in pages {
+            let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+            plan.on_page(&order, &page, now, SPEEDS);
+        }
+        (50..100).for_each(|n| plan.unsubscribe(&format!("g0s{n}").into()));
+        let [order] = orders(plan.plan_reads(now + secs(2), SPEEDS).0).try_into().unwrap();
+        plan.on_page(&order, &shows(0..50 - missing), now + secs(2), SPEEDS);
+        let (work, _) = plan.plan_reads(now + secs(2), SPEEDS);
+        let reads = if is_looked_up { (1, 0) } else { (0, missing.min(10)) };
+        assert_eq!((orders(work.clone()).len(), gets(&work).len()), reads, "{missing} missing");
+    }
+}
+
+#[test]
+fn exports_that_no_list_need_show_yet_start_no_lookup() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    for n in 0..30 {
+        let visible_from = (n > 0).then_some(now + secs(30));
+        plan.subscribe(ReadSubscription { visible_from, ..pending(n, now) }, now);
+    }
+    let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+    plan.mark_page_in_flight(&order, now, SPEEDS);
+    plan.on_page(&order, &shows(0..0), now, SPEEDS);
+    assert_eq!(plan.plan_reads(now, SPEEDS).0, [PlannedRead::Get("s0".into())], "one is missing");
+}
+
+#[test]
+fn gets_are_made_beside_a_lookup_that_tells_no_results() {
+    for (zip, uri, wanted) in [(false, None, 10), (true, None, 0), (false, Some("s3://bucket/a/k.zip"), 0)] {
+        let succeeded = session().exported_to(uri, ExportFilesStatus::Succeeded);
+        let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+        (0..600).for_each(|n| plan.subscribe(ReadSubscription { zip, ..pending(n, now) }, now));
+        let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+        plan.on_page(&order, &shows(0..100), now, SPEEDS);
+        // As many pages as there are lists are allowed for.
+        for (page, wanted) in [(1, 0), (2, 0), (3, wanted)] {
+            let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+            let shown = page * 100..page * 100 + 10;
+            let sessions = shown.map(|n| (format!("s{n}").parse().unwrap(), succeeded.clone())).collect();
+            let next = Some(PageToken::new(&page.to_string()));
+            plan.on_page(&order, &SessionPage { begun: now, sessions, next }, now, SPEEDS);
+            let (work, _) = plan.plan_reads(now, SPEEDS);
+            assert_eq!(gets(&work).len(), wanted, "after page {page}");
+            plan.release_page(&order);
+        }
+    }
 }
