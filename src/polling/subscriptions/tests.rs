@@ -329,6 +329,23 @@ fn a_get_is_in_flight_from_its_permit_to_its_answer() {
 }
 
 #[test]
+fn an_object_that_subscribes_again_keeps_its_get_while_it_needs_one() {
+    let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+    live(&mut plan, 1, now, now);
+    let get = [PlannedRead::Get("s0".into())];
+    assert_eq!(plan.plan_reads(now, SPEEDS).0, get);
+    live(&mut plan, 1, now, now);
+    assert_eq!(plan.plan_reads(now, SPEEDS).0, get, "its priority may be another");
+    plan.mark_get_in_flight(&"s0".into());
+    live(&mut plan, 1, now, now);
+    assert_eq!(plan.plan_reads(now, SPEEDS).0, []);
+    plan.requeue_get(&"s0".into(), now);
+    let read = ReadRequest { due: now, kind: ReadKind::Fresh, session_ends: None, decide_again_at: None };
+    plan.subscribe(ReadSubscription { read, ..pending(0, now) }, now);
+    assert_eq!(plan.plan_reads(now, SPEEDS).0, [PlannedRead::Withdraw("s0".into())], "lists keep it fresh");
+}
+
+#[test]
 fn a_get_without_a_token_is_reserved_again_unless_it_is_no_longer_due() {
     for (due, wanted) in [(0, 1), (2, 0)] {
         let (mut plan, now) = (PollPlan::new(WAITS), epoch());
@@ -544,6 +561,43 @@ fn a_rejected_list_is_read_anew_and_after_the_third_time_gets_are_used_for_a_min
     fail_page(&mut plan, FailureClass::Rejected, then);
     let lists = |plan: &mut PollPlan, ms| orders(plan.plan_reads(then + Duration::from_millis(ms), SPEEDS).0).len();
     assert_eq!([999, 1_000].map(|ms| lists(&mut plan, ms)), [0, 1]);
+}
+
+#[test]
+fn a_scan_forgets_foreseen_ends_that_are_long_over() {
+    for (seconds, expected) in [(0, false), (1, true), (120, true), (121, false)] {
+        let (mut plan, before) = (PollPlan::new(WAITS), epoch());
+        let now = before + secs(60);
+        accepted(&mut plan, 0, 1..30, now);
+        accepted_ending(&mut plan, Some(before + secs(seconds)), now);
+        let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
+        plan.on_page(&order, &shows(0..30), now, SPEEDS);
+        let group = &plan.groups[&group(0)];
+        assert_eq!(group.scan_group(ScanSet::Pending).ends_expected(now), expected, "{seconds}");
+    }
+}
+
+#[test]
+fn a_session_that_was_read_is_missing_again_only_in_a_later_scan() {
+    use GetOutcome::{Gone, Nothing, Present};
+    // Seconds of the Gets after the first, which is made at once. Scans begin every two seconds.
+    for (outcome, expected) in [(Present, [4, 12]), (Gone, [6, 12]), (Nothing, [2, 4])] {
+        let (mut plan, now) = (PollPlan::new(WAITS), epoch());
+        accepted(&mut plan, 0, 0..30, now);
+        let arn = group(0).session("s29".parse().unwrap());
+        let mut asked = Vec::new();
+        for seconds in (0..=12).step_by(2) {
+            let at = now + secs(seconds);
+            let [order] = orders(plan.plan_reads(at, SPEEDS).0).try_into().unwrap();
+            plan.mark_page_in_flight(&order, at, SPEEDS);
+            plan.on_page(&order, &shows(0..29), at, SPEEDS);
+            if gets(&plan.plan_reads(at, SPEEDS).0) == ["g0s29"] {
+                asked.push(seconds);
+                plan.on_get(&arn, &["g0s29".into()], outcome, at);
+            }
+        }
+        assert_eq!(asked[..3], [0, expected[0], expected[1]], "{outcome:?}");
+    }
 }
 
 fn member(plan: &PollPlan, scan_set: ScanSet) -> Option<&ScanMember> {
