@@ -580,8 +580,8 @@ fn a_scan_forgets_foreseen_ends_that_are_long_over() {
 #[test]
 fn a_session_that_was_read_is_missing_again_only_in_a_later_scan() {
     use GetOutcome::{Gone, Nothing, Present};
-    // Seconds of the Gets after the first, which is made at once. Scans begin every two seconds.
-    for (outcome, expected) in [(Present, [4, 12]), (Gone, [6, 12]), (Nothing, [2, 4])] {
+    // How long a Get takes, and the seconds of the Gets after the first. Scans begin every two seconds.
+    for (outcome, ms, expected) in [(Present, 0, [4, 12]), (Gone, 0, [6, 12]), (Nothing, 1_500, [4, 8])] {
         let (mut plan, now) = (PollPlan::new(WAITS), epoch());
         accepted(&mut plan, 0, 0..30, now);
         let arn = group(0).session("s29".parse().unwrap());
@@ -593,7 +593,9 @@ fn a_session_that_was_read_is_missing_again_only_in_a_later_scan() {
             plan.on_page(&order, &shows(0..29), at, SPEEDS);
             if gets(&plan.plan_reads(at, SPEEDS).0) == ["g0s29"] {
                 asked.push(seconds);
-                plan.on_get(&arn, &["g0s29".into()], outcome, at);
+                plan.on_get(&arn, &["g0s29".into()], outcome, at + Duration::from_millis(ms));
+                let scan_group = plan.groups[&group(0)].scan_group(ScanSet::Pending);
+                assert!(scan_group.ends_expected(at + secs(59)), "{outcome:?}");
             }
         }
         assert_eq!(asked[..3], [0, expected[0], expected[1]], "{outcome:?}");
