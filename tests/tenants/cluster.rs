@@ -15,6 +15,8 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The stream group of the hostile tenant; [`GROUP`] is the victim's.
 pub(crate) const HOSTILE_GROUP: &str = "sg-5FG6H7Ij8";
+/// Where the sessions run for which a victim makes an object; those that a victim's policy is to export run elsewhere.
+const VICTIM_LOCATION: &str = "us-east-1";
 /// Longest that anything is waited for; never what is measured.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a victim that was late is tried again.
@@ -219,7 +221,7 @@ impl Cluster {
     /// One export of the victim, of a session of its own: how long it takes until AWS has accepted it.
     pub(crate) async fn victim_accepted_after(&self) -> Duration {
         let session = format!("Victim{}", self.victims.fetch_add(1, Ordering::Relaxed));
-        self.world.simulator.session(&session, json!({})).await;
+        self.world.simulator.session(&session, json!({"location": VICTIM_LOCATION})).await;
         self.accepted_after(&session).await
     }
 

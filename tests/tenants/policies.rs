@@ -22,6 +22,11 @@ fn allow_policies(name: &str) -> Value {
     json!({"rules": rules, "policies": {"enabled": true}})
 }
 
+/// A policy that leaves a victim's sessions to the objects that name them: whichever of the two is first exports one.
+fn of_unnamed_sessions() -> Value {
+    json!({"spec": {"selector": {"locations": ["us-west-2"]}}})
+}
+
 impl Cluster {
     fn policies(&self, namespace: &str) -> Api<SessionExportPolicy> {
         Api::namespaced(self.world.client.clone(), namespace)
@@ -60,7 +65,7 @@ async fn a_thousand_policies_of_one_tenant_delay_no_other() {
     let mut cluster = Cluster::start_alone("thousand-policies", allow_policies("thousand-policies")).await;
     let bound = cluster.bound().await;
     let (hostile, victim) = (cluster.hostile.clone(), cluster.victim.clone());
-    cluster.create_policy(&victim, "all", json!({})).await.unwrap();
+    cluster.create_policy(&victim, "all", of_unnamed_sessions()).await.unwrap();
     let alone = cluster.discovered_after(GROUP, "Alone").await;
 
     // Invented groups, groups in invented Regions, and many for one that exists.
@@ -161,7 +166,7 @@ async fn templates_at_their_limits_names_that_are_taken_and_forged_statuses_harm
     cluster.create_policy(&hostile, &long, changes).await.unwrap();
     let sessions: Vec<String> = (0..50).map(|n| format!("L{n:049}")).chain(["Taken".to_owned()]).collect();
     cluster.world.simulator.ask("POST", "sessions", json!({"ids": &sessions, "group": HOSTILE_GROUP})).await;
-    cluster.create_policy(&victim, "all", json!({})).await.unwrap();
+    cluster.create_policy(&victim, "all", of_unnamed_sessions()).await.unwrap();
     cluster.victims_are_unharmed(bound).await;
     for session in &sessions[..50] {
         cluster.until_exported(session).await;
