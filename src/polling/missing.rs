@@ -57,7 +57,7 @@ impl MissingSessions {
                 }
             }
         }
-        // Whoever has no Get now has no session left.
+        // A namespace without a Get now has no session left.
         self.namespaces.retain(|_, queue| queue.confirming > 0);
         due
     }
