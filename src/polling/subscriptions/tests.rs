@@ -224,11 +224,10 @@ fn accepted_to(
     (at, now): (Instant, Instant),
 ) {
     for n in range {
-        let arn = group(of).session(format!("s{n}").parse().unwrap());
-        let read = ReadRequest { due: at, kind: ReadKind::Pending, session_ends: None, decide_again_at: None };
-        let (uid, namespace): (Uid, _) = (format!("g{of}s{n}").into(), namespace.into());
-        let urgency = Priority::for_unread(PriorityClass::Poll);
-        plan.subscribe(ReadSubscription { uid, namespace, arn, read, urgency, zip: false, visible_from: None }, now);
+        let waiter = pending(n, at);
+        let arn = group(of).session(waiter.arn.session.clone());
+        let (uid, namespace) = (format!("g{of}s{n}").into(), namespace.into());
+        plan.subscribe(ReadSubscription { uid, namespace, arn, ..waiter }, now);
     }
 }
 
@@ -252,10 +251,7 @@ fn a_missing_session_is_read_also_if_the_object_with_the_queued_get_is_deleted()
     for first in [true, false] {
         let (mut plan, now) = (PollPlan::new(WAITS), epoch());
         accepted(&mut plan, 0, 0..30, now);
-        let arn = group(0).session("s29".parse().unwrap());
-        let read = ReadRequest { due: now, kind: ReadKind::Pending, session_ends: None, decide_again_at: None };
-        let (uid, namespace, urgency) = ("twin".into(), "team-a".into(), Priority::for_unread(PriorityClass::Poll));
-        plan.subscribe(ReadSubscription { uid, namespace, arn, read, urgency, zip: false, visible_from: None }, now);
+        plan.subscribe(ReadSubscription { uid: "twin".into(), ..pending(29, now) }, now);
         let [order] = orders(plan.plan_reads(now, SPEEDS).0).try_into().unwrap();
         plan.on_page(&order, &shows(0..29), now, SPEEDS);
         assert_eq!(gets(&plan.plan_reads(now, SPEEDS).0), ["g0s29"], "one for both");
@@ -629,10 +625,9 @@ fn a_session_is_urgent_while_one_of_its_objects_waits_for_its_first_read_and_cos
         ("c", ReadKind::Fresh, false, true),
         ("c", ReadKind::Live, false, false),
     ] {
-        let arn = group(0).session("s0".parse().unwrap());
-        let read = ReadRequest { due: now, kind, session_ends: None, decide_again_at: None };
-        let (uid, namespace, urgency) = (uid.into(), "team-a".into(), Priority::for_unread(PriorityClass::First));
-        plan.subscribe(ReadSubscription { uid, namespace, arn, read, urgency, zip: false, visible_from: None }, now);
+        let waiter = pending(0, now);
+        let read = ReadRequest { kind, ..waiter.read };
+        plan.subscribe(ReadSubscription { uid: uid.into(), read, ..waiter }, now);
         let member = member(&plan, ScanSet::Live).unwrap();
         assert_eq!((member.urgent, member.list_only), (urgent, list_only), "{:?} {kind:?}", &*member.uids);
     }
