@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// A request is given up after this, so that a second one fits into the renew deadline.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
-/// The release at shutdown may take this long; after that the lease expires by itself.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The release at shutdown may take as long as any other request; after that the lease expires by itself.
+const RELEASE_TIMEOUT: Duration = REQUEST_TIMEOUT;
 
 /// Competes for one Lease until shutdown.
 pub(crate) struct LeaderElector {
