@@ -45,7 +45,7 @@ impl Cluster {
     pub(crate) async fn eventually<F: Future<Output = bool>>(&self, what: &str, mut is_so: impl FnMut() -> F) {
         let give_up = Instant::now() + PATIENCE;
         while !is_so().await {
-            assert!(Instant::now() < give_up, "never: {what}\n{}", diagnosis());
+            assert!(Instant::now() < give_up, "{}\nnever: {what}", diagnosis());
             sleep(Duration::from_millis(50)).await;
         }
     }

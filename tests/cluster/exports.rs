@@ -67,7 +67,7 @@ impl Cluster {
         let done = self.all(sessions, "finished", |status| status.completion_time.is_some()).await;
         let statuses = || done.iter().map(|export| export.status.as_ref().unwrap());
         for status in statuses() {
-            assert_eq!(status.export_status, Some(ExportStatus::Succeeded), "{status:#?}\n{}", diagnosis());
+            assert_eq!(status.export_status, Some(ExportStatus::Succeeded), "{}\n{status:#?}", diagnosis());
         }
         self.were_asked_for_once(&done).await;
         are_zips(statuses().map(|status| self.file(status.output_uri.as_deref().unwrap())));
@@ -88,7 +88,7 @@ impl Cluster {
             let status = |session: &String| exports.get(session).and_then(|export| export.status.as_ref());
             let other = sessions.iter().find(|session| !status(session).is_some_and(&is_so));
             let Some(other) = other else { return sessions.iter().map(|one| exports.remove(one).unwrap()).collect() };
-            assert!(Instant::now() < give_up, "{other} is never {what}: {:#?}\n{}", status(other), diagnosis());
+            assert!(Instant::now() < give_up, "{}\n{other} is never {what}: {:#?}", diagnosis(), status(other));
             // A long list is long to read.
             sleep(Duration::from_millis(50 + sessions.len() as u64)).await;
         }

@@ -78,7 +78,7 @@ impl Node {
     }
 }
 
-/// For a failing test's message.
+/// For the beginning of a failing test's message: what failed is to stand last.
 pub(crate) fn diagnosis() -> String {
     let asked = [
         "get events --all-namespaces",

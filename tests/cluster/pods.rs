@@ -42,6 +42,15 @@ impl Cluster {
         self.eventually("the Pods are gone", gone).await;
     }
 
+    /// None of these Pods is left, not even one that is about to go: Helm does not wait for their end.
+    pub(crate) async fn without_pods_of(&self, before: &BTreeSet<String>) {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let gone = || async {
+            pods.list(&ListParams::default()).await.unwrap().items.iter().all(|pod| !before.contains(&uid(pod)))
+        };
+        self.eventually("the Pods of before are gone", gone).await;
+    }
+
     /// The leader, as the Lease names it, and whether its container runs.
     pub(crate) async fn leader(&self) -> Option<Pod> {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), NAMESPACE);

@@ -107,11 +107,14 @@ pub(crate) async fn uninstalled_with_a_policy(
 pub(crate) async fn switched_off(cluster: &Cluster, release: &Release, values: &Value) -> (Timestamp, Timestamp) {
     let begun = cluster.sessions("before-off", 5).await;
     cluster.accepted(&begun).await;
+    let before = cluster.uids().await;
     let mut values = values.clone();
     values["policies"] = json!({"enabled": false});
     let from = Timestamp::now();
     release.upgrade(CHART, &values);
     cluster.is_at_work(&image(VERSION)).await;
+    // Until it is gone, the leader of before goes on with its policies, and is denied what it asks for.
+    cluster.without_pods_of(&before).await;
     let going = (from, Timestamp::now());
     assert!(cluster.policies().get_opt("every-session").await.unwrap().is_some(), "it is kept");
     let ignored = cluster.sessions("ignored", 1).await;

@@ -69,6 +69,6 @@ impl Release {
         let mut child = command(&[arguments, &place].concat()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(values.to_string().as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "helm {arguments:?}: {}\n{}", text(&output.stderr), diagnosis());
+        assert!(output.status.success(), "{}\nhelm {arguments:?}: {}", diagnosis(), text(&output.stderr));
     }
 }

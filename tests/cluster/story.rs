@@ -107,7 +107,7 @@ async fn edited_meanwhile(cluster: &Cluster) {
             return;
         }
     }
-    panic!("no write of a status met a conflict\n{}", diagnosis());
+    panic!("{}\nno write of a status met a conflict", diagnosis());
 }
 
 async fn edit_forever(cluster: &Cluster, name: &str) {
@@ -138,7 +138,7 @@ async fn killed(cluster: &Cluster) {
     let (mut leader, mut kills) = (first.clone(), 0);
     while uid(&leader) == uid(&first) {
         kills += 1;
-        assert!(kills < 6, "the other never leads\n{}", diagnosis());
+        assert!(kills < 6, "{}\nthe other never leads", diagnosis());
         cluster.node.kill_container(&container_id(&leader));
         names.extend(cluster.exports_of(&format!("kill-{kills}"), 2).await);
         cluster.is_down(&leader).await;

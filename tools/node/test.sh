@@ -8,6 +8,8 @@ CONTROL_PLANE_BIN=$(tools/control-plane/install.sh)
 HELM=$(tools/helm.sh)
 IMAGE=$(tools/image.sh)
 export CONTROL_PLANE_BIN HELM IMAGE
+# The message of a failure ends with what failed; the frames of async functions would push it out of sight.
+export RUST_BACKTRACE=0
 
 tools/build.sh
 # Started by its path: cargo would leave it running when it is killed.
