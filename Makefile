@@ -2,26 +2,23 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test test-all e2e cluster-test demo bench crds docs picture control-plane helm flux backend-examples \
-	image release-check clean
+.PHONY: help check test test-all e2e tenants suites beside integration doc-tests boto3 demo-test cluster-test demo bench crds \
+	docs picture control-plane helm flux backend-examples image image-binary release-check clean
 
 STAGE := @tools/stage.sh
-# A line for each stage that has ended: its name, its outcome, its seconds.
+# When all began, and a line for each stage that has ended: its name, its outcome, its seconds.
 export STAGES := $(CURDIR)/target/stages
 DEFINITIONS := sessionexports sessionexportpolicies
 CHART := charts/session-export-operator
 
 CARGO_TEST := cargo test --workspace --locked --no-fail-fast
-# End-to-end tests wait most of the time.
-AT_ONCE := -- --test-threads 8
-# What `make test-all` needs later is built beside tests that wait.
-BESIDE :=
 WITH_TOOLS := @CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
 	tools/stage.sh
-# Test binaries that take no more than a control plane and Helm. tests/cluster takes a node; all others belong to test-all.
-TESTS := architecture bench chart cli crd docs e2e examples observability simulator supply_chain validation
-OTHER_TESTS := $(filter-out $(TESTS) tenants cluster,$(sort $(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) \
-	$(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs))))
+# Test binaries that take no more than a control plane and Helm, besides e2e and tenants. tests/cluster takes a node; all
+# others belong to test-all.
+TESTS := $(addprefix --test ,architecture bench chart cli crd docs examples observability simulator supply_chain validation)
+OTHER_TESTS := $(addprefix --test ,$(filter-out $(TESTS) e2e tenants cluster,$(sort \
+	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))))
 
 help: ## Lists the commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -33,23 +30,20 @@ check: ## The quick loop, a minute: format, lints, names, unit tests
 	$(STAGE) "unit tests" $(CARGO_TEST) --lib $(OPTIMIZED)
 
 test: ## check, refusals by a real API server, the real binary end to end, the chart, boto3, the demo. Needs no root
-	@rm -f $(STAGES)
+	@tools/stage.sh --begin
 	$(STAGE) "control plane's binaries" tools/control-plane/install.sh
 	$(STAGE) "helm" tools/helm.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "build" tools/build.sh
-	$(WITH_TOOLS) "integration tests" $(CARGO_TEST) $(addprefix --test ,$(TESTS)) $(AT_ONCE)
-	$(WITH_TOOLS) "tenants" $(BESIDE) $(CARGO_TEST) --test tenants -- --test-threads 4
-	$(STAGE) "documentation's examples" $(CARGO_TEST) --doc
-	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
-	$(STAGE) "demo" tools/demo.sh
+	$(STAGE) "build of the tests" $(CARGO_TEST) --no-run --test e2e --test tenants $(TESTS)
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=line suites beside
 	@tools/stage.sh --table
 	@$(MAKE) --no-print-directory help | sed -nE 's/^ *(make test-all) +/\n\1 adds: /p'
 
 test-all: export ALL_CASES := 1
 # All histories take half as long so, which is worth the slower build.
 test-all: export OPTIMIZED := --config profile.dev.package.session-export-operator.opt-level=1
-test-all: BESIDE := tools/beside.sh "tools/flux.sh; tools/image.sh --binary"
+test-all: export BESIDE := flux image-binary
 test-all: test ## all histories, all batches of hostile objects, dependencies, scripts, an API server's outage, a thousand objects, other tools, Flux, a node, the image, a release, bench
 	$(STAGE) "flux" tools/flux.sh
 	$(STAGE) "backend examples" tools/backend-examples.sh
@@ -58,7 +52,7 @@ test-all: test ## all histories, all batches of hostile objects, dependencies, s
 	$(STAGE) "dependencies" tools/cargo-deny.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
 	$(STAGE) "helm's script" tools/helm/test.sh
-	$(WITH_TOOLS) "other integration tests" $(CARGO_TEST) $(addprefix --test ,$(OTHER_TESTS)) -- --test-threads 4
+	$(WITH_TOOLS) "outages, scale, other programs" $(CARGO_TEST) $(OTHER_TESTS) -- --test-threads 4
 	@$(MAKE) --no-print-directory cluster-test
 	$(STAGE) "GitOps tools' verdicts" go -C gitops test -mod=readonly -count=1 ./...
 	@QUICK=1 $(MAKE) --no-print-directory bench
@@ -67,7 +61,31 @@ test-all: test ## all histories, all batches of hostile objects, dependencies, s
 	@tools/stage.sh --table
 
 e2e: ## The end-to-end suite alone: the operator's process, a real API server, the simulator
-	$(WITH_TOOLS) "end-to-end tests" $(CARGO_TEST) --test e2e $(AT_ONCE)
+	$(WITH_TOOLS) "end-to-end tests" $(CARGO_TEST) --test e2e -- --test-threads 12
+
+tenants: ## The suite on tenants that would harm others alone
+	$(WITH_TOOLS) "tenants" $(CARGO_TEST) --test tenants -- --test-threads 6
+
+# One after the other: what tenants do to an API server slows down what the other suite waits for.
+suites:
+	@$(MAKE) --no-print-directory e2e
+	@$(MAKE) --no-print-directory tenants
+
+# What keeps a processor busy, while those two wait most of the time; for `make test-all` also what is needed later.
+beside:
+	@nice -n 19 $(MAKE) --no-print-directory integration doc-tests boto3 demo-test $(BESIDE)
+
+integration:
+	$(WITH_TOOLS) "other integration tests" $(CARGO_TEST) $(TESTS) -- --test-threads 4
+
+doc-tests:
+	$(STAGE) "documentation's examples" $(CARGO_TEST) --doc
+
+boto3:
+	$(STAGE) "boto3 against the simulator" simulator/tests/boto3/run.sh
+
+demo-test:
+	$(STAGE) "demo" tools/demo.sh
 
 cluster-test: ## The chart and the image on a real node: kubelet, containerd, Pods (Linux, root; with CI=true it must run)
 	$(STAGE) "node's scripts" tools/node/scripts-test.sh
@@ -107,6 +125,9 @@ helm: ## Finds or builds Helm, and prints where it is
 
 image: ## Builds the image without a registry, and prints where the archive is (buildah, root)
 	@tools/image.sh
+
+image-binary:
+	@tools/image.sh --binary
 
 release-check: ## What a release needs no registry for: versions, chart, SBOM, workflows, scripts, manifests; each check broken once
 	$(STAGE) "release" tools/release/test.sh

@@ -1,21 +1,29 @@
 #!/usr/bin/env bash
 # Usage: stage.sh NAME COMMAND [ARGUMENT...]
-#        stage.sh --table
+#        stage.sh --begin | --table
 #
 # Runs one stage of the Makefile; says which it is and how long it took, and appends that to the file $STAGES, from
-# which --table prints all stages so far. A command that ends with 77 could not be run on this machine: the stage says
+# which --table prints all stages since --begin, and the time since then: some run side by side. A command that ends with 77 could not be run on this machine: the stage says
 # so, and it is a failure where the variable CI is set.
 set -euo pipefail
 
 print_table() {
 	printf '\n%-44s %-8s %s\n' stage outcome seconds
-	awk -F '\t' '{ printf "%-44s %-8s %7d\n", $1, $2, $3; sum += $3 } END { printf "%-44s %-8s %7d\n", "all", "", sum }' "$STAGES"
+	tail -n +2 "$STAGES" | awk -F '\t' '{ printf "%-44s %-8s %7d\n", $1, $2, $3 }'
+	printf '%-44s %-8s %7d\n' all "" $(($(date +%s) - $(head -n 1 "$STAGES")))
 }
 
-[[ $1 != --table ]] || {
+case $1 in
+--begin)
+	mkdir -p "$(dirname "$STAGES")"
+	date +%s >"$STAGES"
+	exit
+	;;
+--table)
 	print_table
 	exit
-}
+	;;
+esac
 
 name=$1
 shift
