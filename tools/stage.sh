@@ -3,8 +3,8 @@
 #        stage.sh --begin | --table
 #
 # Runs one stage of the Makefile; says which it is and how long it took, and appends that to the file $STAGES, from
-# which --table prints all stages since --begin, and the time since then: some run side by side. A command that ends with 77 could not be run on this machine: the stage says
-# so, and it is a failure where the variable CI is set.
+# which --table prints all stages since --begin, and the time since then: some run side by side. A command that ends
+# with 77 could not be run on this machine: the stage says so, and it is a failure where the variable CI is set.
 set -euo pipefail
 
 print_table() {

@@ -16,10 +16,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// A request is given up after this, so that a second one fits into the renew deadline.
+/// A request is given up after this, so that a second one fits into the renew deadline. So is the release at shutdown:
+/// after that the lease expires by itself.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
-/// The release at shutdown may take as long as any other request; after that the lease expires by itself.
-const RELEASE_TIMEOUT: Duration = REQUEST_TIMEOUT;
 
 /// Competes for one Lease until shutdown.
 pub(crate) struct LeaderElector {
@@ -292,7 +291,7 @@ impl LeaderElector {
         if self.observed.as_ref().is_none_or(|observed| observed.holder_of() != self.me.identity) {
             return;
         }
-        match timeout(RELEASE_TIMEOUT, self.release_lease()).await {
+        match timeout(REQUEST_TIMEOUT, self.release_lease()).await {
             Ok(Ok(())) => tracing::info!(lease = self.me.name, "lease released"),
             Ok(Err(error)) => {
                 let error = describe_error(&error);

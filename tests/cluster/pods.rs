@@ -37,18 +37,18 @@ impl Cluster {
 
     /// No Pod of the release is left, not even one that is about to go.
     pub(crate) async fn without_pods(&self) {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
-        let gone = || async { pods.list(&ListParams::default()).await.unwrap().items.is_empty() };
-        self.eventually("the Pods are gone", gone).await;
+        self.until_gone(|_| true).await;
     }
 
     /// None of these Pods is left, not even one that is about to go: Helm does not wait for their end.
     pub(crate) async fn without_pods_of(&self, before: &BTreeSet<String>) {
+        self.until_gone(|pod| before.contains(&uid(pod))).await;
+    }
+
+    async fn until_gone(&self, is_meant: impl Fn(&Pod) -> bool) {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
-        let gone = || async {
-            pods.list(&ListParams::default()).await.unwrap().items.iter().all(|pod| !before.contains(&uid(pod)))
-        };
-        self.eventually("the Pods of before are gone", gone).await;
+        let gone = || async { !pods.list(&ListParams::default()).await.unwrap().items.iter().any(&is_meant) };
+        self.eventually("the Pods are gone", gone).await;
     }
 
     /// The leader, as the Lease names it, and whether its container runs.
