@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
 # Usage: repeat.sh UNTIL [FILE]
 #
-# Runs the end-to-end suites again and again beside two busy loops, and begins no run after UNTIL (what `date --date`
-# reads, such as 18:30 or "2 hours"). Each run appends a line to FILE (tests/repeat.tsv): when it began, the commit, its
+# Runs the end-to-end suites as `make test` does, again and again beside two busy loops, and begins no run after UNTIL
+# (what `date --date` reads, such as 18:30 or "2 hours"). Each run appends a line to FILE (tests/repeat.tsv): when it began, the commit, its
 # seconds, the tests that passed and failed, and the names of the failed ones. What a failed run printed stays in
 # target/repeat/.
 set -euo pipefail
-
-readonly suites=(e2e tenants)
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [[ $# == 1 || $# == 2 ]] || {
@@ -40,7 +38,7 @@ run_once() {
 	log=$output/$began.log
 	seconds=$SECONDS
 	start_busy_loops
-	"${tests[@]}" -- --test-threads 8 >"$log" 2>&1 || failed=1
+	make --keep-going e2e tenants >"$log" 2>&1 || failed=1
 	stop_busy_loops
 	seconds=$((SECONDS - seconds))
 	names=$(sed -nE 's/^test (.*) \.\.\. FAILED$/\1/p' "$log" | sort -u | paste -sd ' ')
@@ -54,13 +52,7 @@ loops=()
 trap stop_busy_loops EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-CONTROL_PLANE_BIN=$(tools/control-plane/install.sh)
-HELM=$(tools/helm.sh)
-export CONTROL_PLANE_BIN HELM
-tests=(cargo test --workspace --locked --no-fail-fast)
-for suite in "${suites[@]}"; do tests+=(--test "$suite"); done
 mkdir -p "$output"
 tools/build.sh
-"${tests[@]}" --no-run
 [[ -e $record ]] || printf 'began\tcommit\tseconds\tpassed\tfailed\tfailed tests\n' >"$record"
 while (($(date +%s) < until)); do run_once; done
