@@ -2,9 +2,9 @@
 # Usage: repeat.sh UNTIL [FILE]
 #
 # Runs the end-to-end suites as `make test` does, again and again beside two busy loops, and begins no run after UNTIL
-# (what `date --date` reads, such as 18:30 or "2 hours"). Each run appends a line to FILE (tests/repeat.tsv): when it began, the commit, its
-# seconds, the tests that passed and failed, and the names of the failed ones. What a failed run printed stays in
-# target/repeat/.
+# (what `date --date` reads, such as 18:30 or "2 hours"). Each run appends a line to FILE (tests/repeat.tsv): when it
+# began, the commit, its seconds, the tests that passed and failed, and the names of the failed ones. What a failed run
+# printed stays in target/repeat/.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -7,21 +7,23 @@
 #
 #   1. $KUBEBUILDER_ASSETS, when all four are in it
 #   2. the cache
-#   3. the official releases: Kubernetes' is checked against the checksum that the file checksums pins, etcd's against
-#      the one that is published beside it
+#   3. the official releases, checked against the checksums that the file checksums pins; etcd from the archive that
+#      Kubernetes' controller-tools publish for tests, with its checksum in their repository
 #   4. a build from the Go modules that go.mod names and go.sum pins
 #
 # The cache lies outside the checkout, so that the next clone finds it. It is filled
 # in a folder beside its place and moved there when complete, so that what lies in
 # that place is never half made.
 #
-#   KUBERNETES_DOWNLOADS, ETCD_DOWNLOADS   take the releases from another mirror
-#   KUBERNETES_CHECKSUMS                   another file of pinned checksums
-#   CONTROL_PLANE_HEARTBEAT                seconds between signs of life (30)
+#   KUBERNETES_DOWNLOADS, ENVTEST_DOWNLOADS   take the releases from another mirror
+#   CONTROL_PLANE_CHECKSUMS                   another file of pinned checksums
+#   CONTROL_PLANE_HEARTBEAT                   seconds between signs of life (30)
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/session-export-operator/control-plane
+# The release of controller-tools that has the etcd that go.mod names.
+readonly envtest=v1.37.0
 
 # shellcheck source=tools/download.sh
 . "$here/../download.sh"
@@ -77,19 +79,24 @@ narrated() {
 	wait "$finished"
 }
 
-is_sha256() { [[ $1 =~ ^[0-9a-f]{64}$ ]]; }
+# Usage: download_archive FOLDER WHAT BASE NAME, where NAME is the archive's path below BASE, and its name in checksums.
+download_archive() {
+	local into=$1 what=$2 base=$3 name=$4 sum
+	sum=$(pinned_sum "${CONTROL_PLANE_CHECKSUMS:-$here/checksums}" "$name")
+	[[ -n $sum ]] || {
+		say "no checksum of $name is pinned in checksums"
+		return 1
+	}
+	narrated "downloading $what" fetch "$base/$name" "$into/${name##*/}" || return 1
+	verify 512 "$into/${name##*/}" "$sum"
+}
 
 # One archive has all programs of Kubernetes, a node's too.
 download_kubernetes() {
-	local into=$1 base=${KUBERNETES_DOWNLOADS:-https://dl.k8s.io} name sum members=()
+	local into=$1 name members=()
 	local archive=kubernetes-server-linux-$arch.tar.gz
-	sum=$(pinned_sum "${KUBERNETES_CHECKSUMS:-$here/checksums}" "$kubernetes/$archive")
-	[[ -n $sum ]] || {
-		say "no checksum of $kubernetes/$archive is pinned in checksums"
-		return 1
-	}
-	narrated "downloading Kubernetes $kubernetes (400 MB)" fetch "$base/$kubernetes/$archive" "$into/$archive" || return 1
-	verify 512 "$into/$archive" "$sum"
+	download_archive "$into" "Kubernetes $kubernetes (400 MB)" "${KUBERNETES_DOWNLOADS:-https://dl.k8s.io}" \
+		"$kubernetes/$archive" || return 1
 	for name in "${binaries[@]}"; do [[ $name == etcd ]] || members+=("kubernetes/server/bin/$name"); done
 	tar -xzf "$into/$archive" -C "$into" --strip-components=3 --no-same-owner "${members[@]}" || return 1
 	rm "$into/$archive"
@@ -97,15 +104,16 @@ download_kubernetes() {
 
 download_etcd() {
 	[[ ${binaries[*]} == *etcd* ]] || return 0
-	local into=$1 base=${ETCD_DOWNLOADS:-https://github.com/etcd-io/etcd/releases/download}
-	local name=etcd-$etcd-linux-$arch sum
-	fetch "$base/$etcd/SHA256SUMS" "$into/SHA256SUMS" || return 1
-	sum=$(pinned_sum "$into/SHA256SUMS" "$name.tar.gz")
-	is_sha256 "$sum" || return 1
-	narrated "downloading etcd $etcd" fetch "$base/$etcd/$name.tar.gz" "$into/$name.tar.gz" || return 1
-	verify 256 "$into/$name.tar.gz" "$sum"
-	tar -xzf "$into/$name.tar.gz" -C "$into" --strip-components=1 --no-same-owner "$name/etcd" || return 1
-	rm "$into/SHA256SUMS" "$into/$name.tar.gz"
+	local into=$1 archive=envtest-$envtest-linux-$arch.tar.gz
+	download_archive "$into" "etcd $etcd (in envtest $envtest)" \
+		"${ENVTEST_DOWNLOADS:-https://github.com/kubernetes-sigs/controller-tools/releases/download}" \
+		"envtest-$envtest/$archive" || return 1
+	tar -xzf "$into/$archive" -C "$into" --strip-components=2 --no-same-owner controller-tools/envtest/etcd || return 1
+	rm "$into/$archive"
+	[[ $("$into/etcd" --version)$'\n' == "etcd Version: ${etcd#v}"$'\n'* ]] || {
+		say "envtest $envtest has another etcd than $etcd, which go.mod names"
+		return 1
+	}
 }
 
 download() {

@@ -25,21 +25,29 @@ kubernetes=v$(sed -nE 's#^require k8s.io/kubernetes v([0-9.]+).*#\1#p' "$here/go
 etcd=v$(sed -nE 's#^require go.etcd.io/etcd/server/v3 v([0-9.]+).*#\1#p' "$here/go.mod")
 arch=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 archive=kubernetes-server-linux-$arch.tar.gz
+envtest=$(sed -nE 's/^readonly envtest=(v[0-9.]+)$/\1/p' "$here/install.sh")
+envtest_archive=envtest-$envtest/envtest-$envtest-linux-$arch.tar.gz
 
-# A mirror whose binaries print "downloaded", with checksums that hold.
+# Usage: make_program FILE. A program that prints "downloaded", or the version of etcd where it is asked for one.
+make_program() {
+	cat >"$1" <<-END
+		#!/bin/sh
+		[ "\$1" = --version ] && echo "etcd Version: ${etcd_says:-${etcd#v}}" || echo downloaded
+	END
+	chmod +x "$1"
+}
+
+# A mirror of such programs, with checksums that hold.
 make_mirror() {
-	local etcd_name=etcd-$etcd-linux-$arch name
-	mkdir -p "$1/$kubernetes/kubernetes/server/bin" "$1/$etcd/$etcd_name"
+	local name kubernetes_programs=$1/$kubernetes/kubernetes/server/bin envtest_programs=$1/envtest-$envtest/controller-tools/envtest
+	mkdir -p "$kubernetes_programs" "$envtest_programs"
 	for name in kube-apiserver kube-controller-manager kubectl kubelet kube-proxy kube-scheduler; do
-		printf '#!/bin/sh\necho downloaded\n' >"$1/$kubernetes/kubernetes/server/bin/$name"
-		chmod +x "$1/$kubernetes/kubernetes/server/bin/$name"
+		make_program "$kubernetes_programs/$name"
 	done
+	make_program "$envtest_programs/etcd"
 	tar -czf "$1/$kubernetes/$archive" -C "$1/$kubernetes" kubernetes
-	(cd "$1" && sha512sum "$kubernetes/$archive" >checksums)
-	printf '#!/bin/sh\necho downloaded\n' >"$1/$etcd/$etcd_name/etcd"
-	chmod +x "$1/$etcd/$etcd_name/etcd"
-	tar -czf "$1/$etcd/$etcd_name.tar.gz" -C "$1/$etcd" "$etcd_name"
-	(cd "$1/$etcd" && sha256sum "$etcd_name.tar.gz" >SHA256SUMS)
+	tar -czf "$1/$envtest_archive" -C "$1/envtest-$envtest" controller-tools
+	(cd "$1" && sha512sum "$kubernetes/$archive" "$envtest_archive" >checksums)
 }
 
 # A Go of the given version whose builds print "built" and are listed in ./builds; that
@@ -62,8 +70,8 @@ make_go() {
 # install MIRROR [node]: leaves the answer in ./answer and the messages in ./messages.
 install() {
 	PATH=$PWD/bin:$PATH XDG_CACHE_HOME=$PWD/cache KUBEBUILDER_ASSETS=${assets:-} \
-		KUBERNETES_DOWNLOADS=$mirror/$1 ETCD_DOWNLOADS=$mirror/$1 CONTROL_PLANE_HEARTBEAT=1 \
-		KUBERNETES_CHECKSUMS=${checksums:-$mirror_root/right/checksums} \
+		KUBERNETES_DOWNLOADS=$mirror/$1 ENVTEST_DOWNLOADS=$mirror/$1 CONTROL_PLANE_HEARTBEAT=1 \
+		CONTROL_PLANE_CHECKSUMS=${checksums:-$mirror_root/right/checksums} \
 		"$here/install.sh" "${@:2}" >answer 2>messages
 }
 
@@ -107,18 +115,19 @@ wrong_checksum_refuses() {
 	nothing_is_left
 }
 
-wrong_checksum_of_the_archive_refuses() {
+wrong_checksum_of_etcd_refuses() {
 	make_go go1.26.0
 	not install wrong-etcd
-	says "refused: etcd-.* has the wrong checksum"
+	says "refused: envtest-.* has the wrong checksum"
 	not test -e builds
 	nothing_is_left
 }
 
-a_page_instead_of_a_checksum_falls_through_to_the_build() {
+another_etcd_falls_through_to_the_build() {
 	make_go go1.26.0
-	install page
+	checksums=$mirror_root/other-etcd/checksums install other-etcd
 	all_say built
+	says "has another etcd than $etcd"
 }
 
 a_release_without_a_pinned_checksum_falls_through_to_the_build() {
@@ -132,6 +141,7 @@ the_release_in_go_mod_has_pinned_checksums() {
 	local of
 	for of in amd64 arm64; do
 		grep -Eq "^[0-9a-f]{128}  $kubernetes/kubernetes-server-linux-$of.tar.gz\$" "$here/checksums"
+		grep -Eq "^[0-9a-f]{128}  envtest-$envtest/envtest-$envtest-linux-$of.tar.gz\$" "$here/checksums"
 	done
 }
 
@@ -350,10 +360,10 @@ a_used_folder_is_refused() {
 
 mirror_root=$work/mirror
 make_mirror "$mirror_root/right"
-for flavour in wrong-kubernetes wrong-etcd page; do cp -a "$mirror_root/right" "$mirror_root/$flavour"; done
+etcd_says=3.0.0 make_mirror "$mirror_root/other-etcd"
+for flavour in wrong-kubernetes wrong-etcd; do cp -a "$mirror_root/right" "$mirror_root/$flavour"; done
 echo >>"$mirror_root/wrong-kubernetes/$kubernetes/$archive"
-echo "$(printf '0%.0s' {1..64})  etcd-$etcd-linux-$arch.tar.gz" >"$mirror_root/wrong-etcd/$etcd/SHA256SUMS"
-echo '<html>please log in</html>' >"$mirror_root/page/$etcd/SHA256SUMS"
+echo >>"$mirror_root/wrong-etcd/$envtest_archive"
 
 setpriv --pdeathsig KILL python3 -u -m http.server 0 --bind 127.0.0.1 --directory "$mirror_root" >"$work/mirror.log" 2>/dev/null &
 mirror_pid=$!
@@ -364,8 +374,8 @@ run_cases \
 	right_checksums_install \
 	second_run_asks_nobody \
 	wrong_checksum_refuses \
-	wrong_checksum_of_the_archive_refuses \
-	a_page_instead_of_a_checksum_falls_through_to_the_build \
+	wrong_checksum_of_etcd_refuses \
+	another_etcd_falls_through_to_the_build \
 	a_release_without_a_pinned_checksum_falls_through_to_the_build \
 	the_release_in_go_mod_has_pinned_checksums \
 	not_found_falls_through_to_the_build \
