@@ -2,8 +2,9 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test test-all e2e tenants suites beside integration doc-tests boto3 demo-test cluster-test demo bench crds \
-	docs picture control-plane helm flux backend-examples image image-binary release-check clean
+.PHONY: help check test test-all e2e tenants other-tests suites beside node integration doc-tests boto3 demo-test histories \
+	dependencies gitops-test cluster-test demo bench crds docs picture control-plane helm flux backend-examples image \
+	image-binary release-check clean
 
 STAGE := @tools/stage.sh
 # When all began, and a line for each stage that has ended: its name, its outcome, its seconds.
@@ -12,6 +13,8 @@ DEFINITIONS := sessionexports sessionexportpolicies
 CHART := charts/session-export-operator
 
 CARGO_TEST := cargo test --workspace --locked --no-fail-fast
+# Optimized, they take half as long, which is worth the slower build.
+ALL_HISTORIES := $(CARGO_TEST) --lib --config profile.dev.package.session-export-operator.opt-level=1
 WITH_TOOLS := @CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(tools/helm.sh); export CONTROL_PLANE_BIN HELM; \
 	tools/stage.sh
 # Test binaries that take no more than a control plane and Helm, besides e2e and tenants. tests/cluster takes a node; all
@@ -20,6 +23,15 @@ TESTS := $(addprefix --test ,architecture bench chart cli crd docs examples obse
 OTHER_TESTS := $(addprefix --test ,$(filter-out $(TESTS) e2e tenants cluster,$(sort \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))))
 
+# With TEST_ALL, which `make test-all` sets, `make test` does more.
+SUITES := e2e tenants $(if $(TEST_ALL),other-tests)
+BESIDE := integration doc-tests boto3 demo-test $(if $(TEST_ALL),flux histories dependencies gitops-test release-check)
+LANES := suites beside $(if $(TEST_ALL),node)
+ifdef TEST_ALL
+tenants: export ALL_CASES := 1
+endif
+histories: export ALL_CASES := 1
+
 help: ## Lists the commands
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
@@ -27,7 +39,7 @@ check: ## The quick loop, a minute: format, lints, names, unit tests
 	$(STAGE) "format" cargo fmt --all --check
 	$(STAGE) "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(STAGE) "names" tools/one-word-names.sh
-	$(STAGE) "unit tests" $(CARGO_TEST) --lib $(OPTIMIZED)
+	$(if $(TEST_ALL),,$(STAGE) "unit tests" $(CARGO_TEST) --lib)
 
 test: ## check, refusals by a real API server, the real binary end to end, the chart, boto3, the demo. Needs no root
 	@tools/stage.sh --begin
@@ -35,30 +47,16 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	$(STAGE) "helm" tools/helm.sh
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "build" tools/build.sh
-	$(STAGE) "build of the tests" $(CARGO_TEST) --no-run --test e2e --test tenants $(TESTS)
-	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=line suites beside
+	$(STAGE) "build of the tests" $(CARGO_TEST) --no-run --test e2e --test tenants $(TESTS) \
+		$(if $(TEST_ALL),--test cluster $(OTHER_TESTS))
+	$(if $(TEST_ALL),$(STAGE) "build of all histories" $(ALL_HISTORIES) --no-run)
+	@$(MAKE) --no-print-directory --jobs=4 --keep-going --output-sync=line $(LANES) || { tools/stage.sh --table; exit 1; }
+	$(if $(TEST_ALL),@QUICK=1 $(MAKE) --no-print-directory bench)
 	@tools/stage.sh --table
-	@$(MAKE) --no-print-directory help | sed -nE 's/^ *(make test-all) +/\n\1 adds: /p'
+	$(if $(TEST_ALL),,@$(MAKE) --no-print-directory help | sed -nE 's/^ *(make test-all) +/\n\1 adds: /p')
 
-test-all: export ALL_CASES := 1
-# All histories take half as long so, which is worth the slower build.
-test-all: export OPTIMIZED := --config profile.dev.package.session-export-operator.opt-level=1
-test-all: export BESIDE := flux image-binary
-test-all: test ## all histories, all batches of hostile objects, dependencies, scripts, an API server's outage, a thousand objects, other tools, Flux, a node, the image, a release, bench
-	$(STAGE) "flux" tools/flux.sh
-	$(STAGE) "backend examples" tools/backend-examples.sh
-	$(STAGE) "promtool" tools/promtool.sh
-	$(STAGE) "kube-state-metrics" tools/kube-state-metrics.sh
-	$(STAGE) "dependencies" tools/cargo-deny.sh
-	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
-	$(STAGE) "helm's script" tools/helm/test.sh
-	$(WITH_TOOLS) "outages, scale, other programs" $(CARGO_TEST) $(OTHER_TESTS) -- --test-threads 4
-	@$(MAKE) --no-print-directory cluster-test
-	$(STAGE) "GitOps tools' verdicts" go -C gitops test -mod=readonly -count=1 ./...
-	@QUICK=1 $(MAKE) --no-print-directory bench
-	$(STAGE) "image" tools/image-test.sh
-	@$(MAKE) --no-print-directory release-check
-	@tools/stage.sh --table
+test-all: ## all histories, all batches of hostile objects, dependencies, scripts, an API server's outage, a thousand objects, other tools, Flux, a node, the image, a release, bench
+	@TEST_ALL=1 $(MAKE) --no-print-directory test
 
 e2e: ## The end-to-end suite alone: the operator's process, a real API server, the simulator
 	$(WITH_TOOLS) "end-to-end tests" $(CARGO_TEST) --test e2e -- --test-threads 12
@@ -66,14 +64,28 @@ e2e: ## The end-to-end suite alone: the operator's process, a real API server, t
 tenants: ## The suite on tenants that would harm others alone
 	$(WITH_TOOLS) "tenants" $(CARGO_TEST) --test tenants -- --test-threads 6
 
-# One after the other: what tenants do to an API server slows down what the other suite waits for.
-suites:
-	@$(MAKE) --no-print-directory e2e
-	@$(MAKE) --no-print-directory tenants
+other-tests:
+	$(STAGE) "flux" tools/flux.sh
+	$(STAGE) "backend examples" tools/backend-examples.sh
+	$(STAGE) "promtool" tools/promtool.sh
+	$(STAGE) "kube-state-metrics" tools/kube-state-metrics.sh
+	$(WITH_TOOLS) "outages, scale, other programs" $(CARGO_TEST) $(OTHER_TESTS) -- --test-threads 4
 
-# What keeps a processor busy, while those two wait most of the time; for `make test-all` also what is needed later.
+# What waits most of the time. One after the other: what tenants do to an API server slows down what the others wait for.
+suites:
+	@for suite in $(SUITES); do $(MAKE) --no-print-directory $$suite; done
+
+# What keeps a processor busy while those wait.
 beside:
-	@nice -n 19 $(MAKE) --no-print-directory integration doc-tests boto3 demo-test $(BESIDE)
+	@nice -n 19 $(MAKE) --no-print-directory $(BESIDE)
+
+# What takes a node or a control plane of its own, and waits too.
+node:
+	@nice -n 19 $(MAKE) --no-print-directory image-binary
+	@$(MAKE) --no-print-directory cluster-test
+	$(STAGE) "image" tools/image-test.sh
+	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
+	$(STAGE) "helm's script" tools/helm/test.sh
 
 integration:
 	$(WITH_TOOLS) "other integration tests" $(CARGO_TEST) $(TESTS) -- --test-threads 4
@@ -86,6 +98,15 @@ boto3:
 
 demo-test:
 	$(STAGE) "demo" tools/demo.sh
+
+histories:
+	$(STAGE) "unit tests with all histories" $(ALL_HISTORIES)
+
+dependencies:
+	$(STAGE) "dependencies" tools/cargo-deny.sh
+
+gitops-test:
+	$(STAGE) "GitOps tools' verdicts" go -C gitops test -mod=readonly -count=1 ./...
 
 cluster-test: ## The chart and the image on a real node: kubelet, containerd, Pods (Linux, root; with CI=true it must run)
 	$(STAGE) "node's scripts" tools/node/scripts-test.sh

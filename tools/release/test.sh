@@ -54,7 +54,7 @@ breaks publish tools/release/publish.sh 's/^\texport HELM/&; go version/' 'go wa
 breaks publish tools/release/publish.sh 's/^\tcosign sign-blob .*json.*sbom.*/\t:/' 'signed other things'
 breaks workflows .github/workflows/release.yml 's/needs: \[image,/needs: [images,/' 'images'
 breaks workflows .github/workflows/ci.yml 's/(checkout)@[0-9a-f]{40}.*/\1@v5/' 'not named by its commit'
-breaks scripts tools/stage.sh 's/"\$@" \|\|/$@ ||/' 'SC2068'
+breaks scripts tools/stage.sh 's/"\$@" 2>/$@ 2>/' 'SC2068'
 breaks manifests $chart/values.yaml 's/readOnlyRootFilesystem: true/readOnlyRootFilesystem: false/' CKV_K8S_22
 breaks manifests examples/install.yaml 's/allowPrivilegeEscalation: false/allowPrivilegeEscalation: true/' CKV_K8S_20
 breaks manifests .checkov.yaml 's/- CKV_K8S_11$/- CKV_K8S_99999/' CKV_K8S_11
