@@ -5,6 +5,9 @@
 //! early enough that no quota is lost.
 //! Never: takes a lock, sleeps, reads a clock.
 
+#[cfg(test)]
+mod tests;
+
 use crate::quota::fair_queue::{FairQueue, QueuedRequest};
 use crate::quota::limiter::GcraLimiter;
 use crate::quota::scheduler::{Priority, Requester};

@@ -4,6 +4,9 @@
 //! The token is taken last, just before the send.
 //! Never: decides what to call.
 
+#[cfg(test)]
+mod tests;
+
 use crate::aws::client::Client;
 use crate::aws::failure::{CallFailure, FailureClass};
 use crate::aws::identifiers::{OutputUri, Region, SessionArn, StreamGroupArn};

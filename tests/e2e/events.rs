@@ -58,6 +58,9 @@ async fn describe_shows_an_export_that_waits_is_pending_and_done() {
     let done = world.shows("one", DONE, "Exported").await;
     world.tells(&done, &["Normal ExportPending", "Normal Exported"]).await;
     assert_eq!(story(&world, "one"), [ACCEPTED, EXPORTED]);
+    let call = &world.simulator.calls("ExportStreamSessionFiles", "live").await[0];
+    let id = format!("(AWS request {})", call["requestId"].as_str().unwrap());
+    assert!(described(&world, "one").1[0].contains(&id), "AWS's own id: {id}");
     assert_eq!(world.entered("one"), ["WaitingForSession", "Requesting", "ExportPending", "Exported"]);
 }
 

@@ -253,6 +253,26 @@ async fn buckets_do_not_hold_up_each_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_many_buckets_those_are_dropped_that_are_idle() {
+    let (scheduler, _permits) = bare(18.0);
+    let reserve = |account: usize| {
+        let bucket = Bucket { account: format!("{account:012}").parse().unwrap(), ..export() };
+        scheduler.reserve(&bucket, holder("team", "a"), polling(), Instant::now())
+    };
+    let buckets = || scheduler.bucket_stats(Instant::now()).len();
+    let held = reserve(0);
+    for account in 1..MAX_IDLE_BUCKETS - 1 {
+        drop(reserve(account));
+    }
+    tokio::time::advance(ms(10_000)).await;
+    drop(reserve(MAX_IDLE_BUCKETS));
+    assert_eq!(buckets(), MAX_IDLE_BUCKETS, "there may be so many");
+    drop(reserve(MAX_IDLE_BUCKETS + 1));
+    assert_eq!(buckets(), 2, "the one in use, and the new one");
+    assert!(matches!(held, Reservation::Granted(_)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn throttling_slows_grants_down() {
     let world = World::new(|_| ms(30));
     for n in 0..2000 {

@@ -39,6 +39,13 @@ async fn reads_that_say_nothing_hold_an_export_until_they_do() {
         world.tells(&held, &[]).await;
     }
     assert_eq!(world.simulator.all_calls_of("Export").await, 0);
+    // With the host, which a status doesn't show; and once, however often they are read.
+    let (logs, host) = (world.logs(), world.simulator.aws.trim_start_matches("http://"));
+    for cause in ["the connection broke off before the answer was complete", "there is no answer in time"] {
+        let lines = || logs.lines().filter(|line| line.contains("AWS can't be reached") && line.contains(cause));
+        assert_eq!(lines().count(), 1, "{cause}");
+        assert!(lines().all(|line| line.contains(host)), "{:?}", lines().next());
+    }
     world.simulator.no_faults().await;
     for (name, _) in troubles() {
         world.shows(name, PENDING, "ExportPending").await;
