@@ -65,6 +65,27 @@ fn probes_come_after_10_20_40_then_every_60_seconds_and_are_different_each_time(
 }
 
 #[test]
+fn each_probe_counts_once_and_among_equals_the_most_urgent_goes() {
+    let (breakers, start) = (breakers(), Instant::now());
+    breakers.record_denial(&key(), &uid(9), DENIED, start);
+    let (mut now, mut probers) = (start, Vec::new());
+    for wait in [10, 20, 40, 60, 60] {
+        admit(&breakers, 9, now);
+        admit(&breakers, 5, now);
+        now += s(wait);
+        let (due, next) = breakers.probes_due(now);
+        assert_eq!(next, Some(now + PROBE_CLAIM_TIMEOUT), "unless it comes");
+        assert_eq!(breakers.check(&key(), &due[0], urgency(due[0].parse().unwrap()), now), BreakerState::HalfOpen);
+        assert_eq!(breakers.probes_due(now), (vec![], Some(now + PROBE_TIMEOUT)), "one at a time");
+        assert_eq!(breakers.probes_due(now + PROBE_TIMEOUT).0.len(), 1);
+        breakers.record_denial(&key(), &due[0], DENIED, now);
+        probers.extend(due);
+    }
+    // The call that was denied first counts too.
+    assert_eq!(probers.iter().map(|uid| &**uid).collect::<Vec<_>>(), ["5", "5", "9", "5", "9"]);
+}
+
+#[test]
 fn one_probe_at_a_time_and_a_success_releases_all() {
     let (breakers, start) = (breakers(), Instant::now());
     breakers.record_denial(&key(), &uid(9), DENIED, start);
