@@ -119,7 +119,7 @@ class Simulator:
     def terminate(self, session, group=GROUP):
         return self.client.terminate_stream_session(Identifier=group, StreamSessionIdentifier=session)
 
-    def wait(self, session, condition, seconds=10):
+    def wait(self, session, condition, seconds=60):
         """Reads the session until the condition holds."""
         end = time.monotonic() + seconds
         while True:

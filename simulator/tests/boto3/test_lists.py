@@ -161,7 +161,7 @@ def test_arrivals_that_cannot_be_are_refused(sim):
     assert sim.refused("DELETE", "arrivals/1")[0] == 404
 
 
-def wait_for(read, condition, seconds=10):
+def wait_for(read, condition, seconds=60):
     end = time.monotonic() + seconds
     while True:
         shown = read()
