@@ -25,8 +25,8 @@ OTHER_TESTS := $(addprefix --test ,$(filter-out $(TESTS) e2e tenants cluster,$(s
 
 # With TEST_ALL, which `make test-all` sets, `make test` does more.
 SUITES := e2e tenants $(if $(TEST_ALL),other-tests)
-BESIDE := integration doc-tests boto3 demo-test $(if $(TEST_ALL),flux histories dependencies gitops-test release-check)
-LANES := suites beside $(if $(TEST_ALL),node)
+BESIDE := integration doc-tests boto3 demo-test \
+	$(if $(TEST_ALL),flux image-binary histories dependencies gitops-test release-check)
 ifdef TEST_ALL
 tenants: export ALL_CASES := 1
 endif
@@ -50,8 +50,9 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	$(STAGE) "build of the tests" $(CARGO_TEST) --no-run --test e2e --test tenants $(TESTS) \
 		$(if $(TEST_ALL),--test cluster $(OTHER_TESTS))
 	$(if $(TEST_ALL),$(STAGE) "build of all histories" $(ALL_HISTORIES) --no-run)
-	@$(MAKE) --no-print-directory --jobs=4 --keep-going --output-sync=line $(LANES) || { tools/stage.sh --table; exit 1; }
-	$(if $(TEST_ALL),@QUICK=1 $(MAKE) --no-print-directory bench)
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=line suites beside || { tools/stage.sh --table; exit 1; }
+	$(if $(TEST_ALL),@$(MAKE) --no-print-directory node || { tools/stage.sh --table; exit 1; })
+	$(if $(TEST_ALL),@QUICK=1 $(MAKE) --no-print-directory bench || { tools/stage.sh --table; exit 1; })
 	@tools/stage.sh --table
 	$(if $(TEST_ALL),,@$(MAKE) --no-print-directory help | sed -nE 's/^ *(make test-all) +/\n\1 adds: /p')
 
@@ -79,9 +80,8 @@ suites:
 beside:
 	@nice -n 19 $(MAKE) --no-print-directory $(BESIDE)
 
-# What takes a node or a control plane of its own, and waits too.
+# What takes a node or a control plane of its own. By itself: beside the suites, sessions end before a call is sent.
 node:
-	@nice -n 19 $(MAKE) --no-print-directory image-binary
 	@$(MAKE) --no-print-directory cluster-test
 	$(STAGE) "image" tools/image-test.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh

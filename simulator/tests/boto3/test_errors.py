@@ -214,10 +214,11 @@ def hammer(sim, times):
     return outcomes.count(200), outcomes.count(429)
 
 
-def test_twenty_requests_a_second(sim):
-    sim.control("PUT", "quota", {"perSecond": 20})
+def test_more_requests_than_the_quota_are_throttled(sim):
+    # So few that the slowest machine calls faster.
+    sim.control("PUT", "quota", {"perSecond": 2})
     answered, throttled = hammer(sim, 60)
-    assert answered >= 20 and throttled >= 1
+    assert answered >= 2 and throttled >= 1
     assert answered + throttled == 60
     counts = sim.control("GET", "counts")["ListStreamSessionsByAccount"]
     assert counts["ok"] == answered
