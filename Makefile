@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test test-all e2e tenants other-tests suites beside node integration doc-tests boto3 demo-test histories \
+.PHONY: help check test test-all e2e tenants other-tests suites beside alone integration doc-tests boto3 demo-test histories \
 	dependencies gitops-test cluster-test demo bench crds docs picture control-plane helm flux backend-examples image \
 	image-binary release-check clean
 
@@ -50,9 +50,8 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	$(STAGE) "build of the tests" $(CARGO_TEST) --no-run --test e2e --test tenants $(TESTS) \
 		$(if $(TEST_ALL),--test cluster $(OTHER_TESTS))
 	$(if $(TEST_ALL),$(STAGE) "build of all histories" $(ALL_HISTORIES) --no-run)
-	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=line suites beside || { tools/stage.sh --table; exit 1; }
-	$(if $(TEST_ALL),@$(MAKE) --no-print-directory node || { tools/stage.sh --table; exit 1; })
-	$(if $(TEST_ALL),@QUICK=1 $(MAKE) --no-print-directory bench || { tools/stage.sh --table; exit 1; })
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=line suites beside \
+		$(if $(TEST_ALL),&& $(MAKE) --no-print-directory alone) || { tools/stage.sh --table; exit 1; }
 	@tools/stage.sh --table
 	$(if $(TEST_ALL),,@$(MAKE) --no-print-directory help | sed -nE 's/^ *(make test-all) +/\n\1 adds: /p')
 
@@ -80,12 +79,13 @@ suites:
 beside:
 	@nice -n 19 $(MAKE) --no-print-directory $(BESIDE)
 
-# What takes a node or a control plane of its own. By itself: beside the suites, sessions end before a call is sent.
-node:
+# What needs the machine for itself: beside the suites, sessions of a node's story end before a call is sent.
+alone:
 	@$(MAKE) --no-print-directory cluster-test
 	$(STAGE) "image" tools/image-test.sh
 	$(STAGE) "control plane's scripts" tools/control-plane/test.sh
 	$(STAGE) "helm's script" tools/helm/test.sh
+	@QUICK=1 $(MAKE) --no-print-directory bench
 
 integration:
 	$(WITH_TOOLS) "other integration tests" $(CARGO_TEST) $(TESTS) -- --test-threads 4

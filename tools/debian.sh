@@ -21,17 +21,12 @@ unavailable() {
 	exit 77
 }
 
-apt_get() { DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 "$@" </dev/null >&2 9>&- || unavailable "apt-get $1 failed"; }
+apt_get() { DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 "$@" </dev/null >&2 || unavailable "apt-get $1 failed"; }
 
 mapfile -t missing < <(missing_of "$@")
 ((${#missing[@]} > 0)) || exit 0
 command -v apt-get >/dev/null || unavailable "there is no ${missing[*]} (the names of Debian's packages), nor apt-get"
 ((EUID == 0)) || unavailable "there is no ${missing[*]}: apt-get install --no-install-recommends ${missing[*]}"
-# One at a time, because apt-get waits for no other.
-exec 9>/run/session-export-operator-apt-get.lock
-flock 9
-mapfile -t missing < <(missing_of "$@")
-((${#missing[@]} > 0)) || exit 0
 say "installing ${missing[*]}"
 apt_get update
 apt_get install --yes --no-install-recommends "${missing[@]}"

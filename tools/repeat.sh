@@ -54,5 +54,6 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 mkdir -p "$output"
 tools/build.sh
+cargo test --workspace --locked --no-run --test e2e --test tenants
 [[ -e $record ]] || printf 'began\tcommit\tseconds\tpassed\tfailed\tfailed tests\n' >"$record"
 while (($(date +%s) < until)); do run_once; done

@@ -144,6 +144,7 @@ def test_latency_after_the_effect(sim):
     sim.export("s")
     assert time.monotonic() - before >= 0.3
     record = sim.calls(operation="ExportStreamSessionFiles")[0]
+    assert record["durationMs"] >= 300
     effect_after = record["effectMs"] - record["ms"]
     assert record["durationMs"] - effect_after >= 299, "the delay comes after the effect"
 

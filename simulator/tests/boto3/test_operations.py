@@ -236,7 +236,8 @@ def test_another_account_is_denied(sim):
 def test_no_export_unless_live(sim, status):
     sim.seed("s", status=status)
     assert code(sim.export, "s") == ("ValidationException", 400)
-    assert "ExportFilesMetadata" not in sim.get("s")
+    shown = sim.get("s")
+    assert shown["Status"] == status and "ExportFilesMetadata" not in shown
 
 
 @pytest.mark.parametrize("status", ["ACTIVE", "CONNECTED", "PENDING_CLIENT_RECONNECTION", "RECONNECTING"])
