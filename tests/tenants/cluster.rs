@@ -19,8 +19,6 @@ pub(crate) const HOSTILE_GROUP: &str = "sg-5FG6H7Ij8";
 const VICTIM_LOCATION: &str = "us-east-1";
 /// Longest that anything is waited for; never what is measured.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a victim that was late is tried again.
-pub(crate) const TRIES: usize = 3;
 /// Tests that measure how late a victim is share the machine; one that keeps it busy has it alone.
 static MACHINE: RwLock<()> = RwLock::const_new(());
 
@@ -65,8 +63,13 @@ impl Cluster {
     }
 
     /// Another one on the same control plane, with an operator and tenants of its own.
-    pub(crate) async fn beside(&self, name: &str) -> Self {
-        Self::on(self.world.control(), name, json!({}), Share::_Others).await
+    pub(crate) async fn beside(&self, name: &str, changes: Value) -> Self {
+        Self::on(self.world.control(), name, changes, Share::_Others).await
+    }
+
+    /// Another one whose hostile tenant does nothing.
+    pub(crate) async fn undisturbed(&self) -> Self {
+        self.beside(&format!("{}-undisturbed", self.name), json!({})).await
     }
 
     /// The same on a control plane of its own, with further flags for the API server.
@@ -116,7 +119,7 @@ impl Cluster {
     }
 
     /// The same without waiting until it is ready.
-    async fn start_next(&mut self) {
+    pub(crate) async fn start_next(&mut self) {
         self.world.crash(self.operator.take().unwrap()).await;
         self.operator = Some(self.world.start(json!({}), &[]).await);
     }
@@ -264,53 +267,6 @@ impl Cluster {
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-
-    /// What a victim's export may take beside anything: three times the slowest of five undisturbed ones, and a second.
-    /// One of the five is created while the operator starts.
-    pub(crate) async fn bound(&mut self) -> Duration {
-        let mut slowest = Duration::ZERO;
-        for _ in 0..4 {
-            slowest = slowest.max(self.victim_accepted_after().await);
-        }
-        self.start_next().await;
-        slowest = slowest.max(self.victim_accepted_after().await);
-        println!("undisturbed: {slowest:?}");
-        3 * slowest + Duration::from_secs(1)
-    }
-
-    /// Whether a victim's export is accepted within the bound, in one of a few tries: what other objects do to it
-    /// they do each time, a pause of the machine comes once.
-    pub(crate) async fn victim_is_unharmed(&self, bound: Duration) -> bool {
-        for _ in 0..TRIES {
-            let took = self.victim_accepted_within(bound).await;
-            println!("beside it: {took:?} of {bound:?}");
-            if took.is_some() {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// The same, each created while the next operator starts: the first list is part of what it takes.
-    pub(crate) async fn victim_is_unharmed_after_restart(&mut self, bound: Duration) -> bool {
-        for _ in 0..TRIES {
-            self.start_next().await;
-            let took = self.victim_accepted_within(bound).await;
-            println!("after a restart: {took:?} of {bound:?}");
-            if took.is_some() {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// A victim's export is accepted within the bound, before and after a restart; and the probes say so.
-    pub(crate) async fn victims_are_unharmed(&mut self, bound: Duration) {
-        assert!(self.victim_is_unharmed(bound).await, "{}", self.world.logs());
-        self.operator().ready("leading").await;
-        assert!(self.victim_is_unharmed_after_restart(bound).await, "{}", self.world.logs());
-        self.operator().ready("leading").await;
     }
 
     /// The value of one of the operator's metrics without labels.

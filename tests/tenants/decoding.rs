@@ -19,7 +19,7 @@ fn with_managed_fields(object: &Value, fields: &str) -> String {
 #[tokio::test]
 async fn kind_1_metadata_that_no_type_can_hold_is_no_matter() {
     let mut cluster = Cluster::start("metadata", json!({})).await;
-    let bound = cluster.bound().await;
+    let mut undisturbed = cluster.undisturbed().await;
     for (name, time, depth) in [("time", "9999-12-31T12:00:00Z", 1), ("deep", "2026-01-31T12:00:00Z", 400)] {
         cluster.world.simulator.session(name, json!({"group": HOSTILE_GROUP})).await;
         let text = with_managed_fields(&cluster.covered(name, name), &managed_fields(time, depth));
@@ -30,7 +30,7 @@ async fn kind_1_metadata_that_no_type_can_hold_is_no_matter() {
         cluster.shows(&cluster.hostile, name, "ExportPending").await;
     }
     assert_eq!(cluster.metric("sessionexport_unreadable_objects").await, 0.0);
-    cluster.victims_are_unharmed(bound).await;
+    cluster.victims_are_unharmed(&mut undisturbed).await;
 }
 
 /// Statuses that none of the definition's types holds, and one word of a newer version, which does no harm.
@@ -53,7 +53,7 @@ fn statuses() -> Vec<(&'static str, Value)> {
 #[tokio::test]
 async fn kind_1_what_an_older_definition_let_in_is_left_alone_and_stops_no_other() {
     let mut cluster = Cluster::start_alone("status", json!({})).await;
-    let bound = cluster.bound().await;
+    let mut undisturbed = cluster.undisturbed().await;
     let lax = cluster.loosen_definition().await;
     for (name, status) in statuses() {
         cluster.create(&cluster.hostile, cluster.covered(name, name).to_string()).await.unwrap();
@@ -75,7 +75,7 @@ async fn kind_1_what_an_older_definition_let_in_is_left_alone_and_stops_no_other
         })
         .await;
     assert!(cluster.operator().log().contains("can't be decoded"));
-    cluster.victims_are_unharmed(bound).await;
+    cluster.victims_are_unharmed(&mut undisturbed).await;
     assert_eq!(cluster.metric("sessionexport_unreadable_objects").await, unreadable as f64);
     // Nothing is written to it, and it is decided again when it changes.
     assert!(cluster.stored(&cluster.hostile, "offset").await.contains("+26:00"));

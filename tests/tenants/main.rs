@@ -23,6 +23,7 @@ mod crowd;
 mod decoding;
 mod definition;
 mod destinations;
+mod lateness;
 mod memory;
 #[path = "../e2e/operator.rs"]
 mod operator;

@@ -9,7 +9,7 @@ use serde_json::json;
 async fn kind_6_objects_of_0_9_mb_cost_little_memory_where_lists_are_not_streamed() {
     let mut cluster = Cluster::start_alone_with_flags("memory", "--feature-gates=WatchList=false").await;
     let objects: u32 = if crate::all_cases() { 100 } else { 12 };
-    let bound = cluster.bound().await;
+    let undisturbed = cluster.undisturbed().await;
     cluster.world.simulator.session("Large", json!({"group": HOSTILE_GROUP})).await;
     let creations = (0..objects).map(|n| {
         let mut object = cluster.covered(&format!("large-{n}"), "Large");
@@ -25,11 +25,11 @@ async fn kind_6_objects_of_0_9_mb_cost_little_memory_where_lists_are_not_streame
     assert!(created.iter().all(Result::is_ok), "{:?}", created.iter().find(|created| created.is_err()));
     // The API server is busy with such objects until each has its status.
     cluster.until_metric(r#"sessionexport_exports{phase="Waiting",reason="Suspended"}"#, objects).await;
-    assert!(cluster.victim_is_unharmed(bound).await, "kind 6");
+    assert!(cluster.victim_is_unharmed(&undisturbed).await, "kind 6");
     // The first list takes time in proportion to its bytes, most of it in the API server.
     cluster.restart().await;
     cluster.operator().ready("leading").await;
-    assert!(cluster.victim_is_unharmed(bound).await, "kind 6, after a restart");
+    assert!(cluster.victim_is_unharmed(&undisturbed).await, "kind 6, after a restart");
     assert!(cluster.operator().log().contains("can't stream lists"), "it lists");
     let peak = cluster.operator().peak_memory();
     println!("peak: {peak} MiB");

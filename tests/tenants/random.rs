@@ -13,7 +13,6 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Map, Value, json};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 /// Objects that the API server has accepted.
 const BATCH: usize = 50;
@@ -219,10 +218,11 @@ impl Cluster {
     }
 
     /// Whether a victim beside these objects, and no others, is accepted in time, also after a restart.
-    async fn is_harmless(&self, batch: &[Hostile], bound: Duration) -> bool {
-        let mut other = self.beside(&format!("narrow-{}", NARROWED.fetch_add(1, Ordering::Relaxed))).await;
+    async fn is_harmless(&self, batch: &[Hostile], undisturbed: &mut Self) -> bool {
+        let name = format!("narrow-{}", NARROWED.fetch_add(1, Ordering::Relaxed));
+        let mut other = self.beside(&name, json!({})).await;
         other.create_batch(batch).await;
-        other.victim_is_unharmed(bound).await && other.victim_is_unharmed_after_restart(bound).await
+        other.victim_is_unharmed(undisturbed).await && other.victim_is_unharmed_after_restart(undisturbed).await
     }
 }
 
@@ -230,7 +230,7 @@ impl Cluster {
 async fn nothing_that_the_api_server_accepts_stops_or_delays_a_victim() {
     let batches = if crate::all_cases() { 10 } else { 2 };
     let mut cluster = Cluster::start_alone("random", json!({})).await;
-    let bound = cluster.bound().await;
+    let mut undisturbed = cluster.undisturbed().await;
     let mut runner = runner();
     let strategy = hostile(&cluster.hostile);
     let mut accepted: Vec<Vec<Hostile>> = vec![];
@@ -242,30 +242,30 @@ async fn nothing_that_the_api_server_accepts_stops_or_delays_a_victim() {
         if let Some(lax) = lax {
             lax.restore(&cluster).await;
         }
-        if !cluster.victim_is_unharmed(bound).await {
-            let guilty = narrow_down(&cluster, batch, bound).await;
-            panic!("a victim took more than {bound:?} beside a batch; by itself this object does it: {guilty:#?}");
+        if !cluster.victim_is_unharmed(&undisturbed).await {
+            let guilty = narrow_down(&cluster, batch, &mut undisturbed).await;
+            panic!("a victim was late beside a batch; by itself this object does it: {guilty:#?}");
         }
         accepted.push(batch);
     }
     println!("{} objects", accepted.iter().map(Vec::len).sum::<usize>());
-    if !cluster.victim_is_unharmed_after_restart(bound).await {
+    if !cluster.victim_is_unharmed_after_restart(&mut undisturbed).await {
         let mut guilty = None;
         for batch in accepted {
-            guilty = guilty.or(narrow_down(&cluster, batch, bound).await);
+            guilty = guilty.or(narrow_down(&cluster, batch, &mut undisturbed).await);
         }
-        panic!("a victim took more than {bound:?} after a restart; by itself this object does it: {guilty:#?}");
+        panic!("a victim was late after a restart; by itself this object does it: {guilty:#?}");
     }
 }
 
 /// Halves a failing batch to the one object that harms a victim by itself, if there is one.
-async fn narrow_down(cluster: &Cluster, mut batch: Vec<Hostile>, bound: Duration) -> Option<Hostile> {
+async fn narrow_down(cluster: &Cluster, mut batch: Vec<Hostile>, undisturbed: &mut Cluster) -> Option<Hostile> {
     while batch.len() > 1 {
         let second = batch.split_off(batch.len() / 2);
-        if cluster.is_harmless(&batch, bound).await {
+        if cluster.is_harmless(&batch, undisturbed).await {
             batch = second;
         }
     }
-    let harmless = cluster.is_harmless(&batch, bound).await;
+    let harmless = cluster.is_harmless(&batch, undisturbed).await;
     batch.pop().filter(|_| !harmless)
 }

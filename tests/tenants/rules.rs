@@ -8,7 +8,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn kind_8_invented_regions_get_no_quota_and_no_call() {
     let mut cluster = Cluster::start("regions", json!({})).await;
-    let bound = cluster.bound().await;
+    let mut undisturbed = cluster.undisturbed().await;
     let regions = (1..=40).map(|n| format!("xx-made-{n}")).chain(["eu-central-1".to_owned()]);
     for (n, region) in regions.enumerate() {
         let name = format!("elsewhere-{n}");
@@ -23,7 +23,7 @@ async fn kind_8_invented_regions_get_no_quota_and_no_call() {
         let elsewhere: Vec<_> = calls.iter().filter(|call| call["region"] != REGION).collect();
         assert!(elsewhere.is_empty(), "kind 8: {elsewhere:?}");
     }
-    cluster.victims_are_unharmed(bound).await;
+    cluster.victims_are_unharmed(&mut undisturbed).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //! says.
 
 use crate::all_cases;
-use crate::cluster::{Cluster, HOSTILE_GROUP, TRIES, prefix_of};
+use crate::cluster::{Cluster, HOSTILE_GROUP, prefix_of};
+use crate::lateness::{TOLERANCE, TRIES, is_in_time};
 use crate::simulator::{ACCOUNT, GROUP, REGION, merge};
 use serde_json::{Value, json};
 
@@ -70,8 +71,12 @@ async fn forge(cluster: &Cluster, round: &str) -> Vec<(String, String, Value)> {
 
 /// Forges until all of the victim's exports of the sessions of one round are accepted in time, and returns what was
 /// forged in all rounds.
-async fn forge_beside_victims(cluster: &mut Cluster, prefix: &str, restart: bool) -> Vec<(String, String, Value)> {
-    let bound = cluster.bound().await;
+async fn forge_beside_victims(
+    cluster: &mut Cluster,
+    undisturbed: &Cluster,
+    prefix: &str,
+    restart: bool,
+) -> Vec<(String, String, Value)> {
     let mut forged = Vec::new();
     for round in 0..TRIES {
         let new = forge(cluster, &format!("{prefix}{round}")).await;
@@ -80,16 +85,16 @@ async fn forge_beside_victims(cluster: &mut Cluster, prefix: &str, restart: bool
         }
         let mut late = Vec::new();
         for (session, name, _) in &new {
-            let took = cluster.accepted_after(session).await;
-            if took > bound {
-                late.push((name.clone(), took));
+            let victim = cluster.accepted_after(session);
+            if !is_in_time(victim, undisturbed.victim_accepted_after(), TOLERANCE).await {
+                late.push(name.clone());
             }
         }
         forged.extend(new);
         if late.is_empty() {
             return forged;
         }
-        println!("late beside these, of {bound:?}: {late:?}");
+        println!("late beside these: {late:?}");
     }
     panic!("kind 3: a victim was late in each round");
 }
@@ -97,8 +102,9 @@ async fn forge_beside_victims(cluster: &mut Cluster, prefix: &str, restart: bool
 #[tokio::test]
 async fn kind_3_a_status_forged_in_any_field_fails_and_delays_nothing_of_others() {
     let mut cluster = Cluster::start("forged", json!({})).await;
-    let mut forged = forge_beside_victims(&mut cluster, "Before", false).await;
-    forged.extend(forge_beside_victims(&mut cluster, "After", true).await);
+    let undisturbed = cluster.undisturbed().await;
+    let mut forged = forge_beside_victims(&mut cluster, &undisturbed, "Before", false).await;
+    forged.extend(forge_beside_victims(&mut cluster, &undisturbed, "After", true).await);
 
     for (session, name, status) in &forged {
         cluster.world.simulator.end(session).await;
@@ -138,14 +144,14 @@ async fn kind_3_nothing_is_read_for_an_object_that_no_rule_covers() {
 #[tokio::test]
 async fn kind_3_a_forged_status_of_a_covered_object_harms_its_owner_alone() {
     let mut cluster = Cluster::start("own", json!({})).await;
-    let bound = cluster.bound().await;
+    let mut undisturbed = cluster.undisturbed().await;
     for (what, status) in forgeries("none") {
         let (name, session) = (format!("own-{what}"), format!("Own{what}"));
         cluster.world.simulator.session(&session, json!({"group": HOSTILE_GROUP})).await;
         cluster.create(&cluster.hostile, cluster.covered(&name, &session).to_string()).await.unwrap();
         cluster.write_status(&cluster.hostile, &name, status).await.unwrap();
     }
-    cluster.victims_are_unharmed(bound).await;
+    cluster.victims_are_unharmed(&mut undisturbed).await;
 }
 
 #[tokio::test]
