@@ -5,6 +5,7 @@
 use crate::api::policy::SessionExportPolicy;
 use crate::api::policy::request::Policy;
 use crate::api::request::{Export, Uid};
+use crate::aws::identifiers::SessionArn;
 use crate::leader::Fence;
 use crate::metrics::Metrics;
 use crate::policy::creation::{Creation, CreationOutcome};
@@ -165,8 +166,7 @@ impl PolicyController {
                 self.metrics.record_discovery_scan(took);
             }
             let mut registry = self.registry();
-            let is_claimed = |arn: &_, namespace: &str| self.state.lock().is_claimed_in_other_namespace(arn, namespace);
-            let found = registry.apply_discovery(event, is_claimed, now);
+            let found = registry.apply_discovery(event, |arn, namespace| self.is_claimed(arn, namespace), now);
             let reads = registry.take_wanted_reads();
             drop(registry);
             self.metrics.record_found_sessions([found.discovered, found.selected, found.refused]);
@@ -174,9 +174,15 @@ impl PolicyController {
         }
     }
 
+    /// True if an object of another namespace holds a claim on the session.
+    fn is_claimed(&self, arn: &SessionArn, namespace: &str) -> bool {
+        self.state.lock().is_claimed_in_other_namespace(arn, namespace)
+    }
+
     fn start_creations(self: &Arc<Self>, creations: &mut JoinSet<Done>) {
         while creations.len() < MAX_CREATIONS_AT_ONCE {
-            let Some(creation) = self.registry().next_creation(Instant::now()) else { return };
+            let is_claimed = |arn: &SessionArn, namespace: &str| self.is_claimed(arn, namespace);
+            let Some(creation) = self.registry().next_creation(is_claimed, Instant::now()) else { return };
             let controller = self.clone();
             creations.spawn(async move {
                 let outcome = controller.create(&creation).await;

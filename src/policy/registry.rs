@@ -317,10 +317,32 @@ impl PolicyRegistry {
 
     /// Takes the next object to make: of the namespace, then the policy, with the fewest objects that wait for their
     /// turn; of that policy, the most urgent session. `None` if all places are taken, or there is no candidate.
-    pub(crate) fn next_creation(&mut self, now: Instant) -> Option<Creation> {
+    /// `is_claimed` is that of [`Self::apply_discovery`]: since a page showed a session, an object for it may have
+    /// appeared.
+    pub(crate) fn next_creation(
+        &mut self,
+        is_claimed: impl Fn(&SessionArn, &str) -> bool,
+        now: Instant,
+    ) -> Option<Creation> {
         if !self.exports_listed {
             return None;
         }
+        while let Some(uid) = self.next_policy(now) {
+            let entry = self.entries.get_mut(&uid)?;
+            let (key, candidate) = entry.candidates.pop_first()?;
+            let namespace = &entry.policy.namespace;
+            if self.exports.has_unfinished(namespace, &candidate.arn) {
+                entry.handled.insert(key);
+            } else if !is_claimed(&candidate.arn, namespace) {
+                let policy = entry.covered()?.clone();
+                entry.creating.insert(key);
+                return Some(Creation { policy, key, candidate });
+            }
+        }
+        None
+    }
+
+    fn next_policy(&mut self, now: Instant) -> Option<Uid> {
         let mut waiting_by_namespace: HashMap<Arc<str>, usize> = HashMap::new();
         let mut waiting_by_region: HashMap<_, usize> = HashMap::new();
         let mut ready = Vec::new();
@@ -339,11 +361,7 @@ impl PolicyRegistry {
             .into_iter()
             .filter(|(_, _, region, _)| has_place(region))
             .min_by_key(|(_, namespace, _, waiting)| (waiting_by_namespace.get(namespace).copied(), *waiting))?;
-        let entry = self.entries.get_mut(&uid)?;
-        let (key, candidate) = entry.candidates.pop_first()?;
-        let policy = entry.covered()?.clone();
-        entry.creating.insert(key);
-        Some(Creation { policy, key, candidate })
+        Some(uid)
     }
 
     /// Records how a creation ended.

@@ -101,5 +101,5 @@ async fn kind_7_two_thousand_covered_objects_of_one_session_cost_each_what_few_d
     println!("{few} ticks for {count} objects of one session, {many} for {counts}");
     assert!(many <= 3 * few * counts / count + 10, "kind 7: {many} ticks for {counts}, {few} for {count}");
     let undisturbed = cluster.undisturbed().await;
-    assert!(cluster.victim_is_unharmed(&undisturbed).await, "kind 7");
+    assert!(cluster.victim_is_unharmed(&undisturbed).await, "kind 7\n{}", cluster.world.logs());
 }

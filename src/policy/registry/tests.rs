@@ -30,14 +30,14 @@ fn apply(registry: &mut PolicyRegistry, event: DiscoveryEvent, seconds: u64) -> 
 }
 
 fn next(registry: &mut PolicyRegistry, seconds: u64) -> Option<(String, String)> {
-    let creation = registry.next_creation(at(seconds).mono)?;
+    let creation = registry.next_creation(|_, _| false, at(seconds).mono)?;
     Some((creation.policy.name.to_string(), creation.candidate.arn.session.to_string()))
 }
 
 /// Makes all candidates, and returns their sessions in order.
 fn make_all(registry: &mut PolicyRegistry, seconds: u64) -> Vec<String> {
     let mut made = Vec::new();
-    while let Some(creation) = registry.next_creation(at(seconds).mono) {
+    while let Some(creation) = registry.next_creation(|_, _| false, at(seconds).mono) {
         let uid = format!("export-{}-{}", creation.candidate.arn.session, made.len());
         let outcome = CreationOutcome::Made { uid: Some(uid.as_str().into()) };
         registry.end_creation(&creation, outcome, (at(seconds).mono, wall(seconds)));
@@ -121,7 +121,7 @@ fn a_page_that_shows_a_session_while_its_object_is_being_made_makes_no_second_re
     let mut registry = registry_with(&[policy("all", json!({}))]);
     let seen = || page(vec![("a", live(0))]);
     apply(&mut registry, seen(), 1);
-    let creation = registry.next_creation(at(1).mono).unwrap();
+    let creation = registry.next_creation(|_, _| false, at(1).mono).unwrap();
     apply(&mut registry, seen(), 2);
     assert_eq!(next(&mut registry, 2), None);
     registry.end_creation(&creation, CreationOutcome::Failed, (at(3).mono, wall(3)));
@@ -134,7 +134,7 @@ fn one_that_somebody_else_deleted_unfinished_is_made_again_and_a_finished_one_is
     for (status, made) in [(json!({}), 1), (json!({"completionTime": wall(1).to_string()}), 0)] {
         let mut registry = registry_with(&[policy("all", json!({}))]);
         apply(&mut registry, page(vec![("a", live(0))]), 1);
-        let creation = registry.next_creation(at(1).mono).unwrap();
+        let creation = registry.next_creation(|_, _| false, at(1).mono).unwrap();
         let outcome = CreationOutcome::Made { uid: Some("export-a".into()) };
         registry.end_creation(&creation, outcome, (at(1).mono, wall(1)));
         registry.upsert_export(&stored(creation.object(), "export-a", status));
@@ -147,10 +147,19 @@ fn one_that_somebody_else_deleted_unfinished_is_made_again_and_a_finished_one_is
 #[test]
 fn an_unfinished_export_of_the_namespace_excludes_its_session_whoever_made_it() {
     let excluded = |other: crate::export::fixtures::ExportBuilder| {
-        let mut registry = registry_with(&[policy("all", json!({}))]);
-        registry.upsert_export(&other.build());
-        apply(&mut registry, page(vec![("a", live(0))]), 1);
-        next(&mut registry, 1).is_none()
+        let other = other.build();
+        // Known before a page shows the session, or after.
+        let made = [true, false].map(|is_known_before| {
+            let mut registry = registry_with(&[policy("all", json!({}))]);
+            if is_known_before {
+                registry.upsert_export(&other);
+            }
+            apply(&mut registry, page(vec![("a", live(0)), ("z", live(9))]), 1);
+            registry.upsert_export(&other);
+            make_all(&mut registry, 1)
+        });
+        assert_eq!(made[0], made[1]);
+        made[0] == ["z"]
     };
     let mine = || export().of_session("a").named("mine");
     assert!(excluded(mine()) && excluded(mine().suspended()) && excluded(mine().to("s3://forbidden/x/")));
@@ -161,8 +170,11 @@ fn an_unfinished_export_of_the_namespace_excludes_its_session_whoever_made_it() 
 fn a_claim_of_another_namespace_excludes_while_it_holds() {
     let mut registry = registry_with(&[policy("all", json!({}))]);
     let seen = || page(vec![("a", live(0))]);
-    registry.apply_discovery(seen(), |_, namespace| namespace == "team", at(1).mono);
+    let is_claimed = |_: &SessionArn, namespace: &str| namespace == "team";
+    registry.apply_discovery(seen(), is_claimed, at(1).mono);
     assert_eq!(next(&mut registry, 1), None);
+    apply(&mut registry, seen(), 1);
+    assert!(registry.next_creation(is_claimed, at(1).mono).is_none(), "claimed since the page was read");
     apply(&mut registry, seen(), 2);
     assert!(next(&mut registry, 2).is_some());
 }
@@ -335,7 +347,7 @@ fn at_most_so_many_wait_for_their_turn_and_namespaces_share_the_places() {
     let all = || page(names.iter().map(|name| (name.as_str(), live(0))).collect());
     apply(&mut registry, all(), 1);
     for n in 0..4 {
-        let creation = registry.next_creation(at(1).mono).unwrap();
+        let creation = registry.next_creation(|_, _| false, at(1).mono).unwrap();
         let outcome = CreationOutcome::Made { uid: Some(format!("a{n}").as_str().into()) };
         registry.end_creation(&creation, outcome, (at(1).mono, wall(1)));
         // The watch shows it, or not yet.
@@ -347,7 +359,7 @@ fn at_most_so_many_wait_for_their_turn_and_namespaces_share_the_places() {
     apply(&mut registry, all(), 2);
     let mut made = BTreeMap::new();
     let mut last = None;
-    while let Some(creation) = registry.next_creation(at(2).mono) {
+    while let Some(creation) = registry.next_creation(|_, _| false, at(2).mono) {
         *made.entry(creation.policy.name.to_string()).or_insert(0) += 1;
         last = Some(creation);
     }
@@ -372,14 +384,14 @@ fn while_objects_are_refused_one_is_tried_after_ten_and_then_every_thirty_second
     let mut now = 1;
     for wait in [10, 30, 30] {
         apply(&mut registry, all(), now);
-        let creation = registry.next_creation(at(now).mono).unwrap();
+        let creation = registry.next_creation(|_, _| false, at(now).mono).unwrap();
         registry.end_creation(&creation, CreationOutcome::Refused("quota".to_owned()), (at(now).mono, wall(now)));
         assert_eq!(reason(&mut registry, now), Some("ExportsRefused"));
         assert_eq!(next(&mut registry, now + wait - 1), None);
         now += wait;
     }
     apply(&mut registry, all(), now);
-    let probe = registry.next_creation(at(now).mono).unwrap();
+    let probe = registry.next_creation(|_, _| false, at(now).mono).unwrap();
     assert_eq!(next(&mut registry, now), None, "one at a time");
     registry.end_creation(&probe, CreationOutcome::Made { uid: None }, (at(now).mono, wall(now)));
     apply(&mut registry, scan_end(now, true, ScanOutcome::Complete), now);
@@ -521,7 +533,7 @@ proptest! {
         let policy = policy("all", json!({"spec": {"template": {"spec": {"outputUri": uri}}}}));
         registry.upsert_policy(&policy, at(0).mono);
         apply(&mut registry, page(vec![("a", live(0)), ("b", live(1))]), 1);
-        while let Some(creation) = registry.next_creation(at(1).mono) {
+        while let Some(creation) = registry.next_creation(|_, _| false, at(1).mono) {
             prop_assert!(policies && exports);
             let made = stored(creation.object(), "uid", json!({}));
             let authorized = identity(&rule).authorize(Arc::new(made), false);
