@@ -183,7 +183,7 @@ impl World {
                 let creation = self.registry.next_creation(|_, _| false, at(self.now).mono);
                 let known =
                     |one: &Creation| self.registry.exports.has_unfinished(&one.policy.namespace, &one.candidate.arn);
-                assert!(!creation.as_ref().is_some_and(known), "the watch has shown an object for it: {creation:?}");
+                assert!(!creation.as_ref().is_some_and(known), "the watch has shown an object for its session");
                 self.creations.extend(creation);
             }
             Event::Answers(n, made, told) if !self.creations.is_empty() => {
