@@ -28,18 +28,18 @@ fn ticks(pid: u32) -> u64 {
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
-/// Processor time for a read of a session that shows a change, which is news for all of its objects: the smaller of
-/// two, because a relist of all objects may fall into one.
+/// Processor time for a read of a session that shows a change, which is news for all of its objects: the smallest of
+/// four, because a relist of all objects may begin in one and end in the next.
 async fn per_read(cluster: &Cluster, session: &str) -> u64 {
     let pid = cluster.operator().pid();
-    let mut smaller = u64::MAX;
-    for status in ["CONNECTED", "ACTIVE"] {
+    let mut smallest = u64::MAX;
+    for status in ["CONNECTED", "ACTIVE", "CONNECTED", "ACTIVE"] {
         let used = ticks(pid);
         cluster.world.simulator.change(session, json!({"status": status})).await;
         tokio::time::sleep(READ).await;
-        smaller = smaller.min(ticks(pid) - used);
+        smallest = smallest.min(ticks(pid) - used);
     }
-    smaller
+    smallest
 }
 
 /// Waits until the operator has done what the creations asked of it, the writes of statuses and Events too: it uses no
