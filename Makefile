@@ -2,9 +2,9 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check test test-all e2e tenants other-tests suites beside alone integration doc-tests boto3 demo-test histories \
-	dependencies gitops-test cluster-test demo bench crds docs picture control-plane helm flux backend-examples image \
-	image-binary release-check clean
+.PHONY: help check test test-all e2e tenants other-tests scale other-programs suites beside alone integration doc-tests boto3 \
+	demo-test histories dependencies gitops-test cluster-test demo bench crds docs picture control-plane helm flux \
+	backend-examples image image-binary release-check clean
 
 STAGE := @tools/stage.sh
 # When all began, and a line for each stage that has ended: its name, its outcome, its seconds.
@@ -20,7 +20,7 @@ WITH_TOOLS := @CONTROL_PLANE_BIN=$$(tools/control-plane/install.sh); HELM=$$(too
 # Test binaries that take no more than a control plane and Helm, besides e2e and tenants. tests/cluster takes a node; all
 # others belong to test-all.
 TESTS := $(addprefix --test ,architecture bench chart cli crd docs examples observability simulator supply_chain validation)
-OTHER_TESTS := $(addprefix --test ,$(filter-out $(TESTS) e2e tenants cluster,$(sort \
+OTHER_TESTS := $(addprefix --test ,$(filter-out $(TESTS) e2e tenants scale cluster,$(sort \
 	$(patsubst tests/%.rs,%,$(wildcard tests/*.rs)) $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)))))
 
 # With TEST_ALL, which `make test-all` sets, `make test` does more.
@@ -48,7 +48,7 @@ test: ## check, refusals by a real API server, the real binary end to end, the c
 	@$(MAKE) --no-print-directory check
 	$(STAGE) "build" tools/build.sh
 	$(STAGE) "build of the tests" $(CARGO_TEST) --no-run --test e2e --test tenants $(TESTS) \
-		$(if $(TEST_ALL),--test cluster $(OTHER_TESTS))
+		$(if $(TEST_ALL),--test cluster --test scale $(OTHER_TESTS))
 	$(if $(TEST_ALL),$(STAGE) "build of all histories" $(ALL_HISTORIES) --no-run)
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=line suites beside \
 		$(if $(TEST_ALL),&& $(MAKE) --no-print-directory alone) || { tools/stage.sh --table; exit 1; }
@@ -64,16 +64,21 @@ e2e: ## The end-to-end suite alone: the operator's process, a real API server, t
 tenants: ## The suite on tenants that would harm others alone
 	$(WITH_TOOLS) "tenants" $(CARGO_TEST) --test tenants -- --test-threads 6
 
-other-tests:
+other-tests: scale other-programs
+
+scale:
+	$(WITH_TOOLS) "scale" $(CARGO_TEST) --test scale -- --test-threads 4
+
+other-programs:
 	$(STAGE) "flux" tools/flux.sh
 	$(STAGE) "backend examples" tools/backend-examples.sh
 	$(STAGE) "promtool" tools/promtool.sh
 	$(STAGE) "kube-state-metrics" tools/kube-state-metrics.sh
-	$(WITH_TOOLS) "outages, scale, other programs" $(CARGO_TEST) $(OTHER_TESTS) -- --test-threads 4
+	$(WITH_TOOLS) "outages, other programs" $(CARGO_TEST) $(OTHER_TESTS) -- --test-threads 4
 
 # What waits most of the time. One after the other: what tenants do to an API server slows down what the others wait for.
 suites:
-	@for suite in $(SUITES); do $(MAKE) --no-print-directory $$suite; done
+	@status=0; for suite in $(SUITES); do $(MAKE) --no-print-directory $$suite || status=$$?; done; exit $$status
 
 # What keeps a processor busy while those wait.
 beside:

@@ -54,8 +54,10 @@ impl Cluster {
         self.all(sessions, "accepted", |status| status.export_status == Some(ExportStatus::Pending)).await;
     }
 
-    /// Ends the sessions; each comes to one ZIP, and AWS was asked for one export of it.
+    /// Ends the sessions once the export of each is accepted; each comes to one ZIP, and AWS was asked for one export of
+    /// it.
     pub(crate) async fn come_to_their_zips(&self, sessions: &[String]) {
+        self.accepted(sessions).await;
         for session in sessions {
             self.simulator.end(session).await;
         }

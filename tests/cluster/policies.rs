@@ -73,7 +73,6 @@ pub(crate) async fn upgraded_to_policies(cluster: &Cluster, release: &Release, v
     cluster.create_policy().await;
     cluster.policy_shows("Watching").await;
     let sessions = cluster.sessions("unnamed", 20).await;
-    cluster.accepted(&sessions).await;
     cluster.come_to_their_zips(&sessions).await;
 }
 
@@ -97,7 +96,6 @@ pub(crate) async fn uninstalled_with_a_policy(
     cluster.simulator.end("under-way-0").await;
     release.install(values);
     cluster.is_at_work(&image(VERSION)).await;
-    cluster.accepted(&meanwhile).await;
     cluster.came_to_their_zips(&begun[..1]).await;
     cluster.come_to_their_zips(&[&begun[1..], &meanwhile].concat()).await;
     without

@@ -94,12 +94,8 @@ async fn edited_meanwhile(cluster: &Cluster) {
         let name = format!("edited-{attempt}");
         cluster.export(&name, json!({})).await;
         let names = [name.clone()];
-        let finish = async {
-            cluster.accepted(&names).await;
-            cluster.come_to_their_zips(&names).await;
-        };
         tokio::select! {
-            () = finish => {}
+            () = cluster.come_to_their_zips(&names) => {}
             () = edit_forever(cluster, &name) => {}
         }
         if cluster.has_requested("get sessionexports.sessionexport.dev") {
@@ -145,7 +141,6 @@ async fn killed(cluster: &Cluster) {
         leader = cluster.running_leader().await;
     }
     println!("{kills} kills until the other led");
-    cluster.accepted(&names).await;
     cluster.come_to_their_zips(&names).await;
     let ready = || async { cluster.pods().await.iter().all(|pod| container(pod).ready) };
     cluster.eventually("both are ready again", ready).await;
@@ -199,7 +194,6 @@ async fn upgraded_and_rolled_back(cluster: &Cluster, release: &Release, values: 
     let helm = release.clone();
     names.extend(exports_during(cluster, "rollback", move || helm.rollback()).await);
     cluster.is_at_work(&image(VERSION)).await;
-    cluster.accepted(&names).await;
     println!("{} exports in flight over both", names.len());
     cluster.come_to_their_zips(&names).await;
 
