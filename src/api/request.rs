@@ -89,11 +89,6 @@ impl Export {
         object_ref::<SessionExport>(&self.namespace, &self.name, &self.uid)
     }
 
-    /// Whether this is an older version of the object than `other`.
-    pub fn is_older_than(&self, other: &Self) -> bool {
-        is_older_version(&self.resource_version, &other.resource_version)
-    }
-
     /// Whether it has finished, either way.
     pub fn finished(&self) -> bool {
         self.status.completion_time.is_some()
@@ -126,12 +121,6 @@ pub(crate) fn object_ref<K: Resource<DynamicType = ()>>(namespace: &str, name: &
         uid: Some(uid.to_owned()),
         ..ObjectReference::default()
     }
-}
-
-/// Whether a resource version is older than another. Those of one resource compare as integers (KEP-5504); one that is no
-/// integer is never older.
-pub(crate) fn is_older_version(own: &str, other: &str) -> bool {
-    matches!((own.parse::<u64>(), other.parse::<u64>()), (Ok(own), Ok(other)) if own < other)
 }
 
 /// The uid of the policy that controls an object.

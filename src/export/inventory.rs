@@ -15,6 +15,7 @@ use crate::api::{ExportStatus, Reason};
 use crate::authorization::Authorization;
 use crate::metrics::{Metrics, NEW, Phase, UNRECOGNIZED, Unaccepted, WITHIN};
 use crate::quota::permit::Permit;
+use crate::runtime::received::is_older_version;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -87,7 +88,8 @@ impl ExportInventory {
     pub(crate) fn is_news(&self, export: &Export) -> bool {
         let current = self.records.get(&export.uid).and_then(|record| record.current.as_ref());
         current.map(Authorization::export).is_none_or(|current| {
-            !export.is_older_than(current) && (export.finished() || export.resource_version != current.resource_version)
+            !is_older_version(&export.resource_version, &current.resource_version)
+                && (export.finished() || export.resource_version != current.resource_version)
         })
     }
 

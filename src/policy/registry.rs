@@ -30,6 +30,7 @@ use crate::policy::row::PolicyRow;
 use crate::polling::discovery::{
     DiscoveredGroup, DiscoveryEvent, DiscoveryPace, DiscoveryScan, ScanOutcome, ShownSessions,
 };
+use crate::runtime::received::is_older_version;
 use crate::runtime::selector::LabelSelector;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -113,7 +114,7 @@ impl PolicyRegistry {
     pub(crate) fn upsert_policy(&mut self, policy: &Arc<Policy>, now: Instant) {
         let coverage = self.judge(policy);
         match self.entries.get_mut(&policy.uid) {
-            Some(entry) if policy.is_older_than(&entry.policy) => return,
+            Some(entry) if is_older_version(&policy.resource_version, &entry.policy.resource_version) => return,
             Some(entry) => {
                 if entry.policy.generation != policy.generation {
                     // Others may be selected now, or have other destinations: the next scan finds them.

@@ -2,19 +2,21 @@
 //!
 //! Owns: what a list or an event changes in the store. A later list is compared with the store object by object instead
 //! of replacing it: an unchanged object is neither decoded nor reconciled again. Of a finished or undecodable object
-//! only uid and version are kept, to detect a change.
+//! only uid and version are kept, to detect a change. While a later list is read, the watch before it goes on, and is
+//! ahead of the list: what the list then shows in an older version, or after its deletion, changes nothing.
 //! Never: IO.
 
 #[cfg(test)]
 mod tests;
 
 use crate::runtime::event_loop::ParsedObject;
-use crate::runtime::received::{DecodeError, Received};
+use crate::runtime::received::{DecodeError, Received, is_older_version};
 use crate::runtime::store::{CacheEntry, Kept, Store};
 use crate::runtime::watch::WatchableResource;
 use kube::core::ObjectMeta;
 use kube_runtime::reflector::ObjectRef;
 use kube_runtime::watcher::Event;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A change of one object, or the end of the first lists.
@@ -52,12 +54,15 @@ struct FeedSync {
     /// The namespace that the feed covers; `None` if it covers all.
     namespace: Option<String>,
     complete: bool,
+    /// The objects deleted since the current list began, by uid, and the versions of their deletions. (An object whose
+    /// labels left the selection may come back.)
+    deleted: HashMap<Box<str>, Box<str>>,
 }
 
 impl<K: WatchableResource, P> ObjectCache<K, P> {
     /// One feed for each of `namespaces`, in that order, or one feed for all namespaces if the list is empty.
     pub(crate) fn new(namespaces: &[String], parse: fn(K) -> Result<ParsedObject<P>, DecodeError>) -> Self {
-        let listing = |namespace| FeedSync { list: 0, namespace, complete: false };
+        let listing = |namespace| FeedSync { list: 0, namespace, complete: false, deleted: HashMap::new() };
         let feeds = match namespaces {
             [] => vec![listing(None)],
             some => some.iter().cloned().map(Some).map(listing).collect(),
@@ -86,19 +91,13 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
             Event::Init => {
                 if let Some(listing) = self.feeds.get_mut(feed) {
                     listing.list += 1;
+                    listing.deleted = HashMap::new();
                 }
                 vec![]
             }
             Event::InitApply(object) | Event::Apply(object) => self.upsert_object(feed, object),
             Event::InitDone => self.finish_list(feed),
-            Event::Delete(object) => {
-                let (namespace, name, uid) = key_of(object.identity());
-                if self.uid_of(namespace, name).as_deref() != Some(uid) {
-                    return vec![];
-                }
-                let version = object.identity().resource_version.as_deref().unwrap_or_default().into();
-                self.remove_entry(namespace, name, Some(version)).into_iter().collect()
-            }
+            Event::Delete(object) => self.delete_object(feed, object.identity()),
         }
     }
 
@@ -122,10 +121,11 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
     }
 
     fn upsert_object(&mut self, feed: usize, received: Received<K>) -> Vec<CacheChange<K, P>> {
-        let list = self.feeds.get(feed).map_or(0, |listing| listing.list);
+        let Some(listing) = self.feeds.get(feed) else { return vec![] };
+        let list = listing.list;
         let mut changes = vec![];
-        match self.compare_versions(received.identity(), list) {
-            Comparison::Same => return changes,
+        match self.compare_versions(received.identity(), listing) {
+            Comparison::Same | Comparison::Older => return changes,
             Comparison::New | Comparison::Changed => {}
             Comparison::MadeAgain => {
                 let (namespace, name, _) = key_of(received.identity());
@@ -137,6 +137,22 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
         self.insert_entry(&identity, list, kept);
         changes.push(change);
         changes
+    }
+
+    fn delete_object(&mut self, feed: usize, identity: &ObjectMeta) -> Vec<CacheChange<K, P>> {
+        let Some(listing) = self.feeds.get(feed) else { return vec![] };
+        let is_known = match self.compare_versions(identity, listing) {
+            Comparison::Older => return vec![],
+            Comparison::New | Comparison::MadeAgain => false,
+            Comparison::Same | Comparison::Changed => true,
+        };
+        let (namespace, name, uid) = key_of(identity);
+        let version: Box<str> = resource_version(identity).into();
+        if let Some(listing) = self.feeds.get_mut(feed) {
+            listing.deleted.insert(uid.into(), version.clone());
+        }
+        let gone = is_known.then(|| self.remove_entry(namespace, name, Some(version)));
+        gone.flatten().into_iter().collect()
     }
 
     fn decode_object(&self, received: Received<K>) -> (Kept<P>, CacheChange<K, P>) {
@@ -153,7 +169,7 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
 
     fn insert_entry(&mut self, identity: &ObjectMeta, list: u32, kept: Kept<P>) {
         let (namespace, name, uid) = key_of(identity);
-        let version = identity.resource_version.as_deref().unwrap_or_default();
+        let version = resource_version(identity);
         self.unreadable += usize::from(kept.is_unreadable());
         let known = CacheEntry { uid: uid.into(), version: version.into(), list, kept };
         let before = self.store.lock_entries().entry(namespace.to_owned()).or_default().insert(name.into(), known);
@@ -161,22 +177,23 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
     }
 
     /// Compares an object with its entry; an unchanged one is marked as seen by this list.
-    fn compare_versions(&self, identity: &ObjectMeta, list: u32) -> Comparison {
+    fn compare_versions(&self, identity: &ObjectMeta, listing: &FeedSync) -> Comparison {
         let (namespace, name, uid) = key_of(identity);
+        let version = resource_version(identity);
+        if listing.deleted.get(uid).is_some_and(|deleted| is_older_version(version, deleted)) {
+            return Comparison::Older;
+        }
         let mut names = self.store.lock_entries();
         match names.get_mut(namespace).and_then(|names| names.get_mut(name)) {
             None => Comparison::New,
             Some(known) if *known.uid != *uid => Comparison::MadeAgain,
-            Some(known) if Some(&*known.version) == identity.resource_version.as_deref() => {
-                known.list = list;
+            Some(known) if *known.version == *version => {
+                known.list = listing.list;
                 Comparison::Same
             }
+            Some(known) if known.list == listing.list && is_older_version(version, &known.version) => Comparison::Older,
             Some(_) => Comparison::Changed,
         }
-    }
-
-    fn uid_of(&self, namespace: &str, name: &str) -> Option<Box<str>> {
-        Some(self.store.lock_entries().get(namespace)?.get(name)?.uid.clone())
     }
 
     /// `version` is that of the deletion; `None` if the deletion itself was not seen.
@@ -199,9 +216,16 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
 enum Comparison {
     New,
     Same,
+    /// Older than the entry, or than its deletion, since the current list began. (What is newer from before that was
+    /// there before the API server's data was restored from a backup: then the list is right.)
+    Older,
     Changed,
     /// Deleted and created again in between: another uid.
     MadeAgain,
+}
+
+fn resource_version(meta: &ObjectMeta) -> &str {
+    meta.resource_version.as_deref().unwrap_or_default()
 }
 
 /// Namespace, name and uid.

@@ -57,8 +57,8 @@ pub(crate) fn events_client(config: kube::Config) -> kube::Result<Client> {
     build_client(config, Limits { answer: as_secs(5), read: as_secs(5), rate: 50, in_flight: 4 })
 }
 
-/// For lists and watches. A watch is closed by the server after 60 s, and sends nothing while nothing changes: the
-/// read timeout lies beyond that.
+/// For lists and watches. Of a watch the server sends a bookmark each minute while nothing changes: the read timeout
+/// lies beyond that.
 ///
 /// # Errors
 /// As [`api_client`].

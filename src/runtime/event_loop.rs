@@ -9,7 +9,7 @@ mod tests;
 use crate::metrics::Metrics;
 use crate::runtime::cache::{CacheChange, ObjectCache};
 use crate::runtime::queue_depth::QueueDepth;
-use crate::runtime::received::{DecodeError, Received};
+use crate::runtime::received::DecodeError;
 use crate::runtime::scope::Scope;
 use crate::runtime::warnings::Warnings;
 use crate::runtime::watch::{StreamItem, WatchableResource};
@@ -204,8 +204,10 @@ impl<K: WatchableResource, H: Reconciler<K>> EventDispatcher<K, H> {
             Input::Trigger(_) if !self.cache.has_synced() => vec![],
             Input::Trigger(object) => vec![object],
             Input::Feed(feed, StreamItem::Event(event)) => {
-                self.note_recovery(feed, &event);
                 let has_synced = matches!(event, Event::InitDone);
+                if has_synced && self.trouble.remove(&feed).is_some() {
+                    tracing::info!(kind = %K::kind(&()), "list and watch work again");
+                }
                 let changes = self.cache.apply(feed, event);
                 self.metrics.set_unreadable_objects(self.cache.unreadable_count());
                 let wanted = changes.into_iter().filter_map(|change| self.dispatch(change)).collect();
@@ -270,13 +272,6 @@ impl<K: WatchableResource, H: Reconciler<K>> EventDispatcher<K, H> {
         self.metrics.record_kube_error(class);
         if self.trouble.insert(feed, class) != Some(class) {
             tracing::warn!(kind = %K::kind(&()), class, error, "list or watch failed, trying again");
-        }
-    }
-
-    fn note_recovery(&mut self, feed: usize, event: &Event<Received<K>>) {
-        let shows_it = !matches!(event, Event::Init);
-        if shows_it && self.trouble.remove(&feed).is_some() {
-            tracing::info!(kind = %K::kind(&()), "list and watch work again");
         }
     }
 }

@@ -28,6 +28,12 @@ const MAX_ERROR: usize = 200;
 /// Why an object can't be used that lacks metadata which every stored object has.
 pub(crate) const INCOMPLETE_METADATA: &str = "metadata without uid, name, namespace or creationTimestamp";
 
+/// Whether a resource version is older than another. Those of one resource compare as integers (KEP-5504); one that is no
+/// integer is never older.
+pub(crate) fn is_older_version(own: &str, other: &str) -> bool {
+    matches!((own.parse::<u64>(), other.parse::<u64>()), (Ok(own), Ok(other)) if own < other)
+}
+
 /// A kind that can be made from metadata and the rest of its JSON.
 pub trait Decode: Sized {
     /// Decodes everything but the metadata from the object's JSON.

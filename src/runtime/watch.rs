@@ -3,11 +3,12 @@
 //! Owns: when everything is listed again, and the waits after errors. Never: stores anything.
 //!
 //! A feed is a series of watches, each of which begins with all objects (a streaming list, `sendInitialEvents` without
-//! a version, which the server answers by quorum) and lasts for a minute. So each minute confirms everything, and what
-//! each layer loses is healed by the next watch, at the latest 65 s after:
+//! a version, which the server answers by quorum). A minute after one has listed everything the next begins, and it
+//! replaces the one before once it has listed everything, too. Until then the events of both are passed on: however
+//! long a list takes, by the size of one tenant's objects, others' new objects are seen at once. So each minute
+//! confirms everything, and what each layer loses is healed by the next watch, at the latest 60 s after:
 //! - a cut watch, a version that is gone, an event that could not be read: the next watch starts at once;
-//! - a silent connection: given up 5 s after the server should have closed it;
-//! - an event that was never sent (a stale cache, a proxy that drops it): nothing shows it but
+//! - an event that was never sent (a silent connection, a stale cache, a proxy that drops it): nothing shows it but
 //!   the next watch.
 //!
 //! The price is that the server sends all objects once a minute: 10,000 at most, beyond that proportionally less often.
@@ -27,7 +28,7 @@ use crate::runtime::client::{describe_error, error_class};
 use crate::runtime::list::to_listed;
 use crate::runtime::received::{Decode, Received};
 use crate::runtime::scope::Scope;
-use futures::future::ready;
+use futures::future::{OptionFuture, ready};
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use kube::api::{WatchEvent, WatchParams};
@@ -39,14 +40,12 @@ use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Everything is listed again this long after the last list.
 const RELIST_PERIOD: Duration = Duration::from_secs(60);
 /// With more objects than this, everything is listed proportionally later.
 const RELIST_PERIOD_OBJECTS: u32 = 10_000;
-/// A watch that the server has not closed this long after its time is silent.
-const SILENCE_GRACE: Duration = Duration::from_secs(5);
 /// A list, streamed or not, that shows nothing for this long is given up.
 const LIST_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A watch that lasted this long was no failure.
@@ -149,10 +148,10 @@ fn open_stream<K: WatchableResource>(target: &WatchTarget, way: ListStrategy, la
 fn streaming_list<K: WatchableResource>(api: Api<Received<K>>, params: WatchParams) -> EventStream<K> {
     let opened = async move { api.watch(&params, "").await };
     let events = stream::once(opened).flat_map(|opened| match opened {
-        Ok(events) => stream::once(ready(Ok(Event::Init))).chain(read_events(events, false)).boxed(),
+        Ok(events) => read_events(events, false),
         Err(error) => stream::once(ready(Err(watcher::Error::WatchStartFailed(error)))).boxed(),
     });
-    events.boxed()
+    stream::once(ready(Ok(Event::Init))).chain(events).boxed()
 }
 
 /// `complete`: whether everything was listed before the watch.
@@ -202,6 +201,10 @@ struct WatchStream<K, F> {
     way: ListStrategy,
     /// The current list and watch.
     source: EventStream<K>,
+    /// The end of the wait after an error: the source is not polled before.
+    poll_at: Instant,
+    /// The watch before, until the current list is complete.
+    previous: Option<EventStream<K>>,
     /// When to list everything again, if nothing else happens.
     relist_at: Instant,
     /// Objects in the current list so far.
@@ -212,8 +215,6 @@ struct WatchStream<K, F> {
     progress: ListProgress,
     /// Waits after errors.
     backoff: WatchBackoff,
-    /// The wait before the source is polled next.
-    wait: Option<Duration>,
 }
 
 /// Never ends. `open` starts a new source.
@@ -221,18 +222,19 @@ fn watch_stream<K: WatchableResource>(
     open: impl Fn(ListStrategy, Duration) -> EventStream<K> + Send,
 ) -> impl Stream<Item = StreamItem<K>> + Send {
     let way = ListStrategy::Streaming;
-    let source = open(way, RELIST_PERIOD);
-    let relist_at = Instant::now() + LIST_IDLE_TIMEOUT;
+    let source = open(way, watch_timeout(0));
+    let now = Instant::now();
     let feed = WatchStream {
         open,
         way,
         source,
-        relist_at,
+        poll_at: now,
+        previous: None,
+        relist_at: now + LIST_IDLE_TIMEOUT,
         listed: 0,
         complete: None,
         progress: ListProgress::new(),
         backoff: WatchBackoff::new(),
-        wait: None,
     };
     stream::unfold(feed, |mut feed| async move {
         let signal = feed.next().await;
@@ -246,33 +248,56 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
             if let Some(kind) = self.progress.stalled_kind(Instant::now()) {
                 return StreamItem::Stalled(kind);
             }
-            // Waits only after the error has been returned, so that its receiver gets it at once.
-            if let Some(wait) = self.wait.take() {
-                sleep(wait).await;
-                self.relist_at = self.relist_at.max(Instant::now() + LIST_IDLE_TIMEOUT);
-            }
-            match timeout_at(self.relist_at, self.source.next()).await {
-                Ok(Some(Ok(event))) => return StreamItem::Event(self.on_event(event)),
-                Ok(Some(Err(error))) if self.streams_no_lists(&error) => self.fall_back_to_list(),
-                Ok(Some(Err(error))) => return self.interrupted(&error),
-                Ok(None) => self.on_ended(),
-                // The list began, and its end is not marked: a proxy doesn't support streaming lists.
-                Err(_) if self.complete.is_none() && self.way == ListStrategy::Streaming => self.fall_back_to_list(),
-                Err(_) => self.restart(),
+            let Self { source, previous, .. } = self;
+            let (relist_at, poll_at, has_previous) = (self.relist_at, self.poll_at, previous.is_some());
+            let current = async {
+                sleep_until(poll_at).await;
+                source.next().await
+            };
+            tokio::select! {
+                event = OptionFuture::from(previous.as_mut().map(StreamExt::next)), if has_previous => {
+                    match event.flatten() {
+                        Some(Ok(event)) => return StreamItem::Event(event),
+                        // The current list shows what it has missed.
+                        Some(Err(_)) | None => self.previous = None,
+                    }
+                }
+                event = timeout_at(relist_at, current) => match event {
+                    Ok(Some(Ok(event))) => return StreamItem::Event(self.on_event(event)),
+                    Ok(Some(Err(error))) if self.streams_no_lists(&error) => self.fall_back_to_list(),
+                    Ok(Some(Err(error))) => return self.interrupted(&error),
+                    Ok(None) => self.on_ended(),
+                    Err(_) if self.complete.is_some() => self.relist(),
+                    // The list began, and its end is not marked: a proxy doesn't support streaming lists.
+                    Err(_) if self.way == ListStrategy::Streaming => self.fall_back_to_list(),
+                    Err(_) => self.restart(Duration::ZERO),
+                }
             }
         }
     }
 
-    fn restart(&mut self) {
-        self.source = (self.open)(self.way, afresh_after(self.listed));
-        self.relist_at = Instant::now() + LIST_IDLE_TIMEOUT;
+    /// Begins the next list; the present watch goes on until it is complete.
+    fn relist(&mut self) {
+        let next = self.open_next(Duration::ZERO);
+        self.previous = Some(std::mem::replace(&mut self.source, next));
+    }
+
+    /// Replaces the present list or watch.
+    fn restart(&mut self, wait: Duration) {
+        self.source = self.open_next(wait);
+    }
+
+    fn open_next(&mut self, wait: Duration) -> EventStream<K> {
         self.complete = None;
+        self.poll_at = Instant::now() + wait;
+        self.relist_at = self.poll_at + LIST_IDLE_TIMEOUT;
+        (self.open)(self.way, watch_timeout(self.listed))
     }
 
     fn fall_back_to_list(&mut self) {
         tracing::info!(kind = %K::kind(&()), "the API server can't stream lists; listing once a minute instead");
         self.way = ListStrategy::FeedSync;
-        self.restart();
+        self.restart(Duration::ZERO);
     }
 
     fn streams_no_lists(&self, error: &watcher::Error) -> bool {
@@ -284,8 +309,8 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
 
     /// The server has closed the watch.
     fn on_ended(&mut self) {
-        self.wait = self.pause_after();
-        self.restart();
+        let wait = self.pause_after().unwrap_or_default();
+        self.restart(wait);
     }
 
     /// Returns the wait before the next try; `None` after a watch that lasted.
@@ -309,13 +334,9 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
                 self.relist_at = now + LIST_IDLE_TIMEOUT;
             }
             Event::InitDone => {
-                self.complete = Some(now);
+                (self.complete, self.previous) = (Some(now), None);
                 self.progress = ListProgress { since: now, period: afresh_after(self.listed), ..ListProgress::new() };
-                let silent = match self.way {
-                    ListStrategy::Streaming => SILENCE_GRACE,
-                    ListStrategy::FeedSync => Duration::ZERO,
-                };
-                self.relist_at = now + afresh_after(self.listed) + silent;
+                self.relist_at = now + afresh_after(self.listed);
             }
             Event::Apply(_) | Event::Delete(_) => {}
         }
@@ -323,7 +344,7 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
     }
 
     fn interrupted(&mut self, error: &watcher::Error) -> StreamItem<K> {
-        self.wait = Some(self.pause_after().unwrap_or_else(|| self.backoff.next()));
+        let wait = self.pause_after().unwrap_or_else(|| self.backoff.next());
         let (class, resumes) = match error {
             // The watch after a list starts from the same version at the next try.
             watcher::Error::WatchStartFailed(source) => {
@@ -337,8 +358,11 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
             watcher::Error::NoResourceVersion => ("decode", false),
         };
         self.progress.kind = class;
-        if !resumes {
-            self.restart();
+        if resumes {
+            self.poll_at = Instant::now() + wait;
+            self.relist_at = self.relist_at.max(self.poll_at + LIST_IDLE_TIMEOUT);
+        } else {
+            self.restart(wait);
         }
         StreamItem::Broke(class, describe_kind(error))
     }
@@ -361,6 +385,11 @@ fn is_gone(error: &kube::Error) -> bool {
 
 fn afresh_after(objects: u32) -> Duration {
     RELIST_PERIOD.mul_f64(f64::from(objects.max(RELIST_PERIOD_OBJECTS)) / f64::from(RELIST_PERIOD_OBJECTS))
+}
+
+/// When the server closes a watch: late enough for the list of the next.
+fn watch_timeout(objects: u32) -> Duration {
+    afresh_after(objects) * 2
 }
 
 /// Detects that no list has been completed for two periods.

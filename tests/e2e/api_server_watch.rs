@@ -1,4 +1,5 @@
-//! Watches that lose events without breaking: what is not told must be found within a minute or so.
+//! Watches that lose events without breaking: what is not told must be found within a minute or so. And lists that take
+//! long: what is created meanwhile must not wait for their end.
 
 use crate::proxy::Proxy;
 use crate::simulator::tied;
@@ -47,14 +48,14 @@ async fn found(world: &World, name: &str) {
 }
 
 #[tokio::test]
-async fn a_swallowed_event_is_made_up_for_by_the_next_watch() {
+async fn a_swallowed_event_is_made_up_for_by_the_next_watch_however_long_its_list_takes() {
     let world = World::new("watch-swallowed").await;
     let plain = Plain::of(&world);
     let proxy = Proxy::to(plain.address.clone()).await;
     let server = proxy.server.replace("https", "http");
     let operator = world.start_through(Some(&server), json!({}), &[]).await;
     operator.ready("leading").await;
-    for name in ["swallowed", "told"] {
+    for name in ["swallowed", "told", "meanwhile"] {
         world.simulator.session(name, json!({})).await;
     }
     proxy.swallow("swallowed");
@@ -64,6 +65,17 @@ async fn a_swallowed_event_is_made_up_for_by_the_next_watch() {
     world.export("told", "told", "s3://exports/a/").await;
     world.reason("told", "ExportPending").await;
     assert_eq!(world.status("swallowed").await.start_time, None);
+    // The next watch lists everything, and until it has done so the one before goes on.
+    proxy.hold_lists(true);
+    let begun = tokio::time::Instant::now();
+    while proxy.held() == 0 {
+        assert!(begun.elapsed() < HEALED, "nothing is listed again\n{}", operator.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    world.export("meanwhile", "meanwhile", "s3://exports/a/").await;
+    world.reason("meanwhile", "ExportPending").await;
+    assert_eq!(proxy.held(), 1, "the list is not complete yet");
+    proxy.hold_lists(false);
     found(&world, "swallowed").await;
     assert_eq!(proxy.swallowed(), 1);
     assert!(!operator.log().contains("list or watch failed"), "nothing failed\n{}", operator.log());

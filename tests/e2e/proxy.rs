@@ -24,6 +24,9 @@ struct State {
     /// The first piece of an answer that names this is dropped, and nothing shows it.
     swallow: Option<&'static str>,
     swallowed: Arc<AtomicUsize>,
+    /// The end of a streamed list, and what follows it, waits until this is false again.
+    holds_lists: bool,
+    held: Arc<AtomicUsize>,
 }
 
 pub(crate) struct Proxy {
@@ -38,8 +41,15 @@ impl Proxy {
     pub(crate) async fn to(upstream: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("https://{}", listener.local_addr().unwrap());
-        let (state, described) =
-            watch::channel(State { mode: Mode::Open, cuts: 0, silences: 0, swallow: None, swallowed: Arc::default() });
+        let (state, described) = watch::channel(State {
+            mode: Mode::Open,
+            cuts: 0,
+            silences: 0,
+            swallow: None,
+            swallowed: Arc::default(),
+            holds_lists: false,
+            held: Arc::default(),
+        });
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(pass(client, upstream.clone(), described.clone()));
@@ -78,6 +88,16 @@ impl Proxy {
     /// How many were lost so.
     pub(crate) fn swallowed(&self) -> usize {
         self.state.borrow().swallowed.load(Ordering::Relaxed)
+    }
+
+    /// Streamed lists are not completed until they are let go on. Without TLS only.
+    pub(crate) fn hold_lists(&self, hold: bool) {
+        self.state.send_modify(|state| state.holds_lists = hold);
+    }
+
+    /// How many lists have been held.
+    pub(crate) fn held(&self) -> usize {
+        self.state.borrow().held.load(Ordering::Relaxed)
     }
 
     fn set(&self, mode: Mode) {
@@ -133,6 +153,11 @@ async fn pump(
         if swallowed.load(Ordering::Relaxed) == 0 && word.is_some_and(|word| is_event_of(&buffer[..read], word)) {
             swallowed.fetch_add(1, Ordering::Relaxed);
             continue;
+        }
+        let ends_list = || String::from_utf8_lossy(&buffer[..read]).contains("k8s.io/initial-events-end");
+        if answers && state.borrow().holds_lists && ends_list() {
+            state.borrow().held.fetch_add(1, Ordering::Relaxed);
+            let Ok(_) = state.wait_for(|state| !state.holds_lists).await else { return };
         }
         if (answers && mode == Mode::Losing) || to.write_all(&buffer[..read]).await.is_err() {
             return;

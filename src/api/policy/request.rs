@@ -8,7 +8,7 @@ use crate::api::policy::export_metadata::{ExportMetadata, is_dns_label};
 use crate::api::policy::output_template::{ExpandError, OutputUriTemplate, Placeholder, PlaceholderValues};
 use crate::api::policy::spec::{ExportTemplate, SessionSelector};
 use crate::api::policy::{MAX_HISTORY, SessionExportPolicy, SessionExportPolicySpec, SessionExportPolicyStatus};
-use crate::api::request::{Uid, is_older_version, object_ref};
+use crate::api::request::{Uid, object_ref};
 use crate::api::{MAX_TTL_SECONDS, ReadyWhen, SessionExport, SessionExportSpec};
 use crate::aws::identifiers::{
     AccountId, ApplicationId, ApplicationIdentifier, Home, Location, Malformed, OutputUri, Region, SessionArn,
@@ -148,11 +148,6 @@ impl Policy {
     /// The object, for Events.
     pub fn object_ref(&self) -> ObjectReference {
         object_ref::<SessionExportPolicy>(&self.namespace, &self.name, &self.uid)
-    }
-
-    /// Whether this is an older version of the object than `other`.
-    pub fn is_older_than(&self, other: &Self) -> bool {
-        is_older_version(&self.resource_version, &other.resource_version)
     }
 
     /// The order of policies that select the same session: the first takes it.

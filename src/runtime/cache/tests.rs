@@ -122,6 +122,48 @@ fn a_list_that_breaks_off_deletes_nothing() {
 }
 
 #[test]
+fn a_list_behind_the_watch_before_changes_nothing() {
+    let mut cache = ObjectCache::new(&[], parse);
+    let at = |name: &str, uid: &str, version: &str| received(&object("n", name, uid, version));
+    list(
+        &mut cache,
+        0,
+        vec![object("n", "changed", "1", "1"), object("n", "gone", "2", "2"), object("n", "again", "3", "3")],
+    );
+    cache.apply(0, Event::Init);
+    for event in [
+        Event::Apply(at("changed", "1", "11")),
+        Event::Delete(at("gone", "2", "12")),
+        Event::Apply(at("new", "4", "13")),
+        Event::Delete(at("again", "3", "14")),
+        Event::Apply(at("again", "5", "15")),
+    ] {
+        assert_eq!(cache.apply(0, event).len(), 1);
+    }
+    let behind = [
+        Event::InitApply(at("changed", "1", "9")),
+        Event::InitApply(at("gone", "2", "2")),
+        Event::InitApply(at("again", "3", "3")),
+        Event::InitDone,
+        Event::Apply(at("changed", "1", "10")),
+        Event::Apply(at("changed", "1", "11")),
+        Event::Apply(at("gone", "2", "11")),
+        Event::Delete(at("gone", "2", "12")),
+        Event::Apply(at("new", "4", "13")),
+        Event::Delete(at("again", "3", "14")),
+        Event::Apply(at("again", "5", "15")),
+    ];
+    for event in behind {
+        assert_eq!(words(cache.apply(0, event)), [""; 0]);
+    }
+    assert_eq!(words(cache.apply(0, Event::Apply(at("changed", "1", "16")))), ["applied n/changed/1/16"]);
+    // Its labels had left the selection.
+    assert_eq!(words(cache.apply(0, Event::Apply(at("gone", "2", "17")))), ["applied n/gone/2/17"]);
+    // After a restored backup all versions are older, and lists show them.
+    assert_eq!(list(&mut cache, 0, vec![object("n", "changed", "1", "7")])[0], "applied n/changed/1/7");
+}
+
+#[test]
 fn deletions_are_reported_once_and_only_for_the_known_object() {
     let mut cache = ObjectCache::new(&[], parse);
     list(&mut cache, 0, vec![object("n", "a", "1", "1")]);

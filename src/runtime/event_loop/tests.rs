@@ -1,5 +1,6 @@
 use super::*;
 use crate::runtime::fixtures::received;
+use crate::runtime::received::Received;
 use crate::runtime::watchdog::Watchdog;
 use futures::channel::mpsc as script;
 use k8s_openapi::api::core::v1::ConfigMap;
