@@ -62,10 +62,10 @@ struct FeedSync {
 impl<K: WatchableResource, P> ObjectCache<K, P> {
     /// One feed for each of `namespaces`, in that order, or one feed for all namespaces if the list is empty.
     pub(crate) fn new(namespaces: &[String], parse: fn(K) -> Result<ParsedObject<P>, DecodeError>) -> Self {
-        let listing = |namespace| FeedSync { list: 0, namespace, complete: false, deleted: HashMap::new() };
+        let sync = |namespace| FeedSync { list: 0, namespace, complete: false, deleted: HashMap::new() };
         let feeds = match namespaces {
-            [] => vec![listing(None)],
-            some => some.iter().cloned().map(Some).map(listing).collect(),
+            [] => vec![sync(None)],
+            some => some.iter().cloned().map(Some).map(sync).collect(),
         };
         Self { store: Store::default(), parse, feeds, complete: false, unreadable: 0 }
     }
@@ -89,9 +89,9 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
     pub(crate) fn apply(&mut self, feed: usize, event: Event<Received<K>>) -> Vec<CacheChange<K, P>> {
         match event {
             Event::Init => {
-                if let Some(listing) = self.feeds.get_mut(feed) {
-                    listing.list += 1;
-                    listing.deleted = HashMap::new();
+                if let Some(sync) = self.feeds.get_mut(feed) {
+                    sync.list += 1;
+                    sync.deleted = HashMap::new();
                 }
                 vec![]
             }
@@ -102,18 +102,18 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
     }
 
     fn finish_list(&mut self, feed: usize) -> Vec<CacheChange<K, P>> {
-        let Some(listing) = self.feeds.get_mut(feed) else { return vec![] };
-        listing.complete = true;
+        let Some(sync) = self.feeds.get_mut(feed) else { return vec![] };
+        sync.complete = true;
         let mut gone = vec![];
         for (namespace, names) in &*self.store.lock_entries() {
-            if listing.namespace.as_ref().is_none_or(|only| only == namespace) {
-                let unseen = names.iter().filter(|(_, known)| known.list != listing.list);
+            if sync.namespace.as_ref().is_none_or(|only| only == namespace) {
+                let unseen = names.iter().filter(|(_, known)| known.list != sync.list);
                 gone.extend(unseen.map(|(name, _)| (namespace.clone(), name.clone())));
             }
         }
         let mut changes: Vec<_> =
             gone.iter().filter_map(|(namespace, name)| self.remove_entry(namespace, name, None)).collect();
-        if !self.complete && self.feeds.iter().all(|listing| listing.complete) {
+        if !self.complete && self.feeds.iter().all(|sync| sync.complete) {
             self.complete = true;
             changes.push(CacheChange::Listed(self.store.active_objects()));
         }
@@ -121,10 +121,10 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
     }
 
     fn upsert_object(&mut self, feed: usize, received: Received<K>) -> Vec<CacheChange<K, P>> {
-        let Some(listing) = self.feeds.get(feed) else { return vec![] };
-        let list = listing.list;
+        let Some(sync) = self.feeds.get(feed) else { return vec![] };
+        let list = sync.list;
         let mut changes = vec![];
-        match self.compare_versions(received.identity(), listing) {
+        match self.compare_versions(received.identity(), sync) {
             Comparison::Same | Comparison::Older => return changes,
             Comparison::New | Comparison::Changed => {}
             Comparison::MadeAgain => {
@@ -140,16 +140,16 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
     }
 
     fn delete_object(&mut self, feed: usize, identity: &ObjectMeta) -> Vec<CacheChange<K, P>> {
-        let Some(listing) = self.feeds.get(feed) else { return vec![] };
-        let is_known = match self.compare_versions(identity, listing) {
+        let Some(sync) = self.feeds.get(feed) else { return vec![] };
+        let is_known = match self.compare_versions(identity, sync) {
             Comparison::Older => return vec![],
             Comparison::New | Comparison::MadeAgain => false,
             Comparison::Same | Comparison::Changed => true,
         };
         let (namespace, name, uid) = key_of(identity);
         let version: Box<str> = resource_version(identity).into();
-        if let Some(listing) = self.feeds.get_mut(feed) {
-            listing.deleted.insert(uid.into(), version.clone());
+        if let Some(sync) = self.feeds.get_mut(feed) {
+            sync.deleted.insert(uid.into(), version.clone());
         }
         let gone = is_known.then(|| self.remove_entry(namespace, name, Some(version)));
         gone.flatten().into_iter().collect()
@@ -177,10 +177,10 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
     }
 
     /// Compares an object with its entry; an unchanged one is marked as seen by this list.
-    fn compare_versions(&self, identity: &ObjectMeta, listing: &FeedSync) -> Comparison {
+    fn compare_versions(&self, identity: &ObjectMeta, sync: &FeedSync) -> Comparison {
         let (namespace, name, uid) = key_of(identity);
         let version = resource_version(identity);
-        if listing.deleted.get(uid).is_some_and(|deleted| is_older_version(version, deleted)) {
+        if sync.deleted.get(uid).is_some_and(|deleted| is_older_version(version, deleted)) {
             return Comparison::Older;
         }
         let mut names = self.store.lock_entries();
@@ -188,10 +188,10 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
             None => Comparison::New,
             Some(known) if *known.uid != *uid => Comparison::MadeAgain,
             Some(known) if *known.version == *version => {
-                known.list = listing.list;
+                known.list = sync.list;
                 Comparison::Same
             }
-            Some(known) if known.list == listing.list && is_older_version(version, &known.version) => Comparison::Older,
+            Some(known) if known.list == sync.list && is_older_version(version, &known.version) => Comparison::Older,
             Some(_) => Comparison::Changed,
         }
     }

@@ -126,7 +126,7 @@ enum ListStrategy {
     /// The watch begins with the list.
     Streaming,
     /// A list, and a watch from there on.
-    FeedSync,
+    ListWatch,
 }
 
 /// Lists everything, then watches; the server closes the watch after `lasts`.
@@ -138,7 +138,7 @@ fn open_stream<K: WatchableResource>(target: &WatchTarget, way: ListStrategy, la
             target.typed_api(),
             WatchParams { label_selector, timeout, ..WatchParams::streaming_lists() },
         ),
-        ListStrategy::FeedSync => {
+        ListStrategy::ListWatch => {
             to_listed(target.clone(), WatchParams { label_selector, timeout, ..WatchParams::default() })
         }
     }
@@ -197,7 +197,7 @@ pub(super) type EventStream<K> = BoxStream<'static, watcher::Result<Event<Receiv
 struct WatchStream<K, F> {
     /// Opens a new source.
     open: F,
-    /// How everything is listed; changes to `FeedSync` for good if the server streams no lists.
+    /// How everything is listed; changes to `ListWatch` for good if the server streams no lists.
     way: ListStrategy,
     /// The current list and watch.
     source: EventStream<K>,
@@ -296,7 +296,7 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
 
     fn fall_back_to_list(&mut self) {
         tracing::info!(kind = %K::kind(&()), "the API server can't stream lists; listing once a minute instead");
-        self.way = ListStrategy::FeedSync;
+        self.way = ListStrategy::ListWatch;
         self.restart(Duration::ZERO);
     }
 
@@ -335,8 +335,8 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
             }
             Event::InitDone => {
                 (self.complete, self.previous) = (Some(now), None);
-                self.progress = ListProgress { since: now, period: afresh_after(self.listed), ..ListProgress::new() };
-                self.relist_at = now + afresh_after(self.listed);
+                self.progress = ListProgress { since: now, period: relist_period(self.listed), ..ListProgress::new() };
+                self.relist_at = now + relist_period(self.listed);
             }
             Event::Apply(_) | Event::Delete(_) => {}
         }
@@ -348,7 +348,7 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
         let (class, resumes) = match error {
             // The watch after a list starts from the same version at the next try.
             watcher::Error::WatchStartFailed(source) => {
-                (error_class(source), self.way == ListStrategy::FeedSync && !is_gone(source))
+                (error_class(source), self.way == ListStrategy::ListWatch && !is_gone(source))
             }
             // An event may be lost: only a list shows it.
             watcher::Error::InitialListFailed(source) | watcher::Error::WatchFailed(source) => {
@@ -383,13 +383,13 @@ fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 410)
 }
 
-fn afresh_after(objects: u32) -> Duration {
+fn relist_period(objects: u32) -> Duration {
     RELIST_PERIOD.mul_f64(f64::from(objects.max(RELIST_PERIOD_OBJECTS)) / f64::from(RELIST_PERIOD_OBJECTS))
 }
 
 /// When the server closes a watch: late enough for the list of the next.
 fn watch_timeout(objects: u32) -> Duration {
-    afresh_after(objects) * 2
+    relist_period(objects) * 2
 }
 
 /// Detects that no list has been completed for two periods.

@@ -69,7 +69,7 @@ async fn a_server_without_streaming_lists_is_listed_each_minute() {
     let started = Instant::now();
     let seen: Vec<_> = watch_stream(open).take(4).map(|signal| words(&signal)).collect().await;
     assert_eq!(seen, ["Init", "InitApply(a)", "InitDone", "Init"], "and that is no trouble");
-    assert_eq!(*opened.lock(), [ListStrategy::Streaming, ListStrategy::FeedSync, ListStrategy::FeedSync]);
+    assert_eq!(*opened.lock(), [ListStrategy::Streaming, ListStrategy::ListWatch, ListStrategy::ListWatch]);
     assert_eq!(started.elapsed().as_secs(), 60);
 }
 
@@ -80,13 +80,13 @@ async fn a_streamed_list_without_an_end_mark_falls_back_to_a_plain_list() {
     let started = Instant::now();
     let seen: Vec<_> = watch_stream(open).take(3).map(|signal| words(&signal)).collect().await;
     assert_eq!(seen, ["Init", "InitApply(a)", "Init"]);
-    assert_eq!(*opened.lock(), [ListStrategy::Streaming, ListStrategy::FeedSync]);
+    assert_eq!(*opened.lock(), [ListStrategy::Streaming, ListStrategy::ListWatch]);
     assert_eq!(started.elapsed().as_secs(), 30);
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_do_not_put_off_the_next_list() {
-    for way in [ListStrategy::Streaming, ListStrategy::FeedSync] {
+    for way in [ListStrategy::Streaming, ListStrategy::ListWatch] {
         let (open, opened) = scripted(vec![]);
         let chatty = move |now, lasts| {
             let again = open(now, lasts);
@@ -271,7 +271,7 @@ async fn a_silent_stream_stalls_too_and_a_complete_list_ends_it() {
 
 #[test]
 fn many_objects_are_read_less_often() {
-    assert_eq!(afresh_after(0), Duration::from_secs(60));
-    assert_eq!(afresh_after(10_000), Duration::from_secs(60));
-    assert_eq!(afresh_after(100_000), Duration::from_secs(600));
+    assert_eq!(relist_period(0), Duration::from_secs(60));
+    assert_eq!(relist_period(10_000), Duration::from_secs(60));
+    assert_eq!(relist_period(100_000), Duration::from_secs(600));
 }
