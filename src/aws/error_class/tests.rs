@@ -1,10 +1,13 @@
 use super::*;
+use crate::aws::failure::{ConnectionFailure, FailureDetail};
 use crate::aws::operation::Operation;
 use FailureClass::{AccessDenied, Credentials, NotFound, Rejected, Throttled, Unavailable, Unreachable};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_gameliftstreams::error::{ErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::body::SdkBody;
+use std::time::Duration;
 
 fn answer(variant: Variant, http: u16, code: Option<&str>, cause: Cause) -> FailureClass {
     classify(ErrorFacts { variant, http: Some(http), code, cause })
@@ -156,4 +159,14 @@ fn each_kind_of_sdk_error_has_its_class() {
     for (error, class) in rows {
         assert_eq!(to_call_failure(Operation::Get, &error).class, class, "{error:?}");
     }
+}
+
+#[test]
+fn of_a_request_that_was_never_made_nothing_is_known() {
+    let unmade = SdkError::<ErrorMetadata, Response>::construction_failure("no endpoint");
+    assert_eq!(to_call_failure(Operation::Get, &unmade).detail, FailureDetail::Unknown);
+    let missing = to_source_failure(&CredentialsError::not_loaded("no source"));
+    assert_eq!((missing.down, missing.detail), (false, FailureDetail::Unknown));
+    let late = to_source_failure(&CredentialsError::provider_timed_out(Duration::from_secs(5)));
+    assert_eq!((late.down, late.detail), (true, FailureDetail::CredentialsSource(ConnectionFailure::Timeout)));
 }

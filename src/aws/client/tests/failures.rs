@@ -1,7 +1,7 @@
 //! What is known of a failed call: AWS's words, or why there is no answer, and from which host.
 
 use crate::aws::client::tests::environment::{TIMEOUT_VARIABLE, child, web_identity_token};
-use crate::aws::client::tests::server::{Reply, http, json, serve};
+use crate::aws::client::tests::server::{Reply, endless, http, json, serve};
 use crate::aws::client::tests::{CALL_TIMEOUT, arn, client_with, uri};
 use crate::aws::client::*;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -73,6 +73,11 @@ async fn why_there_is_no_answer_is_known_and_the_host_is_named() {
     let cut = Reply::Text("HTTP/1.1 500 x\r\ncontent-length: 100\r\n\r\n{".to_owned());
     let (cut, _) = serve(cut).await;
     assert_eq!(failure_of(CALL_TIMEOUT, &cut).await.detail, connection(ConnectionFailure::Timeout));
+    let cut_off = "HTTP/1.1 500 x\r\ncontent-length: 100\r\nconnection: close\r\n\r\n{";
+    let (broken, _) = answered_with(Reply::Text(cut_off.to_owned())).await;
+    assert_eq!(broken.detail, connection(ConnectionFailure::Broken));
+    let (oversized, _) = answered_with(endless("500 x", "")).await;
+    assert_eq!(oversized.detail, connection(ConnectionFailure::Oversized));
     let (foreign, _) = answered_with(http("503 Service Unavailable", "", "<html>")).await;
     assert_eq!(foreign.detail, FailureDetail::ForeignAnswer(503));
     let (portal, _) = answered_with(http("200 OK", "", "{}")).await;

@@ -119,9 +119,13 @@ pub(super) async fn converse(mut stream: TcpStream, seen: Arc<Seen>, reply: Arc<
             requests.len()
         };
         match reply.to_request(number) {
-            // A client closes the connection once it has read enough.
-            Reply::Text(text) if stream.write_all(text.as_bytes()).await.is_err() => return,
-            Reply::Text(_) | Reply::Then(..) => {}
+            Reply::Text(text) => {
+                // A client closes the connection once it has read enough.
+                if stream.write_all(text.as_bytes()).await.is_err() || text.contains("connection: close\r\n") {
+                    return;
+                }
+            }
+            Reply::Then(..) => {}
             Reply::Endless { head, piece, pause } => {
                 send_endlessly(&mut stream, head, piece, *pause).await;
                 seen.cut_off.fetch_add(1, Ordering::SeqCst);
