@@ -141,18 +141,17 @@ impl<K: WatchableResource, P> ObjectCache<K, P> {
 
     fn delete_object(&mut self, feed: usize, identity: &ObjectMeta) -> Vec<CacheChange<K, P>> {
         let Some(sync) = self.feeds.get(feed) else { return vec![] };
-        let is_known = match self.compare_versions(identity, sync) {
-            Comparison::Older => return vec![],
-            Comparison::New | Comparison::MadeAgain => false,
-            Comparison::Same | Comparison::Changed => true,
-        };
         let (namespace, name, uid) = key_of(identity);
         let version: Box<str> = resource_version(identity).into();
+        let gone = match self.compare_versions(identity, sync) {
+            Comparison::Older => return vec![],
+            Comparison::New | Comparison::MadeAgain => None,
+            Comparison::Same | Comparison::Changed => self.remove_entry(namespace, name, Some(version.clone())),
+        };
         if let Some(sync) = self.feeds.get_mut(feed) {
-            sync.deleted.insert(uid.into(), version.clone());
+            sync.deleted.insert(uid.into(), version);
         }
-        let gone = is_known.then(|| self.remove_entry(namespace, name, Some(version)));
-        gone.flatten().into_iter().collect()
+        gone.into_iter().collect()
     }
 
     fn decode_object(&self, received: Received<K>) -> (Kept<P>, CacheChange<K, P>) {

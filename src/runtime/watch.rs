@@ -28,7 +28,7 @@ use crate::runtime::client::{describe_error, error_class};
 use crate::runtime::list::to_listed;
 use crate::runtime::received::{Decode, Received};
 use crate::runtime::scope::Scope;
-use futures::future::{OptionFuture, ready};
+use futures::future::ready;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use kube::api::{WatchEvent, WatchParams};
@@ -203,8 +203,8 @@ struct WatchStream<K, F> {
     source: EventStream<K>,
     /// The end of the wait after an error: the source is not polled before.
     poll_at: Instant,
-    /// The watch before, until the current list is complete.
-    previous: Option<EventStream<K>>,
+    /// The watch before, until the current list is complete; then nothing comes of it.
+    previous: EventStream<K>,
     /// When to list everything again, if nothing else happens.
     relist_at: Instant,
     /// Objects in the current list so far.
@@ -229,7 +229,7 @@ fn watch_stream<K: WatchableResource>(
         way,
         source,
         poll_at: now,
-        previous: None,
+        previous: stream::pending().boxed(),
         relist_at: now + LIST_IDLE_TIMEOUT,
         listed: 0,
         complete: None,
@@ -249,19 +249,17 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
                 return StreamItem::Stalled(kind);
             }
             let Self { source, previous, .. } = self;
-            let (relist_at, poll_at, has_previous) = (self.relist_at, self.poll_at, previous.is_some());
+            let (relist_at, poll_at) = (self.relist_at, self.poll_at);
             let current = async {
                 sleep_until(poll_at).await;
                 source.next().await
             };
             tokio::select! {
-                event = OptionFuture::from(previous.as_mut().map(StreamExt::next)), if has_previous => {
-                    match event.flatten() {
-                        Some(Ok(event)) => return StreamItem::Event(event),
-                        // The current list shows what it has missed.
-                        Some(Err(_)) | None => self.previous = None,
-                    }
-                }
+                event = previous.next() => match event {
+                    Some(Ok(event)) => return StreamItem::Event(event),
+                    // The current list shows what it has missed.
+                    Some(Err(_)) | None => self.previous = stream::pending().boxed(),
+                },
                 event = timeout_at(relist_at, current) => match event {
                     Ok(Some(Ok(event))) => return StreamItem::Event(self.on_event(event)),
                     Ok(Some(Err(error))) if self.streams_no_lists(&error) => self.fall_back_to_list(),
@@ -279,7 +277,7 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
     /// Begins the next list; the present watch goes on until it is complete.
     fn relist(&mut self) {
         let next = self.open_next(Duration::ZERO);
-        self.previous = Some(std::mem::replace(&mut self.source, next));
+        self.previous = std::mem::replace(&mut self.source, next);
     }
 
     /// Replaces the present list or watch.
@@ -334,7 +332,7 @@ impl<K: WatchableResource, F: Fn(ListStrategy, Duration) -> EventStream<K>> Watc
                 self.relist_at = now + LIST_IDLE_TIMEOUT;
             }
             Event::InitDone => {
-                (self.complete, self.previous) = (Some(now), None);
+                (self.complete, self.previous) = (Some(now), stream::pending().boxed());
                 self.progress = ListProgress { since: now, period: relist_period(self.listed), ..ListProgress::new() };
                 self.relist_at = now + relist_period(self.listed);
             }

@@ -7,7 +7,6 @@ use crate::world::World;
 use serde_json::json;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 /// The API server without TLS, so that a proxy can tell one event from another.
 struct Plain {
@@ -35,15 +34,9 @@ impl Drop for Plain {
     }
 }
 
-/// As long as one watch lasts, and what the busy machine needs beyond.
-const HEALED: Duration = Duration::from_secs(120);
-
 async fn found(world: &World, name: &str) {
-    let begun = tokio::time::Instant::now();
-    while world.status(name).await.start_time.is_none() {
-        assert!(begun.elapsed() < HEALED, "{name} is never seen\n{}", world.logs());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    let is_seen = || async { world.status(name).await.start_time.is_some() };
+    world.eventually(&format!("{name} is seen"), is_seen).await;
     world.reason(name, "ExportPending").await;
 }
 
@@ -67,11 +60,7 @@ async fn a_swallowed_event_is_made_up_for_by_the_next_watch_however_long_its_lis
     assert_eq!(world.status("swallowed").await.start_time, None);
     // The next watch lists everything, and until it has done so the one before goes on.
     proxy.hold_lists(true);
-    let begun = tokio::time::Instant::now();
-    while proxy.held() == 0 {
-        assert!(begun.elapsed() < HEALED, "nothing is listed again\n{}", operator.log());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    world.eventually("everything is listed again", || async { proxy.held() > 0 }).await;
     world.export("meanwhile", "meanwhile", "s3://exports/a/").await;
     world.reason("meanwhile", "ExportPending").await;
     assert_eq!(proxy.held(), 1, "the list is not complete yet");

@@ -137,8 +137,8 @@ fn connection_failure(error: &(dyn Error + 'static)) -> ConnectionFailure {
             (nearer, _) => nearer,
         };
     }
-    let is_broken = links(error).any(is_broken_body);
-    failure.unwrap_or(if is_broken { ConnectionFailure::Broken } else { ConnectionFailure::Timeout })
+    let is_broken = || links(error).any(is_broken_body);
+    failure.unwrap_or_else(|| if is_broken() { ConnectionFailure::Broken } else { ConnectionFailure::Timeout })
 }
 
 fn link_failure(link: &(dyn Error + 'static)) -> Option<ConnectionFailure> {
